@@ -1,0 +1,1 @@
+//! An in-process Console API for tests.

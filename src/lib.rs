@@ -6,3 +6,4 @@
 #[cfg_attr(docsrs, doc(cfg(feature = "emulator")))]
 pub mod emulator;
 pub mod sse;
+pub mod types;

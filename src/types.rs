@@ -1,0 +1,746 @@
+//! What every answer and every body is made of.
+//!
+//! * Answers are structs that keep what they do not know: unknown fields stay in `extra`, a field
+//!   that was null or missing is written back as it came.
+//! * A field that every answer of the current API carries is plain; where a server leaves it out
+//!   or sends null it holds its empty value (`""`, `0`, `false`, no items). A field that may be
+//!   null is an [`Option`]. Only an `id` must be there.
+//! * Enums are open: a value this version does not know is `Other(text)`.
+//! * Bodies hold plain values. A field that may be set to null is a [`Patch`].
+//! * What must not be printed is a [`Secret`].
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{self, DeserializeOwned, Deserializer, MapAccess, Visitor};
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::{Map, Value};
+
+/// The fields of an answer that this version of the crate does not know, by name.
+pub type Extra = Map<String, Value>;
+
+/// A field of a body that is left as it is, cleared, or set: the three differ on the wire.
+///
+/// ```
+/// use bimpeai::types::Patch;
+///
+/// assert_eq!(Patch::from("Menu"), Patch::Set("Menu".to_owned()));
+/// assert_eq!(Patch::<String>::default(), Patch::Absent);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Patch<T> {
+    /// Not sent: the server keeps or chooses the value.
+    #[default]
+    Absent,
+    /// Sent as an explicit `null`.
+    Null,
+    /// Sent with this value.
+    Set(T),
+}
+
+impl<T> Patch<T> {
+    /// Whether the field is not sent at all.
+    pub fn is_absent(&self) -> bool {
+        matches!(self, Patch::Absent)
+    }
+
+    /// The value, where one is set.
+    pub fn as_set(&self) -> Option<&T> {
+        match self {
+            Patch::Set(value) => Some(value),
+            Patch::Absent | Patch::Null => None,
+        }
+    }
+}
+
+impl<T> From<T> for Patch<T> {
+    fn from(value: T) -> Self {
+        Patch::Set(value)
+    }
+}
+
+impl From<&str> for Patch<String> {
+    fn from(value: &str) -> Self {
+        Patch::Set(value.to_owned())
+    }
+}
+
+impl<T: Serialize> Serialize for Patch<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Patch::Set(value) => value.serialize(serializer),
+            Patch::Absent | Patch::Null => serializer.serialize_none(),
+        }
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Patch<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(match Option::deserialize(deserializer)? {
+            Some(value) => Patch::Set(value),
+            None => Patch::Null,
+        })
+    }
+}
+
+/// A text that `Debug` does not print: a ticket, a token, a connector's key.
+///
+/// ```
+/// use bimpeai::types::Secret;
+///
+/// let token = Secret::from("whsec_1");
+/// assert_eq!(format!("{token:?}"), "[redacted]");
+/// assert_eq!(token.expose(), "whsec_1");
+/// ```
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text itself.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Secret(text)
+    }
+}
+
+impl From<&str> for Secret {
+    fn from(text: &str) -> Self {
+        Secret(text.to_owned())
+    }
+}
+
+/// A text that is none of the values an enum knows; its message lists those that are.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{value:?} is no {what}; known values: {}", known.join(", "))]
+pub struct UnknownValue {
+    pub(crate) what: &'static str,
+    pub(crate) value: String,
+    pub(crate) known: &'static [&'static str],
+}
+
+impl UnknownValue {
+    /// The values that are known, as the wire writes them.
+    pub fn known(&self) -> &'static [&'static str] {
+        self.known
+    }
+}
+
+/// Defines an open enum: known values by their text on the wire, all others kept in `Other`.
+macro_rules! open_enum {
+    (
+        $(#[$meta:meta])*
+        pub enum $name:ident ($what:literal) {
+            $( $(#[$variant_meta:meta])* $variant:ident = $wire:literal, )*
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[non_exhaustive]
+        pub enum $name {
+            $( $(#[$variant_meta])* $variant, )*
+            /// A value that this version of the crate does not know, sent as it is.
+            Other(String),
+        }
+
+        impl $name {
+            const KNOWN: &'static [&'static str] = &[$($wire),*];
+
+            /// The value as the wire writes it.
+            pub fn as_str(&self) -> &str {
+                match self {
+                    $( $name::$variant => $wire, )*
+                    $name::Other(text) => text,
+                }
+            }
+
+            fn known(text: &str) -> Option<Self> {
+                match text {
+                    $( $wire => Some($name::$variant), )*
+                    _ => None,
+                }
+            }
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                $name::Other(String::new())
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                Self::known(text).unwrap_or_else(|| $name::Other(text.to_owned()))
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(text: String) -> Self {
+                Self::known(&text).unwrap_or($name::Other(text))
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = $crate::types::UnknownValue;
+
+            /// Refuses what this version does not know; `From` keeps it as `Other`.
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Self::known(text).ok_or_else(|| $crate::types::UnknownValue {
+                    what: $what,
+                    value: text.to_owned(),
+                    known: Self::KNOWN,
+                })
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_str($crate::types::FromText::new())
+            }
+        }
+
+        $crate::types::slot!($name);
+    };
+}
+pub(crate) use open_enum;
+
+/// Defines the type of an answer: typed fields, `extra`, and the memory of what was null or absent.
+///
+/// A field reads `name: Type`, `name = "wireName": Type`, `[required] id: String` (must be there;
+/// a number is taken as its text) or `[lenient] rules: Vec<Rule>` (malformed items are skipped).
+macro_rules! object {
+    (
+        $(#[$meta:meta])*
+        pub struct $name:ident {
+            $( $(#[$field_meta:meta])* $([$kind:ident])? $field:ident $(= $wire:literal)? : $type:ty, )*
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Default, PartialEq)]
+        #[non_exhaustive]
+        pub struct $name {
+            $( $(#[$field_meta])* pub $field: $type, )*
+            /// Fields that this version of the crate does not know, kept and written back.
+            pub extra: $crate::types::Extra,
+            presence: $crate::types::Presence,
+        }
+
+        const _: () = {
+            #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
+            enum Field { $( $field, )* }
+
+            const NAMES: &[&str] = &[ $( $crate::types::object!(@wire $field $($wire)?) ),* ];
+
+            struct ObjectVisitor;
+
+            impl<'de> serde::de::Visitor<'de> for ObjectVisitor {
+                type Value = $name;
+
+                fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                    f.write_str(concat!("an object (", stringify!($name), ")"))
+                }
+
+                fn visit_map<A: serde::de::MapAccess<'de>>(
+                    self,
+                    mut map: A,
+                ) -> Result<$name, A::Error> {
+                    #[allow(unused_imports)]
+                    use $crate::types::Slot as _;
+                    let mut object = $name::default();
+                    let mut expected = 0;
+                    while let Some(key) =
+                        map.next_key_seed($crate::types::KeySeed { names: NAMES, expected })?
+                    {
+                        match key {
+                            $crate::types::Key::Known(index) => {
+                                let mut null = false;
+                                $( if index == Field::$field as usize {
+                                    $crate::types::object!(
+                                        @read $($kind)?; map, null, object.$field, $type
+                                    );
+                                } else )* {}
+                                object.presence.read(index, null);
+                                expected = index + 1;
+                            }
+                            $crate::types::Key::Unknown(key) => {
+                                object.extra.insert(key, map.next_value()?);
+                            }
+                        }
+                    }
+                    $( $crate::types::object!(
+                        @check $($kind)?; object, Field::$field as usize, NAMES
+                    ); )*
+                    Ok(object)
+                }
+            }
+
+            impl<'de> serde::Deserialize<'de> for $name {
+                fn deserialize<D: serde::Deserializer<'de>>(
+                    deserializer: D,
+                ) -> Result<Self, D::Error> {
+                    deserializer.deserialize_map(ObjectVisitor)
+                }
+            }
+
+            impl serde::Serialize for $name {
+                fn serialize<S: serde::Serializer>(
+                    &self,
+                    serializer: S,
+                ) -> Result<S::Ok, S::Error> {
+                    use serde::ser::SerializeMap as _;
+                    use $crate::types::{Slot as _, Written};
+                    let mut map = serializer.serialize_map(None)?;
+                    $(
+                        let index = Field::$field as usize;
+                        match self.presence.written(index, self.$field.is_unset()) {
+                            Written::Value => map.serialize_entry(NAMES[index], &self.$field)?,
+                            Written::Null => map.serialize_entry(NAMES[index], &())?,
+                            Written::Nothing => {}
+                        }
+                    )*
+                    for (key, value) in &self.extra {
+                        map.serialize_entry(key, value)?;
+                    }
+                    map.end()
+                }
+            }
+
+            impl std::fmt::Debug for $name {
+                fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                    let mut debug = f.debug_struct(stringify!($name));
+                    $( debug.field(stringify!($field), &self.$field); )*
+                    if !self.extra.is_empty() {
+                        debug.field("extra", &self.extra);
+                    }
+                    debug.finish()
+                }
+            }
+        };
+
+        $crate::types::slot!($name);
+    };
+
+    (@wire $field:ident) => { stringify!($field) };
+    (@wire $field:ident $wire:literal) => { $wire };
+
+    (@read ; $map:ident, $null:ident, $slot:expr, $type:ty) => {
+        match $map.next_value::<Option<<$type as $crate::types::Slot>::Wire>>()? {
+            Some(value) => $slot.fill(value),
+            None => $null = true,
+        }
+    };
+    (@read required; $map:ident, $null:ident, $slot:expr, $type:ty) => {
+        $slot.fill($map.next_value::<$crate::types::Id>()?.0)
+    };
+    (@read lenient; $map:ident, $null:ident, $slot:expr, $type:ty) => {
+        match $map.next_value::<Option<$crate::types::Lenient<_>>>()? {
+            Some(value) => $slot.fill(value.0),
+            None => $null = true,
+        }
+    };
+
+    (@check required; $object:ident, $index:expr, $names:ident) => {
+        if $object.presence.is_absent($index) {
+            return Err(serde::de::Error::missing_field($names[$index]));
+        }
+    };
+    (@check $($kind:ident)?; $object:ident, $index:expr, $names:ident) => {};
+}
+pub(crate) use object;
+
+/// Defines a body: its required fields are the arguments of `new`, the others are setters.
+///
+/// The sections come in this order, each of them optional: `required`, `required_list`,
+/// `optional`, `list`, `nullable`, `nullable_list`. A field reads `name: Type` or
+/// `name = "wireName": Type`; a nullable one names the method that sends null:
+/// `name / clear_name: Type`.
+macro_rules! body {
+    (
+        $(#[$meta:meta])*
+        pub struct $name:ident {
+            $( required { $( $(#[doc = $req_doc:literal])* $req:ident $(= $req_wire:literal)? : $req_type:ty, )* } )?
+            $( required_list { $( $(#[doc = $rlist_doc:literal])* $rlist:ident $(= $rlist_wire:literal)? : $rlist_type:ty, )* } )?
+            $( optional { $( $(#[doc = $opt_doc:literal])* $opt:ident $(= $opt_wire:literal)? : $opt_type:ty, )* } )?
+            $( list { $( $(#[doc = $list_doc:literal])* $list:ident $(= $list_wire:literal)? : $list_type:ty, )* } )?
+            $( nullable { $( $(#[doc = $null_doc:literal])* $null:ident / $clear:ident : $null_type:ty, )* } )?
+            $( nullable_list { $( $(#[doc = $nlist_doc:literal])* $nlist:ident / $nclear:ident : $nlist_type:ty, )* } )?
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        #[non_exhaustive]
+        pub struct $name {
+            $( $( $(#[doc = $req_doc])* $( #[serde(rename = $req_wire)] )? pub $req: $req_type, )* )?
+            $( $( $(#[doc = $rlist_doc])* $( #[serde(rename = $rlist_wire)] )? pub $rlist: Vec<$rlist_type>, )* )?
+            $( $( $(#[doc = $opt_doc])*
+                #[serde(default, skip_serializing_if = "Option::is_none" $(, rename = $opt_wire)?)]
+                pub $opt: Option<$opt_type>, )* )?
+            $( $( $(#[doc = $list_doc])*
+                #[serde(default, skip_serializing_if = "Option::is_none" $(, rename = $list_wire)?)]
+                pub $list: Option<Vec<$list_type>>, )* )?
+            $( $( $(#[doc = $null_doc])*
+                #[serde(default, skip_serializing_if = "crate::types::Patch::is_absent")]
+                pub $null: $crate::types::Patch<$null_type>, )* )?
+            $( $( $(#[doc = $nlist_doc])*
+                #[serde(default, skip_serializing_if = "crate::types::Patch::is_absent")]
+                pub $nlist: $crate::types::Patch<Vec<$nlist_type>>, )* )?
+        }
+
+        impl $name {
+            /// Starts the body with what the API requires; everything else is a setter.
+            #[allow(clippy::new_without_default, clippy::too_many_arguments)]
+            #[must_use]
+            pub fn new(
+                $( $( $req: impl Into<$req_type>, )* )?
+                $( $( $rlist: impl IntoIterator<Item = impl Into<$rlist_type>>, )* )?
+            ) -> Self {
+                $name {
+                    $( $( $req: $req.into(), )* )?
+                    $( $( $rlist: $rlist.into_iter().map(Into::into).collect(), )* )?
+                    $( $( $opt: None, )* )?
+                    $( $( $list: None, )* )?
+                    $( $( $null: $crate::types::Patch::Absent, )* )?
+                    $( $( $nlist: $crate::types::Patch::Absent, )* )?
+                }
+            }
+
+            $( $( $(#[doc = $opt_doc])*
+            #[must_use]
+            pub fn $opt(mut self, $opt: impl Into<$opt_type>) -> Self {
+                self.$opt = Some($opt.into());
+                self
+            } )* )?
+
+            $( $( $(#[doc = $list_doc])*
+            #[must_use]
+            pub fn $list(mut self, $list: impl IntoIterator<Item = impl Into<$list_type>>) -> Self {
+                self.$list = Some($list.into_iter().map(Into::into).collect());
+                self
+            } )* )?
+
+            $( $( $(#[doc = $null_doc])*
+            #[must_use]
+            pub fn $null(mut self, $null: impl Into<$null_type>) -> Self {
+                self.$null = $crate::types::Patch::Set($null.into());
+                self
+            }
+
+            #[doc = concat!("Sends an explicit null as `", stringify!($null), "`.")]
+            #[must_use]
+            pub fn $clear(mut self) -> Self {
+                self.$null = $crate::types::Patch::Null;
+                self
+            } )* )?
+
+            $( $( $(#[doc = $nlist_doc])*
+            #[must_use]
+            pub fn $nlist(mut self, $nlist: impl IntoIterator<Item = impl Into<$nlist_type>>) -> Self {
+                self.$nlist = $crate::types::Patch::Set($nlist.into_iter().map(Into::into).collect());
+                self
+            }
+
+            #[doc = concat!("Sends an explicit null as `", stringify!($nlist), "`.")]
+            #[must_use]
+            pub fn $nclear(mut self) -> Self {
+                self.$nlist = $crate::types::Patch::Null;
+                self
+            } )* )?
+        }
+    };
+}
+pub(crate) use body;
+
+/// How a field takes what the wire holds for it.
+pub(crate) trait Slot {
+    /// What is read from the wire where the value is not null.
+    type Wire: DeserializeOwned;
+
+    fn fill(&mut self, value: Self::Wire);
+
+    /// Whether the field holds what it holds when nothing came.
+    fn is_unset(&self) -> bool;
+}
+
+/// Makes types that read themselves usable as fields.
+macro_rules! slot {
+    ($($type:ty),*) => { $(
+        impl $crate::types::Slot for $type {
+            type Wire = $type;
+
+            #[inline]
+            fn fill(&mut self, value: $type) {
+                *self = value;
+            }
+
+            fn is_unset(&self) -> bool {
+                *self == <$type>::default()
+            }
+        }
+    )* };
+}
+pub(crate) use slot;
+
+slot!(String, bool, f64, Value, Extra, Secret);
+
+impl Slot for u64 {
+    type Wire = Count;
+
+    #[inline]
+    fn fill(&mut self, value: Count) {
+        *self = value.0;
+    }
+
+    fn is_unset(&self) -> bool {
+        *self == 0
+    }
+}
+
+impl<T: Slot + Default> Slot for Option<T> {
+    type Wire = T::Wire;
+
+    #[inline]
+    fn fill(&mut self, value: T::Wire) {
+        self.insert(T::default()).fill(value);
+    }
+
+    fn is_unset(&self) -> bool {
+        self.is_none()
+    }
+}
+
+impl<T: DeserializeOwned> Slot for Vec<T> {
+    type Wire = Vec<T>;
+
+    #[inline]
+    fn fill(&mut self, value: Vec<T>) {
+        *self = value;
+    }
+
+    fn is_unset(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+/// Which fields of an answer were absent and which were null, a bit each.
+#[derive(Clone, Copy)]
+pub(crate) struct Presence {
+    absent: u64,
+    null: u64,
+}
+
+pub(crate) enum Written {
+    Value,
+    Null,
+    Nothing,
+}
+
+impl Presence {
+    #[inline]
+    pub(crate) fn read(&mut self, index: usize, null: bool) {
+        self.absent &= !(1 << index);
+        self.null |= u64::from(null) << index;
+    }
+
+    pub(crate) fn is_absent(self, index: usize) -> bool {
+        self.absent >> index & 1 == 1
+    }
+
+    pub(crate) fn written(self, index: usize, unset: bool) -> Written {
+        if unset && self.is_absent(index) {
+            Written::Nothing
+        } else if unset && self.null >> index & 1 == 1 {
+            Written::Null
+        } else {
+            Written::Value
+        }
+    }
+}
+
+impl Default for Presence {
+    fn default() -> Self {
+        Presence {
+            absent: !0,
+            null: 0,
+        }
+    }
+}
+
+// How a value came is no part of what it is: two answers are equal when their fields are.
+impl PartialEq for Presence {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+/// The key of an answer's field: where it stands among the known names, or its text.
+pub(crate) enum Key {
+    Known(usize),
+    Unknown(String),
+}
+
+pub(crate) struct KeySeed {
+    pub(crate) names: &'static [&'static str],
+    /// A server writes its fields in one order: most keys are found at the first look.
+    pub(crate) expected: usize,
+}
+
+impl<'de> de::DeserializeSeed<'de> for KeySeed {
+    type Value = Key;
+
+    #[inline]
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Key, D::Error> {
+        deserializer.deserialize_identifier(self)
+    }
+}
+
+impl Visitor<'_> for KeySeed {
+    type Value = Key;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a field name")
+    }
+
+    #[inline]
+    fn visit_str<E>(self, key: &str) -> Result<Key, E> {
+        let (before, after) = self.names.split_at(self.expected);
+        if let Some(skipped) = after.iter().position(|name| *name == key) {
+            return Ok(Key::Known(self.expected + skipped));
+        }
+        match before.iter().position(|name| *name == key) {
+            Some(index) => Ok(Key::Known(index)),
+            None => Ok(Key::Unknown(key.to_owned())),
+        }
+    }
+}
+
+/// An identifier: text, or a number taken as its text.
+pub(crate) struct Id(pub(crate) String);
+
+impl<'de> Deserialize<'de> for Id {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct IdVisitor;
+
+        impl Visitor<'_> for IdVisitor {
+            type Value = Id;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an identifier")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Id, E> {
+                Ok(Id(text.to_owned()))
+            }
+
+            fn visit_string<E>(self, text: String) -> Result<Id, E> {
+                Ok(Id(text))
+            }
+
+            fn visit_u64<E>(self, number: u64) -> Result<Id, E> {
+                Ok(Id(number.to_string()))
+            }
+
+            fn visit_i64<E>(self, number: i64) -> Result<Id, E> {
+                Ok(Id(number.to_string()))
+            }
+        }
+
+        deserializer.deserialize_any(IdVisitor)
+    }
+}
+
+/// A count: the wire declares all its numbers fractional, so `12` may come as `12.0`.
+pub(crate) struct Count(pub(crate) u64);
+
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct CountVisitor;
+
+        impl Visitor<'_> for CountVisitor {
+            type Value = Count;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number")
+            }
+
+            #[inline]
+            fn visit_u64<E>(self, number: u64) -> Result<Count, E> {
+                Ok(Count(number))
+            }
+
+            // A cast from a float saturates: no number of the wire can fail an answer here.
+            fn visit_f64<E>(self, number: f64) -> Result<Count, E> {
+                Ok(Count(number as u64))
+            }
+
+            fn visit_i64<E>(self, number: i64) -> Result<Count, E> {
+                Ok(Count(u64::try_from(number).unwrap_or(0)))
+            }
+        }
+
+        deserializer.deserialize_any(CountVisitor)
+    }
+}
+
+/// The items of a list that can be read; the others are skipped.
+pub(crate) struct Lenient<T>(pub(crate) Vec<T>);
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Lenient<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Lenient(match Value::deserialize(deserializer)? {
+            Value::Array(items) => items
+                .into_iter()
+                .filter_map(|item| serde_json::from_value(item).ok())
+                .collect(),
+            _ => Vec::new(),
+        }))
+    }
+}
+
+/// Reads a type that is made from a text.
+pub(crate) struct FromText<T>(PhantomData<T>);
+
+impl<T> FromText<T> {
+    pub(crate) fn new() -> Self {
+        FromText(PhantomData)
+    }
+}
+
+impl<T: From<String> + for<'a> From<&'a str>> Visitor<'_> for FromText<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<T, E> {
+        Ok(T::from(text))
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<T, E> {
+        Ok(T::from(text))
+    }
+}

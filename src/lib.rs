@@ -2,8 +2,17 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used))]
 
+mod client;
 #[cfg(feature = "emulator")]
 #[cfg_attr(docsrs, doc(cfg(feature = "emulator")))]
 pub mod emulator;
+pub mod error;
+mod http;
+pub mod pagination;
+pub mod request;
 pub mod sse;
 pub mod types;
+
+pub use client::{Client, ClientBuilder};
+pub use error::Error;
+pub use http::headers::Headers;

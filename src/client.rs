@@ -1,0 +1,484 @@
+//! The client and how it is set up.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use ureq::http::{HeaderMap, HeaderValue};
+
+use crate::error::Error;
+use crate::http::headers::{CallerHeader, caller_header};
+use crate::http::path::BaseUrl;
+use crate::http::retry::{RetryPolicy, SystemClock};
+use crate::http::transport::Network;
+use crate::http::{Http, client_headers};
+use crate::request::Request;
+use crate::types::Secret;
+
+const DEFAULT_BASE_URL: &str = "https://api.bimpe.ai";
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const DEFAULT_MAX_RESPONSE_SIZE: usize = 16 << 20;
+
+/// A client of the BimpeAI Console API.
+///
+/// Cheap to clone; clones share one pool of connections. It may be used from any number of threads
+/// at once, a call blocks the thread that sends it and no other.
+///
+/// ```no_run
+/// # fn main() -> Result<(), bimpeai::Error> {
+/// let client = bimpeai::Client::from_env()?;
+/// let workflows = client.workflows().list().send()?;
+/// println!("{} workflows", workflows.data.len());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Client {
+    http: Arc<Http>,
+}
+
+impl Client {
+    /// A client with this key (`sk_…`) and the defaults of [`ClientBuilder`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::User`] when the key is empty or cannot be sent in a header.
+    pub fn new(key: impl AsRef<str>) -> Result<Client, Error> {
+        Client::builder(key).build()
+    }
+
+    /// A client with the key in `BIMPEAI_API_KEY` and, where it is set, the base URL in
+    /// `BIMPEAI_BASE_URL`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::User`] when there is no key, or it or the base URL is not acceptable.
+    pub fn from_env() -> Result<Client, Error> {
+        Client::builder_from_env()?.build()
+    }
+
+    /// A builder with this key (`sk_…`).
+    pub fn builder(key: impl AsRef<str>) -> ClientBuilder {
+        ClientBuilder::new(key.as_ref())
+    }
+
+    /// A builder set up from the environment: `BIMPEAI_API_KEY`, `BIMPEAI_BASE_URL`, and
+    /// `BIMPEAI_ALLOW_HTTP` (hosts, with commas between, that plain http may go to).
+    ///
+    /// An empty variable counts as unset.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::User`] when there is no key.
+    pub fn builder_from_env() -> Result<ClientBuilder, Error> {
+        ClientBuilder::from_variables(|name| std::env::var(name).ok())
+    }
+
+    /// A call of an operation that this version of the crate does not have.
+    ///
+    /// `path` is what comes after the API's prefix, with ids already escaped; one that leaves the
+    /// prefix is refused. The result is the `data` of the answer; see [`Request::typed`] and
+    /// [`Request::raw`] for others. Every write carries an idempotency key.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), bimpeai::Error> {
+    /// # let client = bimpeai::Client::from_env()?;
+    /// let report = client
+    ///     .request("POST", "/agents/agt_1/reports")
+    ///     .query("format", "short")
+    ///     .json(&serde_json::json!({ "days": 7 }))
+    ///     .send()?;
+    /// println!("{report}");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn request(&self, method: impl AsRef<str>, path: impl AsRef<str>) -> Request<Value> {
+        Request::written(self, method.as_ref(), path.as_ref())
+    }
+
+    pub(crate) fn http(&self) -> &Arc<Http> {
+        &self.http
+    }
+}
+
+/// The base URL; never the key.
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("base_url", &self.http.base.as_str())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Sets a [`Client`] up.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// # fn main() -> Result<(), bimpeai::Error> {
+/// let client = bimpeai::Client::builder("sk_1")
+///     .base_url("http://127.0.0.1:8080")
+///     .timeout(Duration::from_secs(10))
+///     .max_retries(4)
+///     .build()?;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "a builder does nothing until it builds"]
+pub struct ClientBuilder {
+    key: Secret,
+    base_url: Option<String>,
+    http_hosts: Vec<String>,
+    timeout: Option<Duration>,
+    connect_timeout: Duration,
+    retry: RetryPolicy,
+    default_headers: HeaderMap,
+    user_agent_suffix: Option<String>,
+    max_response_size: usize,
+    proxy: Proxy,
+    tls: Tls,
+    addresses: HashMap<String, Vec<SocketAddr>>,
+    /// The first setting that was not acceptable, reported by `build`.
+    refused: Option<Error>,
+}
+
+enum Proxy {
+    Environment,
+    None,
+    Url(Secret),
+}
+
+#[derive(Default)]
+struct Tls {
+    roots: Vec<u8>,
+    client: Option<(Vec<u8>, Secret)>,
+}
+
+impl ClientBuilder {
+    fn new(key: &str) -> Self {
+        ClientBuilder {
+            key: Secret::from(key),
+            base_url: None,
+            http_hosts: Vec::new(),
+            timeout: None,
+            connect_timeout: DEFAULT_CONNECT_TIMEOUT,
+            retry: RetryPolicy::default(),
+            default_headers: HeaderMap::new(),
+            user_agent_suffix: None,
+            max_response_size: DEFAULT_MAX_RESPONSE_SIZE,
+            proxy: Proxy::Environment,
+            tls: Tls::default(),
+            addresses: HashMap::new(),
+            refused: None,
+        }
+    }
+
+    fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
+        let variable = |name| variable(name).filter(|value| !value.is_empty());
+        let Some(key) = variable("BIMPEAI_API_KEY") else {
+            return Err(Error::user(
+                "there is no API key: set BIMPEAI_API_KEY to a key (sk_…) from the console",
+            ));
+        };
+        let mut builder = ClientBuilder::new(&key);
+        if let Some(url) = variable("BIMPEAI_BASE_URL") {
+            builder = builder.base_url(url);
+        }
+        if let Some(hosts) = variable("BIMPEAI_ALLOW_HTTP") {
+            for host in hosts.split(',') {
+                builder = builder.allow_http(host.trim());
+            }
+        }
+        Ok(builder)
+    }
+
+    /// The server, without the API's prefix; `https://api.bimpe.ai` unless set.
+    pub fn base_url(mut self, url: impl Into<String>) -> Self {
+        self.base_url = Some(url.into());
+        self
+    }
+
+    /// Lets plain http go to this host, for a server inside a cluster.
+    ///
+    /// Anyone on the way there can read the key. Loopback addresses and `localhost` need no leave.
+    pub fn allow_http(mut self, host: impl Into<String>) -> Self {
+        self.http_hosts.push(host.into());
+        self
+    }
+
+    /// Bounds one attempt of a call, from its look-up to the last byte of its answer.
+    ///
+    /// 30 s unless set, and then 60 s for `conversations().send`, which waits for the assistant.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        if timeout.is_zero() {
+            self.refuse(Error::user("a timeout of zero lets no call succeed"));
+        }
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Bounds the making of a connection: look-up, TCP, proxy and TLS; 10 s unless set.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        if timeout.is_zero() {
+            self.refuse(Error::user(
+                "a connect timeout of zero lets no call succeed",
+            ));
+        }
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// How often a failed attempt is made again; 2 unless set.
+    pub fn max_retries(mut self, retries: u32) -> Self {
+        self.retry.max_retries = retries;
+        self
+    }
+
+    /// The longest wait that the server may ask for (`Retry-After`); 60 s unless set. What asks for
+    /// more fails at once, and says when to come back.
+    pub fn max_retry_wait(mut self, wait: Duration) -> Self {
+        self.retry.max_retry_wait = wait;
+        self
+    }
+
+    /// A header that every request carries; its value is never printed.
+    ///
+    /// `Authorization`, `Host`, `Content-Length`, `Transfer-Encoding` and `Connection` are refused,
+    /// and so are `Idempotency-Key` and `X-Request-Id`, which belong to one call.
+    pub fn default_header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+        match caller_header(name.as_ref(), value.as_ref()) {
+            Ok(CallerHeader::Plain(name, value)) => {
+                self.default_headers.insert(name, value);
+            }
+            Ok(CallerHeader::IdempotencyKey(_) | CallerHeader::RequestId(_)) => {
+                self.refuse(Error::user(format!(
+                    "the header {:?} belongs to one call; set it on the request",
+                    name.as_ref()
+                )));
+            }
+            Err(error) => self.refuse(error),
+        }
+        self
+    }
+
+    /// Appended to the user agent, such as `my-tool/1.2`.
+    pub fn user_agent_suffix(mut self, suffix: impl Into<String>) -> Self {
+        self.user_agent_suffix = Some(suffix.into());
+        self
+    }
+
+    /// The largest body of an answer that is read, in bytes, after decompression; 16 MiB unless set.
+    pub fn max_response_size(mut self, bytes: usize) -> Self {
+        self.max_response_size = bytes;
+        self
+    }
+
+    /// Goes through this proxy: `http://`, `https://`, or with the feature `socks` `socks5://` and
+    /// its kin, each with `user:password@` where it asks for that.
+    ///
+    /// Unless set, `ALL_PROXY`, `HTTPS_PROXY` and `HTTP_PROXY` are followed, but for hosts in
+    /// `NO_PROXY` and for this machine.
+    pub fn proxy(mut self, url: impl Into<String>) -> Self {
+        self.proxy = Proxy::Url(Secret::from(url.into()));
+        self
+    }
+
+    /// Goes through no proxy, whatever the environment says.
+    pub fn no_proxy(mut self) -> Self {
+        self.proxy = Proxy::None;
+        self
+    }
+
+    /// Trusts these certificates (PEM, one or more), and no others: the authority of a private
+    /// server.
+    pub fn root_certificates(mut self, pem: impl AsRef<[u8]>) -> Self {
+        self.tls.roots.extend_from_slice(pem.as_ref());
+        self.tls.roots.push(b'\n');
+        self
+    }
+
+    /// Shows this certificate (PEM, with its chain) and key (PEM) to a server that asks for one.
+    pub fn client_certificate(mut self, chain: impl AsRef<[u8]>, key: impl AsRef<str>) -> Self {
+        self.tls.client = Some((chain.as_ref().to_vec(), Secret::from(key.as_ref())));
+        self
+    }
+
+    /// Connects to these addresses for this host, without a look-up.
+    ///
+    /// For tests and for networks without DNS. The certificate is still checked for `host`.
+    pub fn resolve(
+        mut self,
+        host: impl Into<String>,
+        addresses: impl IntoIterator<Item = SocketAddr>,
+    ) -> Self {
+        let addresses = addresses.into_iter().collect();
+        self.addresses
+            .insert(host.into().to_ascii_lowercase(), addresses);
+        self
+    }
+
+    /// The client.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::User`] names the setting that is not acceptable, and never shows a key.
+    pub fn build(self) -> Result<Client, Error> {
+        if let Some(error) = self.refused {
+            return Err(error);
+        }
+        check_key(self.key.expose())?;
+        let base_url = self.base_url.as_deref().unwrap_or(DEFAULT_BASE_URL);
+        let base = BaseUrl::parse(base_url, &self.http_hosts)?;
+        let timeout = self.timeout.unwrap_or(DEFAULT_TIMEOUT);
+        let proxy = self.proxy.resolve(&base)?;
+        let tls = self.tls.resolve()?;
+        let network = Network::new(self.connect_timeout, proxy, tls, self.addresses);
+        let user_agent = user_agent(self.user_agent_suffix.as_deref())?;
+        Ok(Client {
+            http: Arc::new(Http {
+                agent: network.agent(|config| config.timeout_global(Some(timeout))),
+                headers: client_headers(&self.key, user_agent, self.default_headers)?,
+                base,
+                network,
+                key: self.key,
+                timeout: Some(timeout),
+                timeout_chosen: self.timeout.is_some(),
+                retry: self.retry,
+                largest_body: self.max_response_size,
+                clock: Arc::new(SystemClock),
+            }),
+        })
+    }
+
+    fn refuse(&mut self, error: Error) {
+        self.refused.get_or_insert(error);
+    }
+}
+
+/// Where it goes; never the key, nor what else may be secret.
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder")
+            .field(
+                "base_url",
+                &self.base_url.as_deref().unwrap_or(DEFAULT_BASE_URL),
+            )
+            .field("timeout", &self.timeout)
+            .field("max_retries", &self.retry.max_retries)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What cannot be a key is refused here, where it can be explained, and never shown.
+fn check_key(key: &str) -> Result<(), Error> {
+    let refuse = |why: &str| Err(Error::user(format!("the API key {why}")));
+    if key.is_empty() {
+        return refuse("is empty; a key looks like sk_…, and usually is in BIMPEAI_API_KEY");
+    }
+    if key.trim() != key {
+        return refuse("starts or ends with a blank or a line end; was it read from a file?");
+    }
+    if key.chars().any(char::is_control) {
+        return refuse("has a control character, such as a line end, in it");
+    }
+    if key.chars().any(char::is_whitespace) {
+        return refuse("has a blank in it");
+    }
+    if !key.is_ascii() {
+        return refuse("has a character in it that is not ASCII");
+    }
+    if key.starts_with("Bearer") {
+        return refuse("starts with \"Bearer\"; give the key alone");
+    }
+    Ok(())
+}
+
+fn user_agent(suffix: Option<&str>) -> Result<HeaderValue, Error> {
+    let own = concat!("bimpeai-rust/", env!("CARGO_PKG_VERSION"));
+    let text = match suffix {
+        Some(suffix) => format!("{own} ({}) {suffix}", std::env::consts::OS),
+        None => format!("{own} ({})", std::env::consts::OS),
+    };
+    HeaderValue::from_str(&text)
+        .map_err(|_| Error::user("the user agent suffix has a character that no header may hold"))
+}
+
+impl Proxy {
+    fn resolve(self, base: &BaseUrl) -> Result<Option<ureq::Proxy>, Error> {
+        let proxy = match self {
+            Proxy::None => return Ok(None),
+            Proxy::Environment if base.is_loopback() => return Ok(None),
+            Proxy::Environment => match ureq::Proxy::try_from_env() {
+                Some(proxy) => proxy,
+                None => return Ok(None),
+            },
+            Proxy::Url(url) => ureq::Proxy::new(url.expose())
+                .map_err(|_| Error::user("the proxy's URL is not valid"))?,
+        };
+        let socks = format!("{:?}", proxy.protocol()).starts_with("Socks");
+        if socks && cfg!(not(feature = "socks")) {
+            return Err(Error::user(
+                "the proxy speaks SOCKS, which this build does not: turn on the feature `socks`, \
+                 or call ClientBuilder::no_proxy()",
+            ));
+        }
+        Ok(Some(proxy))
+    }
+}
+
+impl Tls {
+    #[cfg(not(any(feature = "rustls", feature = "native-tls")))]
+    fn resolve(self) -> Result<Option<ureq::tls::TlsConfig>, Error> {
+        if self.roots.is_empty() && self.client.is_none() {
+            return Ok(None);
+        }
+        Err(Error::user(
+            "this build has no TLS: turn on the feature `rustls`",
+        ))
+    }
+
+    #[cfg(any(feature = "rustls", feature = "native-tls"))]
+    fn resolve(self) -> Result<Option<ureq::tls::TlsConfig>, Error> {
+        use ureq::tls::{
+            Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, TlsProvider,
+            parse_pem,
+        };
+        let certificates = |what: &str, pem: &[u8]| -> Result<Vec<Certificate<'static>>, Error> {
+            let mut found = Vec::new();
+            for item in parse_pem(pem) {
+                match item {
+                    Ok(PemItem::Certificate(certificate)) => found.push(certificate),
+                    Ok(_) => {}
+                    Err(_) => return Err(Error::user(format!("the {what} are not valid PEM"))),
+                }
+            }
+            if found.is_empty() {
+                return Err(Error::user(format!("the {what} hold no certificate")));
+            }
+            Ok(found)
+        };
+        let provider = if cfg!(feature = "rustls") {
+            TlsProvider::Rustls
+        } else {
+            TlsProvider::NativeTls
+        };
+        let mut config = TlsConfig::builder().provider(provider);
+        if !self.roots.is_empty() {
+            let roots = certificates("root certificates", &self.roots)?;
+            config = config.root_certs(RootCerts::new_with_certs(&roots));
+        } else if cfg!(feature = "platform-verifier") || cfg!(not(feature = "rustls")) {
+            config = config.root_certs(RootCerts::PlatformVerifier);
+        }
+        if let Some((chain, key)) = self.client {
+            let chain = certificates("client certificates", &chain)?;
+            let key = PrivateKey::from_pem(key.expose().as_bytes())
+                .map_err(|_| Error::user("the client certificate's key is not valid PEM"))?;
+            config = config.client_cert(Some(ClientCert::new_with_certs(&chain, key)));
+        }
+        Ok(Some(config.build()))
+    }
+}

@@ -1,0 +1,587 @@
+//! Everything that can go wrong, in one type.
+
+use std::fmt::{self, Write as _};
+use std::time::Duration;
+
+use crate::http::headers::Headers;
+use crate::types::open_enum;
+
+/// Why a call did not give its result.
+///
+/// Its text is one line that says what happened, to which call, and what to do; `Debug` prints the
+/// same line, because `fn main() -> Result<(), Error>` prints `Debug`. No key, ticket or body is
+/// ever in it.
+///
+/// ```no_run
+/// use bimpeai::{Client, Error};
+///
+/// # fn main() -> Result<(), Error> {
+/// # let client = Client::from_env()?;
+/// match client.agents().retrieve("agt_1").send() {
+///     Ok(agent) => println!("{}", agent.name),
+///     Err(Error::Api(error)) if error.status() == 404 => println!("no such agent"),
+///     Err(error) if error.is_retryable() => println!("later: {error}"),
+///     Err(error) => return Err(error),
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[non_exhaustive]
+pub enum Error {
+    /// Refused by this crate before anything was sent: a bad id, header, key or setting.
+    User(Box<UserError>),
+    /// No answer could be had: look-up, connect, TLS, or the connection broke.
+    Connection(Box<ConnectionError>),
+    /// The answer did not come in time.
+    Timeout(Box<TimeoutError>),
+    /// The API answered with an error.
+    Api(Box<ApiError>),
+    /// The answer came, and is not what the API documents.
+    Decode(Box<DecodeError>),
+    /// The caller cancelled.
+    Cancelled(Box<CancelledError>),
+}
+
+impl Error {
+    /// The call on the wire, such as `POST /agents`; `None` where no call was made yet.
+    pub fn operation(&self) -> Option<&str> {
+        let operation = match self {
+            Error::User(error) => error.operation.as_deref()?,
+            _ => &self.call()?.operation,
+        };
+        Some(operation)
+    }
+
+    /// The HTTP status of the answer, where one came.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Error::Api(error) => Some(error.status),
+            Error::Decode(error) => Some(error.status),
+            _ => None,
+        }
+    }
+
+    /// The id of the request: the server's where it answered with one, else the one that was sent.
+    pub fn request_id(&self) -> Option<&str> {
+        self.call()?.request_id.as_deref()
+    }
+
+    /// How many attempts were made; 0 when nothing was sent.
+    pub fn attempts(&self) -> u32 {
+        self.call().map_or(0, |call| call.attempts)
+    }
+
+    /// How long the server asks to wait before the next attempt.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Error::Api(error) => error.retry_after,
+            _ => None,
+        }
+    }
+
+    /// Whether the same call may succeed later: connection failures, timeouts, 408, 429 and 5xx
+    /// but 501.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Error::Connection(_) | Error::Timeout(_) => true,
+            Error::Api(error) => is_retryable_status(error.status),
+            Error::User(_) | Error::Decode(_) | Error::Cancelled(_) => false,
+        }
+    }
+
+    /// Whether the request may have reached the server.
+    ///
+    /// `false` only where it is proven that it did not (look-up, connect, TLS, refused by this
+    /// crate): a batch job may then repeat a write without looking first.
+    pub fn may_have_been_sent(&self) -> bool {
+        self.call().is_some_and(|call| call.sent)
+    }
+
+    fn call(&self) -> Option<&CallInfo> {
+        match self {
+            Error::User(_) => None,
+            Error::Connection(error) => Some(&error.call),
+            Error::Timeout(error) => Some(&error.call),
+            Error::Api(error) => Some(&error.call),
+            Error::Decode(error) => Some(&error.call),
+            Error::Cancelled(error) => Some(&error.call),
+        }
+    }
+
+    pub(crate) fn call_mut(&mut self) -> Option<&mut CallInfo> {
+        match self {
+            Error::User(_) => None,
+            Error::Connection(error) => Some(&mut error.call),
+            Error::Timeout(error) => Some(&mut error.call),
+            Error::Api(error) => Some(&mut error.call),
+            Error::Decode(error) => Some(&mut error.call),
+            Error::Cancelled(error) => Some(&mut error.call),
+        }
+    }
+
+    pub(crate) fn user(what: impl Into<String>) -> Error {
+        Error::User(Box::new(UserError {
+            operation: None,
+            what: what.into(),
+        }))
+    }
+
+    /// Names the call that a refusal belongs to.
+    pub(crate) fn in_operation(mut self, operation: impl fmt::Display) -> Error {
+        if let Error::User(error) = &mut self {
+            error.operation.get_or_insert_with(|| operation.to_string());
+        }
+        self
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::User(error) => error.fmt(f),
+            Error::Connection(error) => error.fmt(f),
+            Error::Timeout(error) => error.fmt(f),
+            Error::Api(error) => error.fmt(f),
+            Error::Decode(error) => error.fmt(f),
+            Error::Cancelled(error) => error.fmt(f),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Error::Connection(error) => error.source(),
+            Error::Decode(error) => error.source(),
+            Error::User(_) | Error::Timeout(_) | Error::Api(_) | Error::Cancelled(_) => None,
+        }
+    }
+}
+
+/// The statuses that the retry policy tries again.
+pub(crate) fn is_retryable_status(status: u16) -> bool {
+    matches!(status, 408 | 429 | 500..=599) && status != 501
+}
+
+/// What every failed call knows of itself.
+#[derive(Clone)]
+pub(crate) struct CallInfo {
+    pub(crate) operation: String,
+    pub(crate) attempts: u32,
+    pub(crate) request_id: Option<String>,
+    pub(crate) sent: bool,
+}
+
+impl CallInfo {
+    /// What ends an error's line: how often it was tried, and under which id.
+    fn trailer(&self) -> Trailer<'_> {
+        Trailer(self)
+    }
+}
+
+struct Trailer<'a>(&'a CallInfo);
+
+impl fmt::Display for Trailer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let CallInfo {
+            attempts,
+            request_id,
+            ..
+        } = self.0;
+        match (request_id, attempts) {
+            (Some(id), 0 | 1) => write!(f, " (request {id})"),
+            (Some(id), n) => write!(f, " (request {id}, {n} attempts)"),
+            (None, 0 | 1) => Ok(()),
+            (None, n) => write!(f, " ({n} attempts)"),
+        }
+    }
+}
+
+/// The details of a refusal by this crate; nothing was sent.
+#[derive(Clone)]
+pub struct UserError {
+    operation: Option<String>,
+    what: String,
+}
+
+impl UserError {
+    /// What was refused, why, and what to do.
+    pub fn message(&self) -> &str {
+        &self.what
+    }
+}
+
+impl fmt::Display for UserError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.operation {
+            Some(operation) => write!(f, "{operation}: not sent: {}", self.what),
+            None => f.write_str(&self.what),
+        }
+    }
+}
+
+/// The details of a connection that could not be had, or broke.
+#[derive(thiserror::Error)]
+pub struct ConnectionError {
+    pub(crate) call: CallInfo,
+    /// What happened, in words, with what to do about it.
+    pub(crate) what: String,
+    #[source]
+    pub(crate) source: Option<std::io::Error>,
+}
+
+impl fmt::Display for ConnectionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}: {}{}",
+            self.call.operation,
+            self.what,
+            self.call.trailer()
+        )
+    }
+}
+
+/// The details of an answer that did not come in time.
+#[derive(Clone)]
+pub struct TimeoutError {
+    pub(crate) call: CallInfo,
+    pub(crate) what: String,
+    pub(crate) limit: Option<Duration>,
+}
+
+impl TimeoutError {
+    /// The limit that was reached.
+    pub fn limit(&self) -> Option<Duration> {
+        self.limit
+    }
+}
+
+impl fmt::Display for TimeoutError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}: {}{}",
+            self.call.operation,
+            self.what,
+            self.call.trailer()
+        )
+    }
+}
+
+/// The details of a call, or a stream, that the caller cancelled.
+#[derive(Clone)]
+pub struct CancelledError {
+    pub(crate) call: CallInfo,
+}
+
+impl fmt::Display for CancelledError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}: cancelled{}",
+            self.call.operation,
+            self.call.trailer()
+        )
+    }
+}
+
+/// The details of an answer that is not what the API documents.
+#[derive(thiserror::Error)]
+pub struct DecodeError {
+    pub(crate) call: CallInfo,
+    pub(crate) status: u16,
+    pub(crate) headers: Headers,
+    pub(crate) body: Vec<u8>,
+    pub(crate) what: String,
+    #[source]
+    pub(crate) source: Option<Mismatch>,
+}
+
+impl DecodeError {
+    /// The HTTP status of the answer.
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The headers of the answer.
+    pub fn headers(&self) -> &Headers {
+        &self.headers
+    }
+
+    /// The body as it came; never printed by this crate.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}: {} answer: {}",
+            self.call.operation, self.status, self.what
+        )?;
+        if let Some(mismatch) = &self.source {
+            write!(f, ": {mismatch}")?;
+        }
+        write!(f, "{}", self.call.trailer())
+    }
+}
+
+/// Where an answer differs from what is documented, and what was expected there; never the value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{expected} at {place} (line {line}, column {column})")]
+pub(crate) struct Mismatch {
+    pub(crate) expected: String,
+    pub(crate) place: String,
+    pub(crate) line: usize,
+    pub(crate) column: usize,
+}
+
+/// An error that the API answered with.
+#[derive(Clone)]
+pub struct ApiError {
+    pub(crate) call: CallInfo,
+    pub(crate) kind: ApiErrorKind,
+    pub(crate) status: u16,
+    pub(crate) code: Option<ErrorCode>,
+    pub(crate) message: String,
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) headers: Headers,
+    pub(crate) body: Vec<u8>,
+}
+
+impl ApiError {
+    /// What kind of error it is, with what that kind carries.
+    pub fn kind(&self) -> &ApiErrorKind {
+        &self.kind
+    }
+
+    /// The HTTP status.
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The API's own code, where the body has one.
+    pub fn code(&self) -> Option<&ErrorCode> {
+        self.code.as_ref()
+    }
+
+    /// The server's message, whole; the parts of a list are joined by `; `. Empty where there is none.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The fields that a validation error names; empty for other kinds.
+    pub fn field_errors(&self) -> &[FieldError] {
+        match &self.kind {
+            ApiErrorKind::Validation { field_errors } => field_errors,
+            _ => &[],
+        }
+    }
+
+    /// The id of the request: of the answer's header, else of its body, else the one that was sent.
+    pub fn request_id(&self) -> Option<&str> {
+        self.call.request_id.as_deref()
+    }
+
+    /// How long the server asks to wait before the next attempt.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
+    /// The headers of the answer.
+    pub fn headers(&self) -> &Headers {
+        &self.headers
+    }
+
+    /// The body as it came; never printed by this crate.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    fn advice(&self) -> Option<&'static str> {
+        Some(match (&self.code, self.status) {
+            (Some(ErrorCode::ApiKeyMissing | ErrorCode::ApiKeyInvalid), _) => {
+                "check the key, usually in BIMPEAI_API_KEY"
+            }
+            (Some(ErrorCode::ApiKeyExpired), _) => "create a new key in the console",
+            (Some(ErrorCode::InsufficientScope), _) => "use a key with that scope",
+            (_, 401) => "check the key, usually in BIMPEAI_API_KEY",
+            (_, 404) => "check the ids",
+            (_, 300..=399) => "redirects are not followed: check the base URL",
+            _ => return None,
+        })
+    }
+}
+
+/// How much of a server's message is shown in an error's line.
+const SHOWN_MESSAGE: usize = 300;
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.call.operation, self.status)?;
+        if let Some(code) = &self.code {
+            write!(f, " {}", OneLine(code.as_str(), 80))?;
+        }
+        if !self.message.is_empty() {
+            write!(f, ": {}", OneLine(&self.message, SHOWN_MESSAGE))?;
+        }
+        for field in self.field_errors() {
+            if !self.message.contains(&field.message) {
+                let FieldError { path, message } = field;
+                write!(f, "; {}: {}", OneLine(path, 80), OneLine(message, 120))?;
+            }
+        }
+        if let Some(advice) = self.advice() {
+            write!(f, "; {advice}")?;
+        }
+        if let Some(wait) = self.retry_after {
+            write!(f, "; try again in {wait:?}")?;
+        }
+        write!(f, "{}", self.call.trailer())
+    }
+}
+
+/// A text from outside, on one line, at most so many characters of it.
+pub(crate) struct OneLine<'a>(pub(crate) &'a str, pub(crate) usize);
+
+impl fmt::Display for OneLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut chars = self.0.chars();
+        for c in chars.by_ref().take(self.1) {
+            f.write_char(if c.is_control() { ' ' } else { c })?;
+        }
+        f.write_str(if chars.next().is_some() { "…" } else { "" })
+    }
+}
+
+/// `Debug` is the line that `Display` prints: nothing else of an error is for printing.
+macro_rules! debug_as_display {
+    ($($type:ty),*) => { $(
+        impl fmt::Debug for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+    )* };
+}
+debug_as_display!(
+    UserError,
+    ConnectionError,
+    TimeoutError,
+    CancelledError,
+    DecodeError,
+    ApiError
+);
+
+impl std::error::Error for UserError {}
+impl std::error::Error for TimeoutError {}
+impl std::error::Error for CancelledError {}
+impl std::error::Error for ApiError {}
+
+/// The kinds of error that the API answers with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ApiErrorKind {
+    /// 400: the request cannot be served as it is.
+    BadRequest,
+    /// 400 or 422 with `validation_error`: some fields are not acceptable.
+    Validation {
+        /// The fields and what is wrong with them.
+        field_errors: Vec<FieldError>,
+    },
+    /// 401: no key, or not a valid one.
+    Authentication,
+    /// 403: the key may not do this.
+    PermissionDenied,
+    /// 404: no such thing in this team.
+    NotFound,
+    /// 409: it contradicts what is there; never retried.
+    Conflict,
+    /// 429: too many requests.
+    RateLimit(RateLimit),
+    /// 5xx but 501.
+    InternalServer,
+    /// 501: the API does not do this yet; never retried.
+    NotImplemented,
+    /// Any other status, redirects among them.
+    Other,
+}
+
+/// One field of a request that the server does not accept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FieldError {
+    /// The path of the field, such as `rules.0.id`; empty where the server names none.
+    pub path: String,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+/// The figures of the rate limit, each where the answer has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct RateLimit {
+    /// Requests that the window allows (`X-RateLimit-Limit`).
+    pub limit: Option<u64>,
+    /// Requests that are left in it (`X-RateLimit-Remaining`).
+    pub remaining: Option<u64>,
+    /// When it starts anew, in seconds of Unix time, rounded up (`X-RateLimit-Reset`).
+    pub reset_at: Option<u64>,
+    /// How long the server asks to wait (`Retry-After`).
+    pub retry_after: Option<Duration>,
+}
+
+open_enum! {
+    /// The API's own error codes.
+    pub enum ErrorCode ("error code") {
+        /// 400: some fields are not acceptable.
+        ValidationError = "validation_error",
+        /// 400: the request cannot be served as it is.
+        BadRequest = "bad_request",
+        /// 400: the agent has no workflow, and this needs one.
+        WorkflowRequired = "workflow_required",
+        /// 400: the integration refused the credentials, or could not be reached.
+        IntegrationConnectionFailed = "integration_connection_failed",
+        /// 400: the agent has no such live channel.
+        ChannelNotConfigured = "channel_not_configured",
+        /// 401: not authenticated.
+        Unauthorized = "unauthorized",
+        /// 401: the request has no key.
+        ApiKeyMissing = "api_key_missing",
+        /// 401: no such key.
+        ApiKeyInvalid = "api_key_invalid",
+        /// 401: the key has expired.
+        ApiKeyExpired = "api_key_expired",
+        /// 403: the key lacks a scope, which the message names.
+        InsufficientScope = "insufficient_scope",
+        /// 403: not allowed.
+        Forbidden = "forbidden",
+        /// 404: no such thing in this team.
+        NotFound = "not_found",
+        /// 409: it contradicts what is there.
+        Conflict = "conflict",
+        /// 409: the plan allows no more integrations.
+        IntegrationLimitReached = "integration_limit_reached",
+        /// 429: the rate limit is used up.
+        RateLimited = "rate_limited",
+        /// 429: too many requests at once.
+        TooManyRequests = "too_many_requests",
+        /// Too many open streams.
+        TooManyStreams = "too_many_streams",
+        /// 501: not done yet.
+        NotImplemented = "not_implemented",
+        /// The plan allows no more agents.
+        AgentLimitReached = "agent_limit_reached",
+        /// 500: the server failed.
+        InternalError = "internal_error",
+    }
+}

@@ -1,0 +1,354 @@
+//! What an answer's body says: the envelope of a success, the body of an error.
+
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::Value;
+use serde_json::error::Category;
+
+use super::Answer;
+use crate::error::{ApiError, ApiErrorKind, DecodeError, Error, ErrorCode, FieldError, Mismatch};
+use crate::pagination::PaginationMeta;
+
+#[derive(Deserialize)]
+#[serde(
+    bound(deserialize = "T: DeserializeOwned"),
+    expecting = "an envelope (an object)"
+)]
+struct Envelope<T> {
+    #[serde(default = "Option::default")]
+    data: Option<T>,
+    #[serde(default)]
+    meta: Option<PaginationMeta>,
+}
+
+/// The data of a success, and the `meta` beside it; `None` where there is no body or no data.
+pub(crate) fn open<T: DeserializeOwned>(
+    answer: &mut Answer,
+) -> Result<(Option<T>, Option<PaginationMeta>), Error> {
+    if answer.body.is_empty() {
+        return Ok((None, None));
+    }
+    let envelope = match serde_json::from_slice::<Envelope<T>>(&answer.body) {
+        Ok(envelope) => envelope,
+        Err(error) => {
+            // Some answers hold raw control characters in their strings, or bytes that are no
+            // UTF-8; strict JSON has neither, and the rest of the answer is sound.
+            let mended = mend(&answer.body).ok_or_else(|| mismatch(answer, &error))?;
+            serde_json::from_slice(&mended).map_err(|error| mismatch(answer, &error))?
+        }
+    };
+    Ok((envelope.data, envelope.meta))
+}
+
+/// The data of a success that has to have some.
+pub(crate) fn data<T: DeserializeOwned>(answer: &mut Answer) -> Result<T, Error> {
+    let empty = answer.body.is_empty();
+    match open(answer)? {
+        (Some(data), _) => Ok(data),
+        (None, _) if empty => Err(decode_error(
+            answer,
+            "the body is empty, and data was due".to_owned(),
+            None,
+        )),
+        (None, _) => Err(decode_error(
+            answer,
+            "`data` is missing or null, and was due".to_owned(),
+            None,
+        )),
+    }
+}
+
+/// A success whose data says nothing: no body, or any envelope.
+pub(crate) fn nothing(answer: &mut Answer) -> Result<(), Error> {
+    open::<IgnoredAny>(answer).map(|_| ())
+}
+
+fn mismatch(answer: &Answer, error: &serde_json::Error) -> Error {
+    let (what, expected) = match error.classify() {
+        Category::Data => ("not what is documented", expectation(&error.to_string())),
+        Category::Eof => ("the JSON ends early", "more JSON was expected".to_owned()),
+        Category::Syntax | Category::Io => {
+            if looks_like_html(&answer.body) {
+                let what = "an HTML page, not JSON: a gateway or a login page answered, or the \
+                            base URL is not the API's";
+                return decode_error(answer, what.to_owned(), None);
+            }
+            let media_type = answer.headers.media_type().unwrap_or_default();
+            if let Some(encoding) = answer.headers.get("content-encoding") {
+                let what = format!("compressed ({encoding:?}) though nobody asked for it");
+                return decode_error(answer, what, None);
+            }
+            return if media_type.contains("json") {
+                decode_error(
+                    answer,
+                    "not valid JSON".to_owned(),
+                    Some(located(answer, error, "valid JSON was expected".to_owned())),
+                )
+            } else {
+                decode_error(
+                    answer,
+                    format!("not JSON (its type is {media_type:?})"),
+                    None,
+                )
+            };
+        }
+    };
+    decode_error(
+        answer,
+        what.to_owned(),
+        Some(located(answer, error, expected)),
+    )
+}
+
+fn located(answer: &Answer, error: &serde_json::Error, expected: String) -> Mismatch {
+    Mismatch {
+        expected,
+        place: place(&answer.body, error.line(), error.column()),
+        line: error.line(),
+        column: error.column(),
+    }
+}
+
+pub(crate) fn decode_error(answer: &Answer, what: String, source: Option<Mismatch>) -> Error {
+    Error::Decode(Box::new(DecodeError {
+        call: answer.call_info(),
+        status: answer.status,
+        headers: answer.headers.clone(),
+        body: answer.body.clone(),
+        what,
+        source,
+    }))
+}
+
+/// What serde_json expected; the value that it quotes before that is left out.
+fn expectation(message: &str) -> String {
+    let message = message
+        .rsplit_once(" at line ")
+        .map_or(message, |(text, _)| text);
+    match message.rsplit_once(", expected ") {
+        Some((_, expected)) => format!("expected {expected}"),
+        None if message.starts_with("missing field `") => message.to_owned(),
+        None => "expected something else".to_owned(),
+    }
+}
+
+/// The path to a line and column of a JSON text, such as `data[3].rules`.
+fn place(json: &[u8], line: usize, column: usize) -> String {
+    enum Step {
+        Key(String),
+        Index(usize),
+    }
+    let before: usize = json
+        .split_inclusive(|b| *b == b'\n')
+        .take(line.saturating_sub(1))
+        .map(<[u8]>::len)
+        .sum();
+    let end = (before + column.saturating_sub(1)).min(json.len());
+    let mut path: Vec<Step> = Vec::new();
+    let mut at = 0;
+    while at < end {
+        match json[at] {
+            b'{' => path.push(Step::Key(String::new())),
+            b'[' => path.push(Step::Index(0)),
+            b'}' | b']' => {
+                path.pop();
+            }
+            b',' => {
+                if let Some(Step::Index(index)) = path.last_mut() {
+                    *index += 1;
+                }
+            }
+            b'"' => {
+                let start = at + 1;
+                at = start;
+                while at < json.len() && json[at] != b'"' {
+                    at += if json[at] == b'\\' { 2 } else { 1 };
+                }
+                let text = &json[start..at.min(json.len())];
+                let after = json.get(at + 1..).unwrap_or_default();
+                let is_key = after.trim_ascii_start().first() == Some(&b':');
+                if let (true, Some(Step::Key(key))) = (is_key, path.last_mut()) {
+                    *key = String::from_utf8_lossy(text).chars().take(80).collect();
+                }
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    let mut text = String::new();
+    for step in &path {
+        match step {
+            Step::Key(key) if key.is_empty() => {}
+            Step::Key(key) if text.is_empty() => text.push_str(key),
+            Step::Key(key) => {
+                text.push('.');
+                text.push_str(key);
+            }
+            Step::Index(index) => text.push_str(&format!("[{index}]")),
+        }
+    }
+    if text.is_empty() {
+        text.push_str("the top");
+    }
+    text.chars().filter(|c| !c.is_control()).collect()
+}
+
+/// The text with raw control characters in strings escaped and invalid UTF-8 replaced; `None`
+/// where there are none.
+pub(crate) fn mend(json: &[u8]) -> Option<Vec<u8>> {
+    let text = String::from_utf8_lossy(json);
+    let invalid = matches!(text, std::borrow::Cow::Owned(_));
+    let mut mended = String::with_capacity(text.len() + 16);
+    let (mut in_string, mut escaped, mut raw) = (false, false, false);
+    for c in text.chars() {
+        if in_string && c < ' ' {
+            raw = true;
+            mended.push_str(&format!("\\u{:04x}", u32::from(c)));
+            escaped = false;
+            continue;
+        }
+        mended.push(c);
+        if escaped {
+            escaped = false;
+        } else if c == '\\' {
+            escaped = in_string;
+        } else if c == '"' {
+            in_string = !in_string;
+        }
+    }
+    (raw || invalid).then(|| mended.into_bytes())
+}
+
+fn looks_like_html(body: &[u8]) -> bool {
+    body.trim_ascii_start().first() == Some(&b'<')
+}
+
+/// The error that an answer with no success status is.
+pub(crate) fn api_error(answer: Answer, secret: &str) -> Error {
+    let parsed = ErrorBody::parse(&answer.body, secret);
+    let status = answer.status;
+    let mut call = answer.call_info();
+    if answer.headers.request_id().is_none() {
+        call.request_id = parsed.request_id.or(call.request_id);
+    }
+    let code = parsed
+        .code
+        .filter(|code| !code.is_empty())
+        .map(ErrorCode::from);
+    let validation = code == Some(ErrorCode::ValidationError);
+    let retry_after = answer.headers.retry_after();
+    let kind = match status {
+        400 | 422 if validation => ApiErrorKind::Validation {
+            field_errors: parsed.field_errors,
+        },
+        400 => ApiErrorKind::BadRequest,
+        401 => ApiErrorKind::Authentication,
+        403 => ApiErrorKind::PermissionDenied,
+        404 => ApiErrorKind::NotFound,
+        409 => ApiErrorKind::Conflict,
+        429 => ApiErrorKind::RateLimit(answer.headers.rate_limit()),
+        501 => ApiErrorKind::NotImplemented,
+        500..=599 => ApiErrorKind::InternalServer,
+        _ => ApiErrorKind::Other,
+    };
+    let message = match parsed.message {
+        Some(message) => message,
+        None if looks_like_html(&answer.body) => {
+            format!(
+                "{} (an HTML page: a gateway answered, not the API)",
+                reason(status)
+            )
+        }
+        None => reason(status).to_owned(),
+    };
+    Error::Api(Box::new(ApiError {
+        call,
+        kind,
+        status,
+        code,
+        message,
+        retry_after,
+        headers: answer.headers,
+        body: answer.body,
+    }))
+}
+
+fn reason(status: u16) -> &'static str {
+    ureq::http::StatusCode::from_u16(status)
+        .ok()
+        .and_then(|status| status.canonical_reason())
+        .unwrap_or("")
+}
+
+#[derive(Default)]
+struct ErrorBody {
+    message: Option<String>,
+    code: Option<String>,
+    request_id: Option<String>,
+    field_errors: Vec<FieldError>,
+}
+
+impl ErrorBody {
+    /// Reads both shapes that the API documents, and as much as there is of any other.
+    fn parse(body: &[u8], secret: &str) -> ErrorBody {
+        let mut text = String::from_utf8_lossy(body);
+        // A server that quotes the key back must not make this crate print it.
+        if !secret.is_empty() && text.contains(secret) {
+            text = text.replace(secret, "[redacted]").into();
+        }
+        let parsed = serde_json::from_str(&text)
+            .ok()
+            .or_else(|| serde_json::from_slice(&mend(text.as_bytes())?).ok());
+        let Some(Value::Object(mut object)) = parsed else {
+            return ErrorBody::default();
+        };
+        let mut text_of = |key: &str| match object.get_mut(key).map(Value::take) {
+            Some(Value::String(text)) => Some(text),
+            _ => None,
+        };
+        let code = text_of("code");
+        let request_id = text_of("request_id");
+        let reason = text_of("error");
+        let mut field_errors = Vec::new();
+        let message = match object.get("message") {
+            Some(Value::String(text)) => Some(text.clone()),
+            Some(Value::Array(items)) => {
+                let texts: Vec<&str> = items.iter().filter_map(Value::as_str).collect();
+                field_errors.extend(texts.iter().map(|text| field_error(text)));
+                Some(texts.join("; "))
+            }
+            _ => reason,
+        };
+        if let Some(Value::Array(errors)) = object.get("errors") {
+            let text_in = |item: &Value, key| Some(item.get(key)?.as_str()?.to_owned());
+            field_errors.extend(errors.iter().map(|item| {
+                FieldError {
+                    path: text_in(item, "path").unwrap_or_default(),
+                    message: text_in(item, "message")
+                        .or_else(|| item.as_str().map(str::to_owned))
+                        .unwrap_or_default(),
+                }
+            }));
+        }
+        ErrorBody {
+            message: message.filter(|message| !message.is_empty()),
+            code,
+            request_id,
+            field_errors,
+        }
+    }
+}
+
+/// `path: text`, split at the first colon.
+fn field_error(text: &str) -> FieldError {
+    match text.split_once(':') {
+        Some((path, message)) => FieldError {
+            path: path.trim().to_owned(),
+            message: message.trim().to_owned(),
+        },
+        None => FieldError {
+            path: String::new(),
+            message: text.to_owned(),
+        },
+    }
+}

@@ -1,0 +1,136 @@
+//! The headers of answers, and what the API says in them.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use ureq::http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::error::{Error, RateLimit};
+
+/// The headers of an answer; names are compared without regard to case.
+#[derive(Clone, Default)]
+pub struct Headers(pub(crate) HeaderMap);
+
+impl Headers {
+    /// The first value of a header, where it has one that is text.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name)?.to_str().ok()
+    }
+
+    /// All headers whose value is text, names in lower case.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0
+            .iter()
+            .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
+    }
+
+    /// The figures of the rate limit.
+    pub(crate) fn rate_limit(&self) -> RateLimit {
+        RateLimit {
+            limit: self.number("x-ratelimit-limit"),
+            remaining: self.number("x-ratelimit-remaining"),
+            reset_at: self.number("x-ratelimit-reset"),
+            retry_after: self.retry_after(),
+        }
+    }
+
+    /// A number, rounded up, so that a time in it is never early.
+    fn number(&self, name: &str) -> Option<u64> {
+        let text = self.get(name)?.trim();
+        text.parse().ok().or_else(|| {
+            let number: f64 = text.parse().ok()?;
+            (number.is_finite() && number >= 0.0).then(|| number.ceil() as u64)
+        })
+    }
+
+    /// How long the server asks to wait: seconds, fractions too, or a date that is read against
+    /// the answer's own `Date`. Zero and what is past ask for nothing.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        let text = self.get("retry-after")?.trim();
+        let wait = if let Ok(seconds) = text.parse::<f64>() {
+            if seconds.is_nan() || seconds <= 0.0 {
+                return None;
+            }
+            Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+        } else {
+            let until = httpdate::parse_http_date(text).ok()?;
+            let now = self.date().unwrap_or_else(SystemTime::now);
+            until.duration_since(now).ok()?
+        };
+        (!wait.is_zero()).then_some(wait)
+    }
+
+    /// When the server answered, by its own clock.
+    pub(crate) fn date(&self) -> Option<SystemTime> {
+        httpdate::parse_http_date(self.get("date")?).ok()
+    }
+
+    pub(crate) fn request_id(&self) -> Option<&str> {
+        self.get("x-request-id").filter(|id| !id.is_empty())
+    }
+
+    /// The media type, in lower case and without its parameters.
+    pub(crate) fn media_type(&self) -> Option<String> {
+        let text = self.get("content-type")?;
+        let media_type = text.split(';').next().unwrap_or(text);
+        Some(media_type.trim().to_ascii_lowercase())
+    }
+}
+
+/// Names and values are shown but for what may hold a secret.
+impl fmt::Debug for Headers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map()
+            .entries(self.iter().map(|(name, value)| match name {
+                "set-cookie" | "location" | "www-authenticate" => (name, "[redacted]"),
+                _ => (name, value),
+            }))
+            .finish()
+    }
+}
+
+/// What a caller's header turns out to be.
+pub(crate) enum CallerHeader {
+    IdempotencyKey(String),
+    RequestId(String),
+    Plain(HeaderName, HeaderValue),
+}
+
+/// Checks a header of the caller's; a refusal never shows the value.
+pub(crate) fn caller_header(name: &str, value: &str) -> Result<CallerHeader, Error> {
+    let refuse = |why: &str| Err(Error::user(format!("the header {name:?} {why}")));
+    let Ok(parsed) = HeaderName::try_from(name) else {
+        return refuse("has no valid name");
+    };
+    match parsed.as_str() {
+        "idempotency-key" => return Ok(CallerHeader::IdempotencyKey(value.to_owned())),
+        "x-request-id" => return Ok(CallerHeader::RequestId(value.to_owned())),
+        "authorization" => return refuse("is set by the client, from its key"),
+        "host" | "content-length" | "transfer-encoding" | "connection" => {
+            return refuse("is set by the connection");
+        }
+        _ => {}
+    }
+    match HeaderValue::from_bytes(value.as_bytes()) {
+        Ok(mut value) => {
+            value.set_sensitive(true);
+            Ok(CallerHeader::Plain(parsed, value))
+        }
+        Err(_) => refuse("has a control character, such as a line end, in its value"),
+    }
+}
+
+/// Checks an idempotency key or a request id: 1 to 255 visible ASCII characters.
+pub(crate) fn visible(what: &str, text: &str) -> Result<HeaderValue, Error> {
+    let refuse = |why: String| Err(Error::user(format!("the {what} {why}")));
+    if text.is_empty() {
+        return refuse("is empty".to_owned());
+    }
+    if text.len() > 255 {
+        return refuse(format!("is {} bytes long; 255 is the most", text.len()));
+    }
+    if !text.bytes().all(|b| b.is_ascii_graphic()) {
+        return refuse("may hold visible ASCII characters only, and no blanks".to_owned());
+    }
+    HeaderValue::from_str(text).or_else(|_| refuse("is no valid header value".to_owned()))
+}

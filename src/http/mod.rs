@@ -1,0 +1,471 @@
+//! From a call to its answer: one attempt, the retry loop around it, and what an answer says.
+//!
+//! Nothing here knows a resource.
+
+pub(crate) mod envelope;
+pub(crate) mod headers;
+pub(crate) mod path;
+pub(crate) mod retry;
+pub(crate) mod transport;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ureq::http::header::{
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderMap, USER_AGENT,
+};
+use ureq::http::{HeaderName, HeaderValue, Method};
+
+use crate::error::{CallInfo, CancelledError, ConnectionError, Error, TimeoutError};
+use crate::types::Secret;
+use headers::{CallerHeader, Headers};
+use path::{BaseUrl, Path};
+use retry::{Backoff, Cancel, Clock, Decision, RetryPolicy};
+use transport::{Failure, FailureKind, Limits, Network, Outgoing, Wire};
+
+pub(crate) static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+pub(crate) static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// A client's way to its server.
+pub(crate) struct Http {
+    pub(crate) base: BaseUrl,
+    pub(crate) network: Network,
+    pub(crate) agent: ureq::Agent,
+    /// What every request carries: the key, the user agent, the default headers.
+    pub(crate) headers: HeaderMap,
+    pub(crate) key: Secret,
+    pub(crate) timeout: Option<Duration>,
+    /// Whether the caller chose `timeout`: some calls have a longer one of their own.
+    pub(crate) timeout_chosen: bool,
+    pub(crate) retry: RetryPolicy,
+    pub(crate) largest_body: usize,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// What is asked of the API, once, however many attempts it takes.
+#[derive(Clone)]
+pub(crate) struct Call {
+    pub(crate) method: Method,
+    pub(crate) path: Path,
+    pub(crate) query: String,
+    pub(crate) body: Option<Vec<u8>>,
+    /// A bound of one attempt that this operation needs where nobody chose one.
+    pub(crate) default_timeout: Option<Duration>,
+}
+
+impl Call {
+    pub(crate) fn new(method: Method, path: Path) -> Self {
+        Call {
+            method,
+            path,
+            query: String::new(),
+            body: None,
+            default_timeout: None,
+        }
+    }
+
+    fn is_write(&self) -> bool {
+        !matches!(self.method, Method::GET | Method::HEAD | Method::OPTIONS)
+    }
+
+    /// `POST /agents`, for errors and records.
+    pub(crate) fn operation(&self) -> String {
+        const SHOWN: usize = 200;
+        let path = crate::error::OneLine(self.path.as_str(), SHOWN);
+        format!("{} {path}", self.method)
+    }
+}
+
+/// What a caller sets for one call.
+#[derive(Clone, Default)]
+pub(crate) struct Options {
+    pub(crate) idempotency_key: Option<HeaderValue>,
+    pub(crate) request_id: Option<HeaderValue>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) deadline: Option<Duration>,
+    pub(crate) max_retries: Option<u32>,
+    pub(crate) max_retry_wait: Option<Duration>,
+    pub(crate) headers: HeaderMap,
+    /// The first option that was not acceptable, kept until the call is sent.
+    pub(crate) refused: Option<String>,
+}
+
+impl Options {
+    pub(crate) fn set_idempotency_key(&mut self, key: &str) {
+        match headers::visible("idempotency key", key) {
+            Ok(value) => self.idempotency_key = Some(value),
+            Err(error) => self.refuse(error),
+        }
+    }
+
+    pub(crate) fn set_request_id(&mut self, id: &str) {
+        match headers::visible("request id", id) {
+            Ok(value) => self.request_id = Some(value),
+            Err(error) => self.refuse(error),
+        }
+    }
+
+    pub(crate) fn set_header(&mut self, name: &str, value: &str) {
+        match headers::caller_header(name, value) {
+            Ok(CallerHeader::IdempotencyKey(key)) => self.set_idempotency_key(&key),
+            Ok(CallerHeader::RequestId(id)) => self.set_request_id(&id),
+            Ok(CallerHeader::Plain(name, value)) => {
+                self.headers.insert(name, value);
+            }
+            Err(error) => self.refuse(error),
+        }
+    }
+
+    pub(crate) fn refuse(&mut self, why: impl fmt::Display) {
+        self.refused.get_or_insert_with(|| why.to_string());
+    }
+}
+
+/// A whole answer.
+pub(crate) struct Answer {
+    pub(crate) operation: String,
+    pub(crate) status: u16,
+    pub(crate) headers: Headers,
+    pub(crate) body: Vec<u8>,
+    pub(crate) request_id: Option<String>,
+    pub(crate) attempts: u32,
+}
+
+impl Answer {
+    pub(crate) fn call_info(&self) -> CallInfo {
+        CallInfo {
+            operation: self.operation.clone(),
+            attempts: self.attempts,
+            request_id: self.request_id.clone(),
+            sent: true,
+        }
+    }
+}
+
+impl Http {
+    /// Performs a call: up to `1 + max_retries` attempts under one idempotency key and request id.
+    pub(crate) fn execute(
+        &self,
+        call: &Call,
+        options: &Options,
+        cancel: Option<&Cancel>,
+    ) -> Result<Answer, Error> {
+        let operation = call.operation();
+        let policy = RetryPolicy {
+            max_retries: options.max_retries.unwrap_or(self.retry.max_retries),
+            max_retry_wait: options.max_retry_wait.unwrap_or(self.retry.max_retry_wait),
+        };
+        let prepared = self
+            .prepare(call, options)
+            .map_err(|error| error.in_operation(&operation))?;
+        let deadline = Deadline::start(options.deadline, &*self.clock);
+        let mut backoff = Backoff::new();
+        let mut info = CallInfo {
+            operation,
+            attempts: 0,
+            request_id: prepared.request_id(),
+            sent: false,
+        };
+        loop {
+            let left = deadline.left(&*self.clock);
+            if left.is_some_and(|left| left.is_zero()) {
+                return Err(deadline.expired(info));
+            }
+            info.attempts += 1;
+            let error = match self.attempt(call, &prepared, left) {
+                Ok((head, body)) => {
+                    let answer = answer(&info, head, body);
+                    if (200..300).contains(&answer.status) {
+                        return Ok(answer);
+                    }
+                    envelope::api_error(answer, self.key.expose())
+                }
+                Err(failure) => {
+                    info.sent |= failure.wire.sent;
+                    self.failed(&info, failure, prepared.timeout, left, &deadline)
+                }
+            };
+            if cancel.is_some_and(Cancel::is_cancelled) {
+                return Err(Error::Cancelled(Box::new(CancelledError { call: info })));
+            }
+            info.sent |= error.status().is_some();
+            if !error.is_retryable() {
+                return Err(error);
+            }
+            let left = deadline.left(&*self.clock);
+            match policy.decide(info.attempts, error.retry_after(), &mut backoff, left) {
+                Decision::GiveUp => return Err(error),
+                Decision::Wait(wait) => {
+                    log::debug!(target: "bimpeai", "{error}; trying again in {wait:?}");
+                    if !self.clock.wait(wait, cancel) {
+                        return Err(Error::Cancelled(Box::new(CancelledError { call: info })));
+                    }
+                }
+            }
+        }
+    }
+
+    /// One attempt; one that dies on a connection from the pool, before anything came back, is
+    /// made once more on a fresh one.
+    fn attempt(
+        &self,
+        call: &Call,
+        prepared: &Prepared,
+        left: Option<Duration>,
+    ) -> Result<(ureq::http::response::Parts, Vec<u8>), Failure> {
+        let started = self.clock.now();
+        let limits = Limits {
+            timeout: prepared.limit(left),
+            fresh: false,
+        };
+        let failure = match self.exchange(call, prepared, limits) {
+            Err(failure) if failure.is_stale() => failure,
+            other => return other,
+        };
+        let passed = self.clock.now().saturating_duration_since(started);
+        let limit = limits.timeout.unwrap_or(prepared.timeout);
+        let limit = limit.map(|limit| limit.saturating_sub(passed));
+        if limit.is_some_and(|limit| limit.is_zero()) {
+            return Err(failure);
+        }
+        let limits = Limits {
+            timeout: Some(limit),
+            fresh: true,
+        };
+        self.exchange(call, prepared, limits)
+            .map_err(|mut failure| {
+                failure.wire.sent = true;
+                failure
+            })
+    }
+
+    fn exchange(
+        &self,
+        call: &Call,
+        prepared: &Prepared,
+        limits: Limits,
+    ) -> Result<(ureq::http::response::Parts, Vec<u8>), Failure> {
+        let outgoing = Outgoing {
+            method: &call.method,
+            uri: prepared.uri.clone(),
+            headers: prepared.headers.clone(),
+            body: call.body.as_deref(),
+        };
+        let (head, body) = transport::exchange(&self.agent, outgoing, limits)?.into_parts();
+        match transport::read_body(&head, body, self.largest_body) {
+            Ok(body) => Ok((head, body)),
+            // The status of an error says more than the loss of its body.
+            Err(_) if !head.status.is_success() => Ok((head, Vec::new())),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    fn prepare(&self, call: &Call, options: &Options) -> Result<Prepared, Error> {
+        if let Some(why) = &options.refused {
+            return Err(Error::user(why));
+        }
+        let uri = self.base.join(&call.path, &call.query)?;
+        let mut headers = self.headers.clone();
+        headers.extend(options.headers.clone());
+        headers
+            .entry(ACCEPT)
+            .or_insert(HeaderValue::from_static("application/json"));
+        if call.body.is_some() {
+            headers
+                .entry(CONTENT_TYPE)
+                .or_insert(HeaderValue::from_static("application/json"));
+        }
+        let request_id = options.request_id.clone().unwrap_or_else(random_id);
+        headers.insert(REQUEST_ID.clone(), request_id);
+        match &options.idempotency_key {
+            Some(key) => {
+                headers.insert(IDEMPOTENCY_KEY.clone(), key.clone());
+            }
+            None if call.is_write() => {
+                headers.insert(IDEMPOTENCY_KEY.clone(), random_id());
+            }
+            None => {}
+        }
+        let own = call.default_timeout.filter(|_| !self.timeout_chosen);
+        let chosen = options.timeout.or(own);
+        Ok(Prepared {
+            uri,
+            headers,
+            timeout: chosen.or(self.timeout),
+            differs: chosen.is_some(),
+        })
+    }
+
+    /// The error that a failed attempt is.
+    pub(crate) fn failed(
+        &self,
+        info: &CallInfo,
+        failure: Failure,
+        timeout: Option<Duration>,
+        left: Option<Duration>,
+        deadline: &Deadline,
+    ) -> Error {
+        let call = CallInfo {
+            sent: info.sent || failure.wire.sent,
+            ..info.clone()
+        };
+        match failure.kind {
+            FailureKind::Timeout { connecting } => {
+                let by_deadline = match (left, timeout) {
+                    (Some(left), Some(timeout)) => left < timeout,
+                    (Some(_), None) => true,
+                    (None, _) => false,
+                };
+                if by_deadline && !connecting {
+                    return deadline.expired(call);
+                }
+                let Wire { received, .. } = failure.wire;
+                Error::Timeout(Box::new(timed_out(call, connecting, received, timeout)))
+            }
+            FailureKind::Connection(what, source) => {
+                let what = format!("{what} ({})", self.base.as_str());
+                Error::Connection(Box::new(ConnectionError { call, what, source }))
+            }
+            FailureKind::TooLarge(head) => {
+                let what = format!(
+                    "the body is larger than {} bytes; if that is expected, raise the limit with \
+                     ClientBuilder::max_response_size",
+                    self.largest_body
+                );
+                envelope::decode_error(&answer(info, *head, Vec::new()), what, None)
+            }
+        }
+    }
+}
+
+/// The error of an exchange that took too long.
+pub(crate) fn timed_out(
+    call: CallInfo,
+    connecting: bool,
+    received: bool,
+    limit: Option<Duration>,
+) -> TimeoutError {
+    let (what, raise) = match (connecting, received) {
+        (true, _) => (
+            "no connection could be made in time",
+            "ClientBuilder::connect_timeout",
+        ),
+        (false, false) => ("no answer came in time", "`timeout`"),
+        (false, true) => ("the answer was not complete in time", "`timeout`"),
+    };
+    let what = match limit.filter(|_| !connecting) {
+        Some(limit) => format!("{what}; the limit is {limit:?}, raise it with {raise}"),
+        None => format!("{what}; raise the limit with {raise}"),
+    };
+    TimeoutError { call, what, limit }
+}
+
+fn answer(info: &CallInfo, head: ureq::http::response::Parts, body: Vec<u8>) -> Answer {
+    let headers = Headers(head.headers);
+    Answer {
+        operation: info.operation.clone(),
+        status: head.status.as_u16(),
+        request_id: headers
+            .request_id()
+            .map(str::to_owned)
+            .or_else(|| info.request_id.clone()),
+        headers,
+        body,
+        attempts: info.attempts,
+    }
+}
+
+/// What stays the same over the attempts of a call.
+struct Prepared {
+    uri: ureq::http::Uri,
+    headers: HeaderMap,
+    timeout: Option<Duration>,
+    /// Whether `timeout` is not the one the agent has.
+    differs: bool,
+}
+
+impl Prepared {
+    /// The bound of the next attempt, where it is not the agent's own.
+    fn limit(&self, left: Option<Duration>) -> Option<Option<Duration>> {
+        match (left, self.timeout) {
+            (Some(left), Some(timeout)) => Some(Some(left.min(timeout))),
+            (Some(left), None) => Some(Some(left)),
+            (None, timeout) => self.differs.then_some(timeout),
+        }
+    }
+
+    fn request_id(&self) -> Option<String> {
+        let id = self.headers.get(&REQUEST_ID)?;
+        id.to_str().ok().map(str::to_owned)
+    }
+}
+
+/// Until when a call with all its attempts and waits has to be done.
+pub(crate) struct Deadline {
+    total: Option<Duration>,
+    started: Option<Instant>,
+}
+
+impl Deadline {
+    pub(crate) fn start(total: Option<Duration>, clock: &dyn Clock) -> Self {
+        Deadline {
+            total,
+            started: total.map(|_| clock.now()),
+        }
+    }
+
+    fn left(&self, clock: &dyn Clock) -> Option<Duration> {
+        let passed = clock.now().saturating_duration_since(self.started?);
+        Some(self.total?.saturating_sub(passed))
+    }
+
+    fn expired(&self, call: CallInfo) -> Error {
+        let what = match self.total {
+            Some(total) => format!("not done within its deadline of {total:?}"),
+            None => "not done within its deadline".to_owned(),
+        };
+        Error::Timeout(Box::new(TimeoutError {
+            call,
+            what,
+            limit: self.total,
+        }))
+    }
+}
+
+/// A random UUID (version 4), as the value of a header.
+pub(crate) fn random_id() -> HeaderValue {
+    let bits: u128 = rand::random();
+    let bits = bits & !(0xf << 76) | 0x4 << 76;
+    let bits = bits & !(0x3 << 62) | 0x2 << 62;
+    let hex = format!("{bits:032x}");
+    let parts = [
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..],
+    ];
+    HeaderValue::from_str(&parts.join("-")).unwrap_or(HeaderValue::from_static("0"))
+}
+
+/// The headers that every request of a client carries.
+pub(crate) fn client_headers(
+    key: &Secret,
+    user_agent: HeaderValue,
+    defaults: HeaderMap,
+) -> Result<HeaderMap, Error> {
+    let bearer = format!("Bearer {}", key.expose());
+    let Ok(mut authorization) = HeaderValue::from_str(&bearer) else {
+        return Err(Error::user("the API key is no valid header value"));
+    };
+    authorization.set_sensitive(true);
+    let mut headers = HeaderMap::new();
+    headers.insert(USER_AGENT, user_agent);
+    if cfg!(not(feature = "gzip")) {
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    }
+    headers.extend(defaults);
+    headers.insert(AUTHORIZATION, authorization);
+    Ok(headers)
+}

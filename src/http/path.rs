@@ -1,0 +1,221 @@
+//! Where a request goes: the base URL, and paths whose ids are data.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use ureq::http::Uri;
+use ureq::http::uri::{Authority, Scheme};
+
+use crate::error::{Error, OneLine};
+
+/// What the API's paths start with.
+pub(crate) const PREFIX: &str = "/api/v1/console";
+
+/// Everything but what RFC 3986 calls unreserved.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// The longest URL that can be sent, a limit of the HTTP library's URL type.
+const LONGEST_URL: usize = 65_534;
+
+/// The path of a request below the API's prefix; a bad id is reported when it is sent.
+#[derive(Debug, Clone)]
+pub(crate) struct Path {
+    text: String,
+    refused: Option<String>,
+}
+
+impl Path {
+    pub(crate) fn new(root: &str) -> Self {
+        Path {
+            text: format!("/{root}"),
+            refused: None,
+        }
+    }
+
+    /// Appends literal segments.
+    pub(crate) fn then(mut self, literal: &str) -> Self {
+        self.text.push('/');
+        self.text.push_str(literal);
+        self
+    }
+
+    /// Appends an id as one escaped segment; `name` is what a refusal calls it.
+    pub(crate) fn id(self, name: &str, id: impl AsRef<str>) -> Self {
+        self.id_except(name, id, &[])
+    }
+
+    /// Like [`Path::id`] where some ids would be another route.
+    pub(crate) fn id_except(mut self, name: &str, id: impl AsRef<str>, routes: &[&str]) -> Self {
+        let id = id.as_ref();
+        if id.is_empty() {
+            self.refuse(format!("{name} is empty; an id is needed here"));
+        } else if id == "." || id == ".." {
+            self.refuse(format!(
+                "{name} is {id:?}, which is a step in a path and no id"
+            ));
+        } else if routes.contains(&id) {
+            self.refuse(format!(
+                "{name} is {id:?}, which is another route of the API and no id"
+            ));
+        }
+        self.text.push('/');
+        self.text.extend(utf8_percent_encode(id, ESCAPED));
+        self
+    }
+
+    /// A path that the caller wrote, for what this crate does not know yet.
+    pub(crate) fn written(path: &str) -> Self {
+        let mut written = Path {
+            text: path.to_owned(),
+            refused: None,
+        };
+        if !path.starts_with('/') {
+            written.refuse(format!(
+                "the path {:?} must start with a slash, as in \"/agents\"",
+                OneLine(path, 80).to_string()
+            ));
+        } else if let Some(bad) = path
+            .chars()
+            .find(|c| !c.is_ascii_graphic() || matches!(c, '?' | '#' | '\\' | '"' | '<' | '>'))
+        {
+            written.refuse(format!(
+                "the path has {bad:?} in it; escape it, and pass a query with `query`"
+            ));
+        } else if path.split('/').any(is_dot_segment) || path.contains("//") {
+            written.refuse(
+                "the path has an empty, `.` or `..` segment, which may leave the API's prefix",
+            );
+        }
+        written
+    }
+
+    fn refuse(&mut self, why: impl Into<String>) {
+        self.refused.get_or_insert(why.into());
+    }
+
+    pub(crate) fn refused(&self) -> Option<&str> {
+        self.refused.as_deref()
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+/// `.` and `..`, written plainly or escaped.
+fn is_dot_segment(segment: &str) -> bool {
+    let plain = segment.to_ascii_lowercase().replace("%2e", ".");
+    plain == "." || plain == ".."
+}
+
+/// Appends one parameter to a query.
+pub(crate) fn push_query(query: &mut String, name: &str, value: &str) {
+    query.push(if query.is_empty() { '?' } else { '&' });
+    query.extend(utf8_percent_encode(name, ESCAPED));
+    query.push('=');
+    query.extend(utf8_percent_encode(value, ESCAPED));
+}
+
+/// The configured origin; every request goes there and nowhere else.
+#[derive(Clone)]
+pub(crate) struct BaseUrl {
+    /// Scheme, authority and path, without a slash at the end.
+    text: String,
+    host: String,
+}
+
+impl BaseUrl {
+    /// Plain `http` goes to this machine, and to the hosts in `http_hosts`.
+    pub(crate) fn parse(text: &str, http_hosts: &[String]) -> Result<BaseUrl, Error> {
+        let refuse = |why: &str| Err(Error::user(format!("the base URL {why}")));
+        let text = text.trim_end_matches('/');
+        let text = text.strip_suffix(PREFIX).unwrap_or(text);
+        let Ok(uri) = text.parse::<Uri>() else {
+            return refuse("is not a URL; it looks like \"https://api.bimpe.ai\"");
+        };
+        let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else {
+            return refuse("has no scheme; it looks like \"https://api.bimpe.ai\"");
+        };
+        if authority.as_str().contains('@') {
+            return refuse("has user info in it; the API takes its key in a header only");
+        }
+        if uri.query().is_some() || text.contains('#') {
+            return refuse(
+                "has a query or a fragment; give the host, and a path where there is one",
+            );
+        }
+        if uri.path().split('/').any(is_dot_segment) {
+            return refuse("has a `.` or `..` segment in its path");
+        }
+        let https = *scheme == Scheme::HTTPS;
+        if !https && *scheme != Scheme::HTTP {
+            return refuse("must start with \"https://\" (or \"http://\" for this machine)");
+        }
+        if cfg!(not(any(feature = "rustls", feature = "native-tls"))) && https {
+            return refuse("is https, and this build has no TLS: turn on the feature `rustls`");
+        }
+        let host = bare_host(authority).to_ascii_lowercase();
+        if host.is_empty() {
+            return refuse("has no host");
+        }
+        if !https
+            && !is_loopback(&host)
+            && !http_hosts.iter().any(|h| h.eq_ignore_ascii_case(&host))
+        {
+            return refuse(&format!(
+                "is plain http to {host:?}, where anyone on the way reads the key; use https, or \
+                 allow it with ClientBuilder::allow_http({host:?}) or BIMPEAI_ALLOW_HTTP={host}"
+            ));
+        }
+        Ok(BaseUrl {
+            text: text.to_owned(),
+            host,
+        })
+    }
+
+    /// The whole URL of a request, or why it cannot be one.
+    pub(crate) fn join(&self, path: &Path, query: &str) -> Result<Uri, Error> {
+        if let Some(why) = path.refused() {
+            return Err(Error::user(why));
+        }
+        let mut url =
+            String::with_capacity(self.text.len() + PREFIX.len() + path.text.len() + query.len());
+        let _ = write!(url, "{}{PREFIX}{}{query}", self.text, path.text);
+        if url.len() > LONGEST_URL {
+            return Err(Error::user(format!(
+                "the URL would be {} bytes long, and {LONGEST_URL} is the most that can be sent; \
+                 check the ids and filters",
+                url.len()
+            )));
+        }
+        Uri::try_from(url).map_err(|_| Error::user("the URL is not valid"))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    pub(crate) fn is_loopback(&self) -> bool {
+        is_loopback(&self.host)
+    }
+}
+
+/// The host without the brackets of an IPv6 address.
+pub(crate) fn bare_host(authority: &Authority) -> &str {
+    let host = authority.host();
+    host.strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .unwrap_or(host)
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost"
+        || host
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}

@@ -1,0 +1,492 @@
+//! One exchange on the wire: a request goes out, an answer comes back, or a [`Failure`].
+//!
+//! The only module that knows ureq's `unversioned` parts. It brings a resolver that keeps its
+//! answers and a connector that all agents of a client share, and records for every exchange what
+//! happened on its connection: whether one was made, whether anything went out or came in.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::io::{self, Read as _};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use ureq::config::{AutoHeaderValue, Config, ConfigBuilder};
+use ureq::http::header::HeaderMap;
+use ureq::http::response::Parts;
+use ureq::http::{Method, Request, Uri};
+use ureq::typestate::AgentScope;
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{
+    Buffers, ConnectionDetails, Connector, DefaultConnector, NextTimeout, Transport, time,
+};
+use ureq::{Agent, Body, Timeout};
+
+use super::path::bare_host;
+
+/// How long a look-up is believed.
+const LOOKUP_LIFETIME: Duration = Duration::from_secs(30);
+
+/// Threads of one client keep their connections; ureq's own three would make them reconnect.
+const IDLE_CONNECTIONS: usize = 32;
+
+/// What error bodies are cut at: enough for any message.
+const LARGEST_ERROR_BODY: usize = 1 << 20;
+
+/// How a client reaches its server; shared by the client and all its streams.
+pub(crate) struct Network {
+    resolver: Arc<CachingResolver>,
+    connector: Arc<DefaultConnector>,
+    connect_timeout: Duration,
+    proxy: Option<ureq::Proxy>,
+    tls: Option<ureq::tls::TlsConfig>,
+}
+
+impl Network {
+    /// `addresses` are those of hosts that need no look-up.
+    pub(crate) fn new(
+        connect_timeout: Duration,
+        proxy: Option<ureq::Proxy>,
+        tls: Option<ureq::tls::TlsConfig>,
+        addresses: HashMap<String, Vec<SocketAddr>>,
+    ) -> Self {
+        Network {
+            resolver: Arc::new(CachingResolver {
+                fixed: addresses,
+                known: Mutex::default(),
+                lookup: DefaultResolver::default(),
+            }),
+            connector: Arc::new(DefaultConnector::new()),
+            connect_timeout,
+            proxy,
+            tls,
+        }
+    }
+
+    /// An agent with a pool of its own, on the shared resolver and TLS configuration.
+    pub(crate) fn agent(
+        &self,
+        adjust: impl FnOnce(ConfigBuilder<AgentScope>) -> ConfigBuilder<AgentScope>,
+    ) -> Agent {
+        let mut config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .user_agent(AutoHeaderValue::None)
+            .accept(AutoHeaderValue::None)
+            .allow_non_standard_methods(true)
+            .max_idle_connections(IDLE_CONNECTIONS)
+            .max_idle_connections_per_host(IDLE_CONNECTIONS)
+            .timeout_connect(Some(self.connect_timeout))
+            .timeout_resolve(Some(self.connect_timeout))
+            .proxy(self.proxy.clone());
+        if let Some(tls) = &self.tls {
+            config = config.tls_config(tls.clone());
+        }
+        let connector = TracedConnector {
+            shared: self.connector.clone(),
+            resolver: self.resolver.clone(),
+        };
+        let resolver = SharedResolver(self.resolver.clone());
+        Agent::with_parts(adjust(config).build(), connector, resolver)
+    }
+}
+
+/// What goes out in one exchange.
+pub(crate) struct Outgoing<'a> {
+    pub(crate) method: &'a Method,
+    pub(crate) uri: Uri,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Option<&'a [u8]>,
+}
+
+/// How one exchange differs from what the agent is configured for.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Limits {
+    /// `Some(limit)` replaces the agent's own bound of a whole exchange.
+    pub(crate) timeout: Option<Option<Duration>>,
+    /// Refuse the connections that the pool holds.
+    pub(crate) fresh: bool,
+}
+
+/// Why there is no answer, and how far the exchange came.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) kind: FailureKind,
+    pub(crate) wire: Wire,
+}
+
+#[derive(Debug)]
+pub(crate) enum FailureKind {
+    /// Which of ureq's timeouts it was does not matter; [`Wire`] tells the phase.
+    Timeout { connecting: bool },
+    /// In words, for the error's line.
+    Connection(String, Option<io::Error>),
+    /// The body is larger than allowed; the head of its answer.
+    TooLarge(Box<Parts>),
+}
+
+impl Failure {
+    /// Whether a connection from the pool turned out to be dead: nothing came back on it.
+    pub(crate) fn is_stale(&self) -> bool {
+        let Wire {
+            connects,
+            sent,
+            received,
+            ..
+        } = self.wire;
+        let broke = matches!(self.kind, FailureKind::Connection(..));
+        broke && connects == 0 && sent && !received
+    }
+}
+
+/// Sends a request and waits for the head of its answer.
+pub(crate) fn exchange(
+    agent: &Agent,
+    outgoing: Outgoing<'_>,
+    limits: Limits,
+) -> Result<ureq::http::Response<Body>, Failure> {
+    WIRE.set(Wire::default());
+    let mut request = Request::new(());
+    *request.method_mut() = outgoing.method.clone();
+    *request.uri_mut() = outgoing.uri;
+    *request.headers_mut() = outgoing.headers;
+    let result = match outgoing.body {
+        Some(body) => run(agent, request.map(|()| body), limits),
+        None => run(agent, request, limits),
+    };
+    result.map_err(|error| failure(error))
+}
+
+fn run<B: ureq::AsSendBody>(
+    agent: &Agent,
+    request: Request<B>,
+    limits: Limits,
+) -> Result<ureq::http::Response<Body>, ureq::Error> {
+    if limits.timeout.is_none() && !limits.fresh {
+        return agent.run(request);
+    }
+    let mut config = agent.configure_request(request);
+    if let Some(timeout) = limits.timeout {
+        config = config.timeout_global(timeout);
+    }
+    if limits.fresh {
+        config = config.max_idle_age(Duration::ZERO);
+    }
+    agent.run(config.build())
+}
+
+/// Reads a whole body; an error's is cut short, a success's is refused when it is too large.
+pub(crate) fn read_body(head: &Parts, body: Body, most: usize) -> Result<Vec<u8>, Failure> {
+    let success = head.status.is_success();
+    let most = if success {
+        most
+    } else {
+        most.min(LARGEST_ERROR_BODY)
+    };
+    // A length that the server only claims is not worth more than this in memory.
+    const BELIEVED: u64 = 1 << 20;
+    let claimed = body.content_length().unwrap_or(0).min(BELIEVED) as usize;
+    let mut bytes = Vec::with_capacity(claimed.min(most));
+    let mut reader = body.into_reader().take(most as u64 + 1);
+    if let Err(error) = reader.read_to_end(&mut bytes) {
+        return Err(failure(ureq::Error::from(error)));
+    }
+    if bytes.len() > most {
+        if success {
+            return Err(Failure {
+                kind: FailureKind::TooLarge(Box::new(head.clone())),
+                wire: WIRE.get(),
+            });
+        }
+        bytes.truncate(most);
+    }
+    Ok(bytes)
+}
+
+/// Sorts ureq's errors; their own text may hold a URL with a ticket in it, so none is passed on
+/// unseen.
+pub(crate) fn failure(error: ureq::Error) -> Failure {
+    let wire = WIRE.get();
+    let plain = |what: &str| FailureKind::Connection(what.to_owned(), None);
+    let kind = match error {
+        ureq::Error::Timeout(timeout) => FailureKind::Timeout {
+            connecting: matches!(timeout, Timeout::Resolve | Timeout::Connect)
+                || (!wire.sent && wire.connects > 0),
+        },
+        ureq::Error::Io(error) => io_failure(error, wire),
+        ureq::Error::HostNotFound => plain("the host is not known; check the base URL"),
+        ureq::Error::ConnectProxyFailed(_) => plain("the proxy refused to connect to the host"),
+        ureq::Error::InvalidProxyUrl => plain("the proxy's URL is not valid"),
+        ureq::Error::LargeResponseHeader(_, most) => plain(&format!(
+            "the answer's headers are larger than {most} bytes"
+        )),
+        ureq::Error::Protocol(_) => {
+            plain("the answer is not HTTP; is this the API's port, and does it speak plain http?")
+        }
+        ureq::Error::Tls(what) => plain(&format!("TLS failed: {what}")),
+        #[cfg(feature = "rustls")]
+        ureq::Error::Rustls(error) => plain(&format!("TLS failed: {error}")),
+        #[cfg(feature = "native-tls")]
+        ureq::Error::NativeTls(error) => plain(&format!("TLS failed: {error}")),
+        ureq::Error::TlsRequired => plain("the connection is not encrypted, and must be"),
+        #[cfg(feature = "gzip")]
+        ureq::Error::Decompress(..) => plain("the compressed answer is damaged"),
+        ureq::Error::ConnectionFailed => plain("no connection could be made"),
+        _ => plain("the exchange failed"),
+    };
+    Failure { kind, wire }
+}
+
+fn io_failure(error: io::Error, wire: Wire) -> FailureKind {
+    use io::ErrorKind;
+    let what = match error.kind() {
+        ErrorKind::ConnectionRefused => {
+            "connection refused: nothing listens there; is the server running, and is the base \
+             URL right?"
+                .to_owned()
+        }
+        ErrorKind::UnexpectedEof if wire.received => {
+            "the connection ended in the middle of the answer".to_owned()
+        }
+        ErrorKind::UnexpectedEof if wire.sent => {
+            "the server closed the connection without an answer".to_owned()
+        }
+        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => {
+            "the server broke the connection".to_owned()
+        }
+        _ if wire.connects == 0 && !wire.sent => {
+            "the host cannot be looked up; check the base URL, and the network".to_owned()
+        }
+        ErrorKind::InvalidData if !wire.sent => format!("TLS failed: {error}"),
+        _ => "the connection failed".to_owned(),
+    };
+    // The system's own error is kept as the source; texts that libraries put in one are not.
+    let source = match error.raw_os_error() {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => io::Error::from(error.kind()),
+    };
+    FailureKind::Connection(what, Some(source))
+}
+
+/// What happened on the connection in the exchange that this thread made last.
+///
+/// ureq runs a whole exchange on the caller's thread, the reading of the body included, so this
+/// belongs to one exchange and needs no lock.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Wire {
+    /// Connections that were tried; 0 where the pool had one.
+    pub(crate) connects: u32,
+    /// Whether anything of the request may have gone out.
+    pub(crate) sent: bool,
+    /// Whether anything of the answer came in.
+    pub(crate) received: bool,
+    connecting: bool,
+}
+
+thread_local! {
+    static WIRE: Cell<Wire> = const { Cell::new(Wire {
+        connects: 0,
+        sent: false,
+        received: false,
+        connecting: false,
+    }) };
+}
+
+fn note(change: impl FnOnce(&mut Wire)) {
+    let mut wire = WIRE.get();
+    change(&mut wire);
+    WIRE.set(wire);
+}
+
+/// Makes connections through the shared connector and notes what happens on them.
+#[derive(Debug)]
+struct TracedConnector {
+    shared: Arc<DefaultConnector>,
+    resolver: Arc<CachingResolver>,
+}
+
+impl Connector<()> for TracedConnector {
+    type Out = Box<dyn Transport>;
+
+    fn connect(
+        &self,
+        details: &ConnectionDetails<'_>,
+        chained: Option<()>,
+    ) -> Result<Option<Self::Out>, ureq::Error> {
+        // To reach a proxy ureq runs the connector within itself: what goes to the proxy is no
+        // part of the request.
+        if WIRE.get().connecting {
+            return self.shared.connect(details, chained);
+        }
+        note(|wire| {
+            wire.connects += 1;
+            wire.connecting = true;
+        });
+        let made = self.shared.connect(details, chained);
+        note(|wire| wire.connecting = false);
+        match made {
+            Ok(Some(inner)) => Ok(Some(Box::new(TracedTransport {
+                inner,
+                written: None,
+                idle: false,
+                bound: None,
+            }))),
+            Ok(None) => Ok(None),
+            Err(error) => {
+                self.resolver.forget(details.uri);
+                Err(error)
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct TracedTransport {
+    inner: Box<dyn Transport>,
+    /// Why writing failed. A server may answer and close before it has read the whole request;
+    /// that answer is waiting to be read, and says more than the failed write.
+    written: Option<io::Error>,
+    /// Whether the connection went back to the pool since it was last used.
+    idle: bool,
+    /// The bound that the socket has now, of which a new one may be a little less: each new value
+    /// costs a system call.
+    bound: Option<Duration>,
+}
+
+impl TracedTransport {
+    /// The bound to put on the socket: the one it has, where that is later by 1/64 at most.
+    fn bounded(&mut self, mut timeout: NextTimeout) -> NextTimeout {
+        if let time::Duration::Exact(after) = timeout.after {
+            match self.bound {
+                Some(bound) if after <= bound && bound - after <= after / 64 => {
+                    timeout.after = time::Duration::Exact(bound);
+                }
+                _ => self.bound = Some(after),
+            }
+        }
+        timeout
+    }
+}
+
+impl Transport for TracedTransport {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        self.inner.buffers()
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
+        note(|wire| wire.sent = true);
+        self.idle = false;
+        if self.written.is_some() {
+            return Ok(());
+        }
+        let timeout = self.bounded(timeout);
+        match self.inner.transmit_output(amount, timeout) {
+            Err(ureq::Error::Io(error)) if is_broken(&error) => {
+                self.written = Some(error);
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
+        let timeout = self.bounded(timeout);
+        let result = self.inner.await_input(timeout);
+        if let Ok(true) = result {
+            note(|wire| wire.received = true);
+        } else if let Some(error) = self.written.take() {
+            return Err(error.into());
+        }
+        result
+    }
+
+    fn is_open(&mut self) -> bool {
+        if self.written.is_some() {
+            return false;
+        }
+        // The pool asks twice, when a connection comes back and when it goes out again; only the
+        // second answer counts, and each costs three system calls.
+        std::mem::replace(&mut self.idle, true).then(|| self.inner.is_open()) != Some(false)
+    }
+
+    fn is_tls(&self) -> bool {
+        self.inner.is_tls()
+    }
+}
+
+fn is_broken(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::BrokenPipe
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+    )
+}
+
+/// Looks hosts up, and keeps the answers for a while: ureq asks before it looks into its pool.
+#[derive(Debug)]
+struct CachingResolver {
+    fixed: HashMap<String, Vec<SocketAddr>>,
+    known: Mutex<HashMap<String, (Instant, Vec<SocketAddr>)>>,
+    lookup: DefaultResolver,
+}
+
+#[derive(Debug)]
+struct SharedResolver(Arc<CachingResolver>);
+
+impl CachingResolver {
+    fn known(&self) -> MutexGuard<'_, HashMap<String, (Instant, Vec<SocketAddr>)>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn forget(&self, uri: &Uri) {
+        if let Some(key) = uri.authority().map(|authority| authority.as_str()) {
+            self.known().remove(key);
+        }
+    }
+}
+
+impl Resolver for SharedResolver {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let resolver = &*self.0;
+        let (Some(authority), Some(scheme)) = (uri.authority(), uri.scheme_str()) else {
+            return resolver.lookup.resolve(uri, config, timeout);
+        };
+        let port = authority
+            .port_u16()
+            .unwrap_or(if scheme == "https" { 443 } else { 80 });
+        let host = bare_host(authority);
+        let list = |addresses: &[SocketAddr]| {
+            let mut list = resolver.lookup.empty();
+            // ureq's list is of a fixed size, which a look-up of its own keeps to as well.
+            addresses
+                .iter()
+                .take(16)
+                .for_each(|address| list.push(*address));
+            list
+        };
+        if let Ok(address) = host.parse::<IpAddr>() {
+            return Ok(list(&[SocketAddr::new(address, port)]));
+        }
+        if let Some(addresses) = resolver.fixed.get(host) {
+            return Ok(list(addresses));
+        }
+        if let Some((when, addresses)) = resolver.known().get(authority.as_str()) {
+            if when.elapsed() < LOOKUP_LIFETIME {
+                return Ok(list(addresses));
+            }
+        }
+        let found = resolver.lookup.resolve(uri, config, timeout)?;
+        resolver.known().insert(
+            authority.as_str().to_owned(),
+            (Instant::now(), found.iter().copied().collect()),
+        );
+        Ok(found)
+    }
+}

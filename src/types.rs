@@ -121,6 +121,45 @@ impl From<&str> for Secret {
     }
 }
 
+/// A JSON value that `Debug` does not print: what may hold a secret at any depth.
+///
+/// ```
+/// use bimpeai::types::SecretValue;
+/// use serde_json::json;
+///
+/// let headers = SecretValue::from(json!({"X-Api-Key": "k_1"}));
+/// assert_eq!(format!("{headers:?}"), "[redacted]");
+/// assert_eq!(headers.expose()["X-Api-Key"], "k_1");
+/// ```
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SecretValue(Value);
+
+impl SecretValue {
+    /// The value itself.
+    pub fn expose(&self) -> &Value {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+impl From<Value> for SecretValue {
+    fn from(value: Value) -> Self {
+        SecretValue(value)
+    }
+}
+
+impl From<Map<String, Value>> for SecretValue {
+    fn from(object: Map<String, Value>) -> Self {
+        SecretValue(Value::Object(object))
+    }
+}
+
 /// A text that is none of the values an enum knows; its message lists those that are.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{value:?} is no {what}; known values: {}", known.join(", "))]
@@ -373,34 +412,54 @@ pub(crate) use object;
 
 /// Defines a body: its required fields are the arguments of `new`, the others are setters.
 ///
-/// The sections come in this order, each of them optional: `required`, `required_list`,
-/// `optional`, `list`, `nullable`, `nullable_list`. A field reads `name: Type` or
-/// `name = "wireName": Type`; a nullable one names the method that sends null:
-/// `name / clear_name: Type`.
+/// The sections come in the order of the macro's pattern, each of them optional. Numbers have
+/// sections of their own, for an integer literal finds no type through `Into`; a `plain` field has
+/// no setter; `extra` takes fields of any name (and only it does: all others are refused when a
+/// body is read). A field reads `name: Type` or `name = "wireName": Type`; a nullable one names the
+/// method that sends null: `name / clear_name: Type`.
 macro_rules! body {
-    (
+    ($(#[$meta:meta])* pub struct $name:ident { extra $($sections:tt)* }) => {
+        $crate::types::body!(@build $(#[$meta])* pub struct $name { extra $($sections)* });
+    };
+    ($(#[$meta:meta])* pub struct $name:ident { $($sections:tt)* }) => {
+        $crate::types::body!(
+            @build $(#[$meta])* #[serde(deny_unknown_fields)] pub struct $name { $($sections)* }
+        );
+    };
+
+    (@build
         $(#[$meta:meta])*
         pub struct $name:ident {
+            $( extra { $(#[doc = $extra_doc:literal])* $extra:ident } )?
             $( required { $( $(#[doc = $req_doc:literal])* $req:ident $(= $req_wire:literal)? : $req_type:ty, )* } )?
-            $( required_list { $( $(#[doc = $rlist_doc:literal])* $rlist:ident $(= $rlist_wire:literal)? : $rlist_type:ty, )* } )?
+            $( required_number { $( $(#[doc = $rnum_doc:literal])* $rnum:ident : $rnum_type:ty, )* } )?
+            $( required_list { $( $(#[doc = $rlist_doc:literal])* $rlist:ident : $rlist_type:ty, )* } )?
+            $( plain { $( $(#[doc = $plain_doc:literal])* $plain:ident : $plain_type:ty, )* } )?
             $( optional { $( $(#[doc = $opt_doc:literal])* $opt:ident $(= $opt_wire:literal)? : $opt_type:ty, )* } )?
-            $( list { $( $(#[doc = $list_doc:literal])* $list:ident $(= $list_wire:literal)? : $list_type:ty, )* } )?
+            $( number { $( $(#[doc = $num_doc:literal])* $num:ident : $num_type:ty, )* } )?
+            $( list { $( $(#[doc = $list_doc:literal])* $list:ident : $list_type:ty, )* } )?
             $( nullable { $( $(#[doc = $null_doc:literal])* $null:ident / $clear:ident : $null_type:ty, )* } )?
             $( nullable_list { $( $(#[doc = $nlist_doc:literal])* $nlist:ident / $nclear:ident : $nlist_type:ty, )* } )?
         }
     ) => {
-        $(#[$meta])*
         #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-        #[serde(deny_unknown_fields)]
+        $(#[$meta])*
         #[non_exhaustive]
         pub struct $name {
             $( $( $(#[doc = $req_doc])* $( #[serde(rename = $req_wire)] )? pub $req: $req_type, )* )?
-            $( $( $(#[doc = $rlist_doc])* $( #[serde(rename = $rlist_wire)] )? pub $rlist: Vec<$rlist_type>, )* )?
+            $( $( $(#[doc = $rnum_doc])* pub $rnum: $rnum_type, )* )?
+            $( $( $(#[doc = $rlist_doc])* pub $rlist: Vec<$rlist_type>, )* )?
+            $( $( $(#[doc = $plain_doc])*
+                #[serde(default, skip_serializing_if = "Option::is_none")]
+                pub $plain: Option<$plain_type>, )* )?
             $( $( $(#[doc = $opt_doc])*
                 #[serde(default, skip_serializing_if = "Option::is_none" $(, rename = $opt_wire)?)]
                 pub $opt: Option<$opt_type>, )* )?
+            $( $( $(#[doc = $num_doc])*
+                #[serde(default, skip_serializing_if = "Option::is_none")]
+                pub $num: Option<$num_type>, )* )?
             $( $( $(#[doc = $list_doc])*
-                #[serde(default, skip_serializing_if = "Option::is_none" $(, rename = $list_wire)?)]
+                #[serde(default, skip_serializing_if = "Option::is_none")]
                 pub $list: Option<Vec<$list_type>>, )* )?
             $( $( $(#[doc = $null_doc])*
                 #[serde(default, skip_serializing_if = "crate::types::Patch::is_absent")]
@@ -408,6 +467,7 @@ macro_rules! body {
             $( $( $(#[doc = $nlist_doc])*
                 #[serde(default, skip_serializing_if = "crate::types::Patch::is_absent")]
                 pub $nlist: $crate::types::Patch<Vec<$nlist_type>>, )* )?
+            $( $(#[doc = $extra_doc])* #[serde(flatten)] pub $extra: $crate::types::Extra, )?
         }
 
         impl $name {
@@ -416,15 +476,20 @@ macro_rules! body {
             #[must_use]
             pub fn new(
                 $( $( $req: impl Into<$req_type>, )* )?
+                $( $( $rnum: $rnum_type, )* )?
                 $( $( $rlist: impl IntoIterator<Item = impl Into<$rlist_type>>, )* )?
             ) -> Self {
                 $name {
                     $( $( $req: $req.into(), )* )?
+                    $( $( $rnum, )* )?
                     $( $( $rlist: $rlist.into_iter().map(Into::into).collect(), )* )?
+                    $( $( $plain: None, )* )?
                     $( $( $opt: None, )* )?
+                    $( $( $num: None, )* )?
                     $( $( $list: None, )* )?
                     $( $( $null: $crate::types::Patch::Absent, )* )?
                     $( $( $nlist: $crate::types::Patch::Absent, )* )?
+                    $( $extra: $crate::types::Extra::new(), )?
                 }
             }
 
@@ -432,6 +497,13 @@ macro_rules! body {
             #[must_use]
             pub fn $opt(mut self, $opt: impl Into<$opt_type>) -> Self {
                 self.$opt = Some($opt.into());
+                self
+            } )* )?
+
+            $( $( $(#[doc = $num_doc])*
+            #[must_use]
+            pub fn $num(mut self, $num: $num_type) -> Self {
+                self.$num = Some($num);
                 self
             } )* )?
 
@@ -469,6 +541,17 @@ macro_rules! body {
                 self.$nlist = $crate::types::Patch::Null;
                 self
             } )* )?
+
+            $( $(#[doc = $extra_doc])*
+            #[must_use]
+            pub fn $extra(
+                mut self,
+                name: impl Into<String>,
+                value: impl Into<serde_json::Value>,
+            ) -> Self {
+                self.$extra.insert(name.into(), value.into());
+                self
+            } )?
         }
     };
 }

@@ -12,6 +12,7 @@ pub mod pagination;
 pub mod request;
 pub mod sse;
 pub mod types;
+pub mod workflows;
 
 pub use client::{Client, ClientBuilder};
 pub use error::Error;

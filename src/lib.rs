@@ -4,6 +4,7 @@
 
 pub mod agents;
 mod client;
+pub mod conversations;
 #[cfg(feature = "emulator")]
 #[cfg_attr(docsrs, doc(cfg(feature = "emulator")))]
 pub mod emulator;

@@ -1,0 +1,203 @@
+//! The messages of a conversation.
+
+use crate::client::Client;
+use crate::http::path::Path;
+use crate::pagination::ListRequest;
+use crate::request::Request;
+use crate::types::{Secret, body, object, open_enum};
+
+/// The messages of conversations, from [`Conversations::messages`](super::Conversations::messages).
+#[derive(Debug, Clone)]
+pub struct Messages {
+    client: Client,
+}
+
+impl Messages {
+    pub(super) fn new(client: &Client) -> Self {
+        Messages {
+            client: client.clone(),
+        }
+    }
+
+    /// Lists the messages of a conversation.
+    ///
+    /// The first generation knows neither `search` nor `sort` here.
+    ///
+    /// `GET /agents/{agent_id}/conversations/{conversation_id}/messages`. All generations.
+    pub fn list(
+        &self,
+        agent_id: impl AsRef<str>,
+        conversation_id: impl AsRef<str>,
+    ) -> ListRequest<Message> {
+        ListRequest::new(&self.client, path(agent_id, conversation_id))
+    }
+
+    /// Sends a message to a conversation.
+    ///
+    /// `POST /agents/{agent_id}/conversations/{conversation_id}/messages`. All generations.
+    pub fn send(
+        &self,
+        agent_id: impl AsRef<str>,
+        conversation_id: impl AsRef<str>,
+        body: SendMessage,
+    ) -> Request<Message> {
+        Request::post(&self.client, path(agent_id, conversation_id), &body)
+    }
+
+    /// Reads one message.
+    ///
+    /// `GET /agents/{agent_id}/conversations/{conversation_id}/messages/{message_id}`. Since 0.2.
+    pub fn retrieve(
+        &self,
+        agent_id: impl AsRef<str>,
+        conversation_id: impl AsRef<str>,
+        message_id: impl AsRef<str>,
+    ) -> Request<Message> {
+        // `messages/stream` is the event stream of the first generation.
+        let path = path(agent_id, conversation_id).id_except("message_id", message_id, &["stream"]);
+        Request::get(&self.client, path)
+    }
+
+    /// Buys the ticket that opens one event stream of a conversation.
+    ///
+    /// For who opens the stream by hand; the stream of this crate takes its own. A ticket is good
+    /// once, for this agent and conversation.
+    ///
+    /// `POST /agents/{agent_id}/conversations/{conversation_id}/stream-ticket`. All generations.
+    pub fn stream_ticket(
+        &self,
+        agent_id: impl AsRef<str>,
+        conversation_id: impl AsRef<str>,
+    ) -> Request<StreamTicket> {
+        let path = super::path(agent_id, conversation_id).then("stream-ticket");
+        Request::post_empty(&self.client, path)
+    }
+}
+
+fn path(agent_id: impl AsRef<str>, conversation_id: impl AsRef<str>) -> Path {
+    super::path(agent_id, conversation_id).then("messages")
+}
+
+open_enum! {
+    /// Who wrote a message.
+    pub enum MessageRole ("role of a message") {
+        /// The person who talks to the agent.
+        User = "user",
+        /// The agent.
+        Assistant = "assistant",
+        /// A member of the team; in answers only.
+        RestaurantUser = "restaurant_user",
+        /// A customer; in events only.
+        Customer = "customer",
+    }
+}
+
+/// Another name for [`MessageRole`], as in Python.
+pub type StreamMessageRole = MessageRole;
+
+object! {
+    /// A message of a conversation or of a call.
+    pub struct Message {
+        /// Identifier.
+        [required] id: String,
+        /// Who wrote it.
+        role: MessageRole,
+        /// Its text.
+        message: Option<String>,
+        /// What kind of message it is, as `text`.
+        message_type: Option<String>,
+        /// What came with it. Since 0.2.
+        attachments: Vec<MessageAttachment>,
+        /// When it was written, RFC 3339.
+        created_at: String,
+    }
+}
+
+open_enum! {
+    /// What kind of file an attachment is.
+    pub enum AttachmentType ("type of an attachment") {
+        /// A picture.
+        Image = "image",
+        /// A recording.
+        Audio = "audio",
+        /// Any other file.
+        File = "file",
+    }
+}
+
+object! {
+    /// A file that comes with a message. Read since 0.2, sent in the first generation only (0.1).
+    pub struct MessageAttachment {
+        /// What kind of file it is.
+        r#type = "type": AttachmentType,
+        /// Where it is.
+        url: String,
+    }
+}
+
+impl MessageAttachment {
+    /// An attachment to be sent.
+    #[must_use]
+    pub fn new(r#type: impl Into<AttachmentType>, url: impl Into<String>) -> Self {
+        MessageAttachment {
+            r#type: r#type.into(),
+            url: url.into(),
+            ..MessageAttachment::default()
+        }
+    }
+}
+
+body! {
+    /// A message to a conversation.
+    pub struct SendMessage {
+        required {
+            /// The text, at most 4,096 characters.
+            message: String,
+        }
+        optional {
+            /// Who speaks: user, the server's default, or assistant, which the server takes only
+            /// while the assistant is paused. Since 0.2.
+            role: MessageRole,
+        }
+        list {
+            /// Files to send along. First generation only (0.1).
+            attachments: MessageAttachment,
+        }
+    }
+}
+
+object! {
+    /// What opens one event stream.
+    pub struct StreamTicket {
+        /// The ticket; a secret for as long as it is good.
+        ticket: Secret,
+        /// How long it is good, in seconds.
+        expires_in: u64,
+    }
+}
+
+object! {
+    /// A message as the event stream has it.
+    pub struct StreamMessageEvent {
+        /// Identifier of the message.
+        [required] id: String,
+        /// The conversation that it is part of.
+        conversation_id: String,
+        /// Who wrote it.
+        role: StreamMessageRole,
+        /// Its text.
+        message: Option<String>,
+        /// What kind of message it is, as `text`.
+        message_type: Option<String>,
+        /// When it was written, RFC 3339.
+        created_at: String,
+    }
+}
+
+object! {
+    /// The sign of life of an event stream, about every 20 s.
+    pub struct StreamHeartbeatEvent {
+        /// The server's clock, in milliseconds since 1970.
+        ts: u64,
+    }
+}

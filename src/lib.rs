@@ -3,6 +3,7 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod agents;
+pub mod calls;
 mod client;
 pub mod conversations;
 #[cfg(feature = "emulator")]
@@ -11,6 +12,7 @@ pub mod emulator;
 pub mod error;
 mod http;
 pub mod pagination;
+pub mod phone_numbers;
 pub mod request;
 pub mod sse;
 pub mod types;

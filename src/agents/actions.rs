@@ -28,6 +28,17 @@ impl Actions {
     /// Lets an agent take these actions, by the ids that [`list`](Self::list) gives.
     ///
     /// `POST /agents/{agent_id}/actions/enable`. Since 0.2.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), bimpeai::Error> {
+    /// # let client = bimpeai::Client::from_env()?;
+    /// let actions = client.agents().actions();
+    /// let all = actions.list("agt_1").send()?;
+    /// let bookings = all.iter().filter(|action| action.integration_type == "google_calendar");
+    /// actions.enable("agt_1", bookings.map(|action| &action.id)).send()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn enable(
         &self,
         agent_id: impl AsRef<str>,

@@ -87,6 +87,25 @@ impl Agents {
     /// copy's. A plan that has no agents left answers `agent_limit_reached`.
     ///
     /// `POST /agents`. All generations.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), bimpeai::Error> {
+    /// # let client = bimpeai::Client::from_env()?;
+    /// use bimpeai::agents::CreateAgent;
+    ///
+    /// let agent = client
+    ///     .agents()
+    ///     .create(
+    ///         CreateAgent::new("Restaurant assistant")
+    ///             .workflow_id("wf_1")
+    ///             .description("Takes orders and books tables."),
+    ///     )
+    ///     .idempotency_key("create-restaurant-agent-v1")
+    ///     .send()?;
+    /// println!("{}", agent.id);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn create(&self, body: CreateAgent) -> Request<AgentCreateResponse> {
         Request::post(&self.client, Path::new("agents"), &body)
     }
@@ -115,6 +134,17 @@ impl Agents {
     /// Puts an agent live, pauses it or takes it back into development.
     ///
     /// `PATCH /agents/{agent_id}/live-status`. Since 0.2.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), bimpeai::Error> {
+    /// # let client = bimpeai::Client::from_env()?;
+    /// use bimpeai::agents::{AgentLiveStatusValue, UpdateLiveStatus};
+    ///
+    /// let live = UpdateLiveStatus::new(AgentLiveStatusValue::Live).status_reason("Tested.");
+    /// client.agents().update_live_status("agt_1", live).send()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn update_live_status(
         &self,
         agent_id: impl AsRef<str>,

@@ -45,6 +45,17 @@ impl Calls {
     /// not a test needs a telephony channel, else it is a `channel_not_configured`.
     ///
     /// `POST /agents/{agent_id}/calls`. Since 0.2.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), bimpeai::Error> {
+    /// # let client = bimpeai::Client::from_env()?;
+    /// use bimpeai::calls::MakeCall;
+    ///
+    /// let call = client.calls().make("agt_1", MakeCall::new("+2348012345678", true)).send()?;
+    /// println!("{}", call.status);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn make(&self, agent_id: impl AsRef<str>, body: MakeCall) -> Request<MakeCallResult> {
         Request::post(&self.client, root(agent_id), &body)
     }

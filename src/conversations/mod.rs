@@ -41,6 +41,23 @@ impl Conversations {
     /// Documented limit: 120 calls a minute for each key.
     ///
     /// `GET /agents/{agent_id}/conversations`. All generations.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), bimpeai::Error> {
+    /// # let client = bimpeai::Client::from_env()?;
+    /// use bimpeai::conversations::ConversationChannel;
+    ///
+    /// let waiting = client
+    ///     .conversations()
+    ///     .list("agt_1")
+    ///     .channel(ConversationChannel::Whatsapp)
+    ///     .needs_attention(true);
+    /// for conversation in waiting {
+    ///     println!("{}", conversation?.id);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn list(&self, agent_id: impl AsRef<str>) -> ListRequest<Conversation> {
         ListRequest::new(&self.client, root(agent_id))
     }

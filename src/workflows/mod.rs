@@ -37,6 +37,19 @@ impl Workflows {
     /// The first generation answers summaries, without prompt, rules and flows.
     ///
     /// `GET /workflows`. All generations.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), bimpeai::Error> {
+    /// # let client = bimpeai::Client::from_env()?;
+    /// use bimpeai::workflows::WorkflowScope;
+    ///
+    /// let public = client.workflows().list().scope(WorkflowScope::Public);
+    /// for workflow in public.search("restaurant") {
+    ///     println!("{}", workflow?.name);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn list(&self) -> ListRequest<Workflow> {
         ListRequest::new(&self.client, Path::new("workflows"))
     }
@@ -71,6 +84,19 @@ impl Workflows {
     /// A list that is sent replaces the whole list. A workflow of somebody else is a `not_found`.
     ///
     /// `PATCH /workflows/{workflow_id}`. All generations.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), bimpeai::Error> {
+    /// # let client = bimpeai::Client::from_env()?;
+    /// use bimpeai::workflows::{RuleInput, UpdateWorkflow};
+    ///
+    /// let workflow = client.workflows().retrieve("wf_1").send()?;
+    /// let mut rules: Vec<RuleInput> = workflow.rules.into_iter().map(RuleInput::from).collect();
+    /// rules.push(RuleInput::new("closed", "Closed", "after ten", "We open at eleven.", true));
+    /// client.workflows().update("wf_1", UpdateWorkflow::new().rules(rules)).send()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn update(&self, workflow_id: impl AsRef<str>, body: UpdateWorkflow) -> Request<Workflow> {
         Request::patch(&self.client, path(workflow_id), &body)
     }

@@ -39,6 +39,21 @@ impl BimpeaiIntegrations {
     /// `integration_limit_reached`.
     ///
     /// `POST /agents/{agent_id}/integrations/bimpeai/configure`. Since 0.3.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), bimpeai::Error> {
+    /// # let client = bimpeai::Client::from_env()?;
+    /// use bimpeai::agents::BimpeaiConfigure;
+    ///
+    /// let calendar = BimpeaiConfigure::google_calendar();
+    /// let result = client.agents().integrations().bimpeai().configure("agt_1", calendar).send()?;
+    /// match result.onboarding_url() {
+    ///     Some(url) => println!("Go on at {url}"),
+    ///     None => println!("Connected."),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn configure(
         &self,
         agent_id: impl AsRef<str>,

@@ -15,6 +15,7 @@ pub mod pagination;
 pub mod phone_numbers;
 pub mod request;
 pub mod sse;
+pub mod stream;
 pub mod types;
 pub mod workflows;
 

@@ -4,7 +4,8 @@ use crate::client::Client;
 use crate::http::path::Path;
 use crate::pagination::ListRequest;
 use crate::request::Request;
-use crate::types::{Secret, body, object, open_enum};
+use crate::stream::{MessageRole, StreamRequest, StreamTicket};
+use crate::types::{body, object, open_enum};
 
 /// The messages of conversations, from [`Conversations::messages`](super::Conversations::messages).
 #[derive(Debug, Clone)]
@@ -72,28 +73,27 @@ impl Messages {
         let path = super::path(agent_id, conversation_id).then("stream-ticket");
         Request::post_empty(&self.client, path)
     }
+
+    /// Streams the messages of a conversation as they come.
+    ///
+    /// It connects again and goes on from the last message by itself; each message comes once. See
+    /// [`StreamRequest`] for the options and [`MessageStream`](crate::stream::MessageStream) for
+    /// what it gives.
+    ///
+    /// `POST …/stream-ticket` and `GET /agents/{agent_id}/conversations/{conversation_id}/stream`,
+    /// again for every connection. All generations.
+    pub fn stream(
+        &self,
+        agent_id: impl AsRef<str>,
+        conversation_id: impl AsRef<str>,
+    ) -> StreamRequest {
+        StreamRequest::new(&self.client, super::path(agent_id, conversation_id))
+    }
 }
 
 fn path(agent_id: impl AsRef<str>, conversation_id: impl AsRef<str>) -> Path {
     super::path(agent_id, conversation_id).then("messages")
 }
-
-open_enum! {
-    /// Who wrote a message.
-    pub enum MessageRole ("role of a message") {
-        /// The person who talks to the agent.
-        User = "user",
-        /// The agent.
-        Assistant = "assistant",
-        /// A member of the team; in answers only.
-        RestaurantUser = "restaurant_user",
-        /// A customer; in events only.
-        Customer = "customer",
-    }
-}
-
-/// Another name for [`MessageRole`], as in Python.
-pub type StreamMessageRole = MessageRole;
 
 object! {
     /// A message of a conversation or of a call.
@@ -163,41 +163,5 @@ body! {
             /// Files to send along. First generation only (0.1).
             attachments: MessageAttachment,
         }
-    }
-}
-
-object! {
-    /// What opens one event stream.
-    pub struct StreamTicket {
-        /// The ticket; a secret for as long as it is good.
-        ticket: Secret,
-        /// How long it is good, in seconds.
-        expires_in: u64,
-    }
-}
-
-object! {
-    /// A message as the event stream has it.
-    pub struct StreamMessageEvent {
-        /// Identifier of the message.
-        [required] id: String,
-        /// The conversation that it is part of.
-        conversation_id: String,
-        /// Who wrote it.
-        role: StreamMessageRole,
-        /// Its text.
-        message: Option<String>,
-        /// What kind of message it is, as `text`.
-        message_type: Option<String>,
-        /// When it was written, RFC 3339.
-        created_at: String,
-    }
-}
-
-object! {
-    /// The sign of life of an event stream, about every 20 s.
-    pub struct StreamHeartbeatEvent {
-        /// The server's clock, in milliseconds since 1970.
-        ts: u64,
     }
 }

@@ -10,10 +10,10 @@ use crate::pagination::ListRequest;
 use crate::request::Request;
 use crate::types::{body, object, open_enum};
 
-pub use messages::{
-    AttachmentType, Message, MessageAttachment, MessageRole, Messages, SendMessage,
-    StreamHeartbeatEvent, StreamMessageEvent, StreamMessageRole, StreamTicket,
+pub use crate::stream::{
+    MessageRole, StreamHeartbeatEvent, StreamMessageEvent, StreamMessageRole, StreamTicket,
 };
+pub use messages::{AttachmentType, Message, MessageAttachment, Messages, SendMessage};
 
 impl Client {
     /// The conversations of agents, and their messages.

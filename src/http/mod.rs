@@ -22,7 +22,7 @@ use crate::types::Secret;
 use headers::{CallerHeader, Headers};
 use path::{BaseUrl, Path};
 use retry::{Backoff, Cancel, Clock, Decision, RetryPolicy};
-use transport::{Failure, FailureKind, Limits, Network, Outgoing, Wire};
+use transport::{Bound, Failure, FailureKind, Limits, Network, Outgoing, Wire};
 
 pub(crate) static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 pub(crate) static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -151,6 +151,17 @@ impl Http {
         options: &Options,
         cancel: Option<&Cancel>,
     ) -> Result<Answer, Error> {
+        self.execute_on(&self.agent, call, options, cancel)
+    }
+
+    /// Like [`Http::execute`], on the connections of another agent.
+    pub(crate) fn execute_on(
+        &self,
+        agent: &ureq::Agent,
+        call: &Call,
+        options: &Options,
+        cancel: Option<&Cancel>,
+    ) -> Result<Answer, Error> {
         let operation = call.operation();
         let policy = RetryPolicy {
             max_retries: options.max_retries.unwrap_or(self.retry.max_retries),
@@ -173,7 +184,7 @@ impl Http {
                 return Err(deadline.expired(info));
             }
             info.attempts += 1;
-            let error = match self.attempt(call, &prepared, left) {
+            let error = match self.attempt(agent, call, &prepared, left) {
                 Ok((head, body)) => {
                     let answer = answer(&info, head, body);
                     if (200..300).contains(&answer.status) {
@@ -210,30 +221,35 @@ impl Http {
     /// made once more on a fresh one.
     fn attempt(
         &self,
+        agent: &ureq::Agent,
         call: &Call,
         prepared: &Prepared,
         left: Option<Duration>,
     ) -> Result<(ureq::http::response::Parts, Vec<u8>), Failure> {
         let started = self.clock.now();
+        let bound = prepared.bound(left);
         let limits = Limits {
-            timeout: prepared.limit(left),
+            bound,
             fresh: false,
         };
-        let failure = match self.exchange(call, prepared, limits) {
+        let failure = match self.exchange(agent, call, prepared, limits) {
             Err(failure) if failure.is_stale() => failure,
             other => return other,
         };
         let passed = self.clock.now().saturating_duration_since(started);
-        let limit = limits.timeout.unwrap_or(prepared.timeout);
+        let limit = match bound {
+            Bound::Whole(limit) => limit,
+            _ => prepared.timeout,
+        };
         let limit = limit.map(|limit| limit.saturating_sub(passed));
         if limit.is_some_and(|limit| limit.is_zero()) {
             return Err(failure);
         }
         let limits = Limits {
-            timeout: Some(limit),
+            bound: Bound::Whole(limit),
             fresh: true,
         };
-        self.exchange(call, prepared, limits)
+        self.exchange(agent, call, prepared, limits)
             .map_err(|mut failure| {
                 failure.wire.sent = true;
                 failure
@@ -242,6 +258,7 @@ impl Http {
 
     fn exchange(
         &self,
+        agent: &ureq::Agent,
         call: &Call,
         prepared: &Prepared,
         limits: Limits,
@@ -252,13 +269,29 @@ impl Http {
             headers: prepared.headers.clone(),
             body: call.body.as_deref(),
         };
-        let (head, body) = transport::exchange(&self.agent, outgoing, limits)?.into_parts();
-        match transport::read_body(&head, body, self.largest_body) {
-            Ok(body) => Ok((head, body)),
-            // The status of an error says more than the loss of its body.
-            Err(_) if !head.status.is_success() => Ok((head, Vec::new())),
-            Err(failure) => Err(failure),
-        }
+        let (head, body) = transport::exchange(agent, outgoing, limits)?.into_parts();
+        let body = if head.status.is_success() {
+            transport::read_body(&head, body, self.largest_body)?
+        } else {
+            transport::read_error_body(body)
+        };
+        Ok((head, body))
+    }
+
+    /// An agent for one stream: closing its connections stops that stream and no other.
+    ///
+    /// Its buffers are small, for there may be a thousand streams; the request line, and so the
+    /// path, has to fit in whole.
+    pub(crate) fn stream_agent(&self, path: usize) -> ureq::Agent {
+        const INPUT: usize = 32 * 1024;
+        const OUTPUT: usize = 4 * 1024;
+        self.network.agent(|config| {
+            config
+                .input_buffer_size(INPUT)
+                .output_buffer_size(OUTPUT + path)
+                .timeout_global(self.timeout)
+                .max_idle_connections(1)
+        })
     }
 
     fn prepare(&self, call: &Call, options: &Options) -> Result<Prepared, Error> {
@@ -386,12 +419,13 @@ struct Prepared {
 }
 
 impl Prepared {
-    /// The bound of the next attempt, where it is not the agent's own.
-    fn limit(&self, left: Option<Duration>) -> Option<Option<Duration>> {
+    /// The bound of the next attempt.
+    fn bound(&self, left: Option<Duration>) -> Bound {
         match (left, self.timeout) {
-            (Some(left), Some(timeout)) => Some(Some(left.min(timeout))),
-            (Some(left), None) => Some(Some(left)),
-            (None, timeout) => self.differs.then_some(timeout),
+            (Some(left), Some(timeout)) => Bound::Whole(Some(left.min(timeout))),
+            (Some(left), None) => Bound::Whole(Some(left)),
+            (None, timeout) if self.differs => Bound::Whole(timeout),
+            (None, _) => Bound::Agent,
         }
     }
 

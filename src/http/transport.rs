@@ -101,12 +101,25 @@ pub(crate) struct Outgoing<'a> {
 }
 
 /// How one exchange differs from what the agent is configured for.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub(crate) struct Limits {
-    /// `Some(limit)` replaces the agent's own bound of a whole exchange.
-    pub(crate) timeout: Option<Option<Duration>>,
+    pub(crate) bound: Bound,
     /// Refuse the connections that the pool holds.
     pub(crate) fresh: bool,
+}
+
+/// What an exchange may take.
+#[derive(Clone, Copy)]
+pub(crate) enum Bound {
+    /// What the agent is configured for.
+    Agent,
+    /// So long in all.
+    Whole(Option<Duration>),
+    /// So long until the head of the answer, and then between one read and the next.
+    Stream {
+        head: Option<Duration>,
+        idle: Duration,
+    },
 }
 
 /// Why there is no answer, and how far the exchange came.
@@ -163,45 +176,51 @@ fn run<B: ureq::AsSendBody>(
     request: Request<B>,
     limits: Limits,
 ) -> Result<ureq::http::Response<Body>, ureq::Error> {
-    if limits.timeout.is_none() && !limits.fresh {
+    if let (Bound::Agent, false) = (limits.bound, limits.fresh) {
         return agent.run(request);
     }
     let mut config = agent.configure_request(request);
-    if let Some(timeout) = limits.timeout {
-        config = config.timeout_global(timeout);
-    }
+    config = match limits.bound {
+        Bound::Agent => config,
+        Bound::Whole(timeout) => config.timeout_global(timeout),
+        Bound::Stream { head, idle } => config
+            .timeout_global(None)
+            .timeout_send_request(head)
+            .timeout_recv_response(head)
+            .timeout_per_read(Some(idle)),
+    };
     if limits.fresh {
         config = config.max_idle_age(Duration::ZERO);
     }
     agent.run(config.build())
 }
 
-/// Reads a whole body; an error's is cut short, a success's is refused when it is too large.
+/// Reads the whole body of a success.
 pub(crate) fn read_body(head: &Parts, body: Body, most: usize) -> Result<Vec<u8>, Failure> {
-    let success = head.status.is_success();
-    let most = if success {
-        most
-    } else {
-        most.min(LARGEST_ERROR_BODY)
-    };
     // A length that the server only claims is not worth more than this in memory.
     const BELIEVED: u64 = 1 << 20;
     let claimed = body.content_length().unwrap_or(0).min(BELIEVED) as usize;
     let mut bytes = Vec::with_capacity(claimed.min(most));
-    let mut reader = body.into_reader().take(most as u64 + 1);
+    let mut reader = body.into_reader().take((most as u64).saturating_add(1));
     if let Err(error) = reader.read_to_end(&mut bytes) {
         return Err(failure(ureq::Error::from(error)));
     }
     if bytes.len() > most {
-        if success {
-            return Err(Failure {
-                kind: FailureKind::TooLarge(Box::new(head.clone())),
-                wire: WIRE.get(),
-            });
-        }
-        bytes.truncate(most);
+        return Err(Failure {
+            kind: FailureKind::TooLarge(Box::new(head.clone())),
+            wire: WIRE.get(),
+        });
     }
     Ok(bytes)
+}
+
+/// Reads the body of an error that has said enough in its status: what there is of it.
+pub(crate) fn read_error_body(body: Body) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut reader = body.into_reader().take(LARGEST_ERROR_BODY as u64);
+    // The bytes that came before a failure are kept in place.
+    let _ = reader.read_to_end(&mut bytes);
+    bytes
 }
 
 /// Sorts ureq's errors; their own text may hold a URL with a ticket in it, so none is passed on

@@ -1,0 +1,140 @@
+//! The events of one socket read, on their way from the reader to the caller.
+
+use std::fmt;
+
+use serde::Deserialize;
+
+use super::event::{StreamHeartbeatEvent, StreamMessageEvent};
+use crate::error::{CallInfo, DecodeError, Error};
+use crate::http::envelope::mend;
+use crate::http::headers::Headers;
+use crate::sse::{Oversized, Span};
+
+/// Events whose data lies in the bytes that the socket gave.
+pub(super) struct Batch {
+    bytes: Vec<u8>,
+    events: std::vec::IntoIter<BatchEvent>,
+    count: usize,
+}
+
+pub(super) struct BatchEvent {
+    pub(super) kind: Kind,
+    pub(super) id: Option<Span>,
+    pub(super) data: Span,
+}
+
+pub(super) enum Kind {
+    Message,
+    Heartbeat,
+    Oversized(Oversized),
+}
+
+impl BatchEvent {
+    pub(super) fn oversized(oversized: Oversized) -> Self {
+        BatchEvent {
+            kind: Kind::Oversized(oversized),
+            id: None,
+            data: Span::Owned(Vec::new()),
+        }
+    }
+}
+
+impl Batch {
+    pub(super) fn new(bytes: Vec<u8>, events: Vec<BatchEvent>) -> Self {
+        Batch {
+            bytes,
+            count: events.len(),
+            events: events.into_iter(),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// The memory it takes.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.capacity()
+    }
+
+    pub(super) fn next(&mut self) -> Option<BatchEvent> {
+        self.events.next()
+    }
+
+    pub(super) fn data<'a>(&'a self, event: &'a BatchEvent) -> &'a [u8] {
+        event.data.bytes(&self.bytes)
+    }
+
+    /// The id of the event's own block.
+    pub(super) fn id<'a>(&'a self, event: &'a BatchEvent) -> Option<&'a [u8]> {
+        event.id.as_ref().map(|id| id.bytes(&self.bytes))
+    }
+}
+
+/// The id within a message, for one whose block has none.
+pub(super) fn id_in_data(data: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Identified {
+        id: String,
+    }
+    serde_json::from_slice(data)
+        .ok()
+        .map(|Identified { id }| id)
+        .filter(|id| !id.is_empty())
+}
+
+/// Decodes a message; one that is not what is documented is an error of its own.
+pub(super) fn message(
+    data: &[u8],
+    id: Option<&[u8]>,
+    stream: &CallInfo,
+) -> Result<StreamMessageEvent, Error> {
+    let error = match serde_json::from_slice::<StreamMessageEvent>(data) {
+        Ok(message) => return Ok(message),
+        Err(error) => error,
+    };
+    let mended = mend(data);
+    let data = mended.as_deref().unwrap_or(data);
+    let mut value = serde_json::from_slice::<serde_json::Value>(data).ok();
+    // The block says which message it is, where the message itself does not.
+    if let (Some(serde_json::Value::Object(object)), Some(id)) = (&mut value, id) {
+        if !object.contains_key("id") {
+            let id = String::from_utf8_lossy(id).into_owned();
+            object.insert("id".to_owned(), id.into());
+        }
+    }
+    value
+        .and_then(|value| serde_json::from_value(value).ok())
+        .ok_or_else(|| {
+            let what = if error.is_data() {
+                "a message of the stream is not what is documented; the stream goes on"
+            } else {
+                "a message of the stream is not valid JSON; the stream goes on"
+            };
+            bad_event(stream, what, data)
+        })
+}
+
+pub(super) fn heartbeat(data: &[u8]) -> StreamHeartbeatEvent {
+    serde_json::from_slice(data).unwrap_or_default()
+}
+
+/// An event that was larger than allowed.
+pub(super) fn oversized(stream: &CallInfo, oversized: &Oversized) -> Error {
+    let what = format!(
+        "an event of the stream is larger than {} bytes and was left out; the stream goes on",
+        oversized.limit()
+    );
+    bad_event(stream, what, &[])
+}
+
+fn bad_event(stream: &CallInfo, what: impl fmt::Display, data: &[u8]) -> Error {
+    Error::Decode(Box::new(DecodeError {
+        call: stream.clone(),
+        status: 200,
+        headers: Headers::default(),
+        body: data.to_vec(),
+        what: what.to_string(),
+        source: None,
+    }))
+}

@@ -1,0 +1,200 @@
+//! Where a stream has got to, and which messages it has seen.
+
+use std::collections::hash_map::RandomState;
+use std::collections::{HashSet, VecDeque};
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// How many messages back a repeat is recognised.
+const REMEMBERED: usize = 4096;
+
+/// How much earlier than its first heartbeat a stream may have been opened.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(20);
+
+/// From where to go on after a break.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Cursor {
+    /// Nothing is known yet.
+    Unknown,
+    /// When the stream was opened, by the server's clock: there was no message yet.
+    Opened(String),
+    /// The last message, or what the caller gave as `after`.
+    After(String),
+}
+
+impl Cursor {
+    /// Learns the server's time from an answer's `Date`; the first one counts.
+    pub(super) fn answered_at(&mut self, date: Option<SystemTime>) {
+        if let (Cursor::Unknown, Some(date)) = (&*self, date) {
+            *self = Cursor::Opened(iso_time(date));
+        }
+    }
+
+    /// Learns it from a heartbeat, where the answers had no `Date`.
+    pub(super) fn heartbeat_at(&mut self, milliseconds: u64) {
+        // A clock of year 0 or 10,000 tells nothing.
+        const PLAUSIBLE: std::ops::Range<u64> = 20_000..253_402_300_800_000;
+        if !PLAUSIBLE.contains(&milliseconds) {
+            return;
+        }
+        let time = UNIX_EPOCH.checked_add(Duration::from_millis(milliseconds));
+        self.answered_at(time.and_then(|time| time.checked_sub(HEARTBEAT_INTERVAL)));
+    }
+
+    pub(super) fn message(&mut self, id: &str) {
+        *self = Cursor::After(id.to_owned());
+    }
+
+    /// What goes out as `after=`.
+    pub(super) fn after(&self) -> Option<&str> {
+        match self {
+            Cursor::Unknown => None,
+            Cursor::Opened(time) => Some(time),
+            Cursor::After(id) => Some(id),
+        }
+    }
+
+    /// What goes out as `Last-Event-ID`: a time is no event's id.
+    pub(super) fn last_event_id(&self) -> Option<&str> {
+        match self {
+            Cursor::After(id) => Some(id),
+            Cursor::Unknown | Cursor::Opened(_) => None,
+        }
+    }
+}
+
+/// `2026-06-05T08:00:00.000Z`
+fn iso_time(time: SystemTime) -> String {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
+    // Civil date from a day number: years start in March, so that the leap day is their last.
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = (month_from_march + 2) % 12 + 1;
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    let millisecond = since.subsec_millis();
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millisecond:03}Z")
+}
+
+/// The ids of the last messages, by a seeded hash of each.
+#[derive(Default)]
+pub(super) struct Seen {
+    seed: RandomState,
+    order: VecDeque<u64>,
+    known: HashSet<u64, BuildHasherDefault<Hashed>>,
+}
+
+impl Seen {
+    /// Remembers an id; `false` when it was known already.
+    pub(super) fn is_new(&mut self, id: &[u8]) -> bool {
+        let hash = self.seed.hash_one(id);
+        if !self.known.insert(hash) {
+            return false;
+        }
+        if self.order.len() == REMEMBERED {
+            if let Some(oldest) = self.order.pop_front() {
+                self.known.remove(&oldest);
+            }
+        }
+        self.order.push_back(hash);
+        true
+    }
+}
+
+/// The hasher of what is a hash already.
+#[derive(Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64, milliseconds: u64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(seconds) + Duration::from_millis(milliseconds)
+    }
+
+    #[test]
+    fn times_are_written_as_the_api_writes_them() {
+        for (time, text) in [
+            (at(0, 0), "1970-01-01T00:00:00.000Z"),
+            (at(951_782_399, 7), "2000-02-28T23:59:59.007Z"),
+            (at(951_782_400, 0), "2000-02-29T00:00:00.000Z"),
+            (at(1_709_251_199, 0), "2024-02-29T23:59:59.000Z"),
+            (at(1_709_251_200, 0), "2024-03-01T00:00:00.000Z"),
+            (at(1_780_646_400, 999), "2026-06-05T08:00:00.999Z"),
+            (at(4_107_542_400, 0), "2100-03-01T00:00:00.000Z"),
+        ] {
+            assert_eq!(iso_time(time), text);
+        }
+    }
+
+    #[test]
+    fn the_first_answer_opens_and_the_first_message_ends_that() {
+        let mut cursor = Cursor::Unknown;
+        cursor.answered_at(None);
+        assert_eq!(cursor, Cursor::Unknown);
+        cursor.answered_at(Some(at(10, 0)));
+        cursor.answered_at(Some(at(20, 0)));
+        cursor.heartbeat_at(90_000);
+        assert_eq!(cursor.after(), Some("1970-01-01T00:00:10.000Z"));
+        assert_eq!(cursor.last_event_id(), None);
+        cursor.message("m1");
+        cursor.answered_at(Some(at(30, 0)));
+        assert_eq!(
+            (cursor.after(), cursor.last_event_id()),
+            (Some("m1"), Some("m1"))
+        );
+    }
+
+    #[test]
+    fn a_heartbeat_tells_the_time_where_no_answer_did() {
+        let mut cursor = Cursor::Unknown;
+        cursor.heartbeat_at(u64::MAX);
+        cursor.heartbeat_at(0);
+        assert_eq!(cursor, Cursor::Unknown);
+        cursor.heartbeat_at(80_500);
+        assert_eq!(cursor.after(), Some("1970-01-01T00:01:00.500Z"));
+    }
+
+    #[test]
+    fn repeats_are_known_4096_messages_back_and_no_memory_is_kept_beyond() {
+        let mut seen = Seen::default();
+        let id = |n: usize| format!("message-{n}").into_bytes();
+        for n in 0..REMEMBERED {
+            assert!(seen.is_new(&id(n)));
+        }
+        for n in 0..REMEMBERED {
+            assert!(!seen.is_new(&id(n)));
+        }
+        for n in REMEMBERED..3 * REMEMBERED {
+            assert!(seen.is_new(&id(n)));
+        }
+        assert_eq!(
+            (seen.order.len(), seen.known.len()),
+            (REMEMBERED, REMEMBERED)
+        );
+        assert!(seen.is_new(&id(0)));
+    }
+}

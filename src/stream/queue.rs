@@ -1,0 +1,269 @@
+//! What the reader thread and the caller share: a bounded queue, and the ways to stop.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::batch::Batch;
+use crate::error::Error;
+
+/// The most bytes that wait for the caller.
+const MOST_BYTES: usize = 4 << 20;
+
+/// How long a stop waits for the reader; one inside a look-up or a TCP connect cannot be woken.
+const JOIN_WITHIN: Duration = Duration::from_millis(50);
+
+/// One thing the reader has for the caller.
+pub(super) enum Item {
+    Batch(Batch),
+    Connected,
+    Disconnected { error: Error, wait: Duration },
+}
+
+/// What the caller finds in the queue.
+pub(super) enum Taken {
+    Item(Item),
+    /// The reader has ended, with this error if it was one; it says so once.
+    Ended(Option<Error>),
+    /// Nothing within the time.
+    Nothing,
+}
+
+#[derive(Default)]
+struct State {
+    most_messages: usize,
+    items: VecDeque<Item>,
+    messages: usize,
+    bytes: usize,
+    /// Whether the first connection stands.
+    opened: bool,
+    ended: bool,
+    failure: Option<Error>,
+    /// Whether the reader's thread is about to return.
+    gone: bool,
+    caller_waits: bool,
+    reader_waits: bool,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+pub(super) struct Queue {
+    state: Mutex<State>,
+    /// Set under the lock, so that no wait misses it; read without.
+    cancelled: AtomicBool,
+    /// Told when there is something for the caller.
+    filled: Condvar,
+    /// Told when there is room again, and when a wait of the reader's has to end.
+    drained: Condvar,
+    /// Told when the reader's thread is gone.
+    gone: Condvar,
+    /// The reader's connections; closing them wakes it.
+    agent: OnceLock<ureq::Agent>,
+}
+
+impl Queue {
+    /// Sets how many messages may wait; before the reader starts.
+    pub(super) fn bound(&self, messages: usize) {
+        self.state().most_messages = messages.max(1);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    // The reader's side.
+
+    /// Puts an item in and waits for room afterwards; `false` when the stream was cancelled.
+    ///
+    /// Room is waited for after, not before: the caller gets what there is, and the reader holds
+    /// no more than it has read.
+    pub(super) fn put(&self, item: Item) -> bool {
+        let mut state = self.state();
+        if self.is_cancelled() {
+            return false;
+        }
+        if let Item::Batch(batch) = &item {
+            state.messages += batch.len();
+            state.bytes += batch.bytes();
+        }
+        state.items.push_back(item);
+        self.tell_caller(&mut state);
+        if state.messages >= state.most_messages || state.bytes >= MOST_BYTES {
+            state.reader_waits = true;
+            let _state = self
+                .drained
+                .wait_while(state, |state| !self.is_cancelled() && state.reader_waits)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        !self.is_cancelled()
+    }
+
+    pub(super) fn opened(&self) {
+        let mut state = self.state();
+        if !state.opened {
+            state.opened = true;
+            self.tell_caller(&mut state);
+        }
+    }
+
+    /// Waits before the next connection; `false` when the stream was cancelled.
+    pub(super) fn sleep(&self, wait: Duration) -> bool {
+        let _state = self
+            .drained
+            .wait_timeout_while(self.state(), wait, |_| !self.is_cancelled())
+            .unwrap_or_else(PoisonError::into_inner);
+        !self.is_cancelled()
+    }
+
+    /// The reader's last word.
+    pub(super) fn end(&self, failure: Option<Error>) {
+        let mut state = self.state();
+        state.ended = true;
+        state.failure = failure;
+        self.tell_caller(&mut state);
+    }
+
+    /// The reader's thread returns after this, and touches nothing.
+    pub(super) fn gone(&self) {
+        let mut state = self.state();
+        state.ended = true;
+        state.gone = true;
+        self.filled.notify_all();
+        self.gone.notify_all();
+    }
+
+    fn tell_caller(&self, state: &mut State) {
+        if std::mem::take(&mut state.caller_waits) {
+            self.filled.notify_all();
+        }
+    }
+
+    // The caller's side.
+
+    /// Takes the next item, waiting until `until`, or for as long as it takes.
+    pub(super) fn take(&self, until: Option<Instant>) -> Taken {
+        let mut state = self.state();
+        loop {
+            if self.is_cancelled() {
+                return Taken::Ended(None);
+            }
+            if let Some(item) = state.items.pop_front() {
+                if let Item::Batch(batch) = &item {
+                    state.messages -= batch.len();
+                    state.bytes -= batch.bytes();
+                }
+                // Half empty, not just below the mark: the two sides would wake each other for
+                // every item.
+                let roomy =
+                    state.messages * 2 <= state.most_messages && state.bytes * 2 <= MOST_BYTES;
+                if roomy && std::mem::take(&mut state.reader_waits) {
+                    self.drained.notify_all();
+                }
+                return Taken::Item(item);
+            }
+            if state.ended {
+                return Taken::Ended(state.failure.take());
+            }
+            match self.wait_for_reader(state, until) {
+                Some(woken) => state = woken,
+                None => return Taken::Nothing,
+            }
+        }
+    }
+
+    /// Waits until the first connection stands.
+    pub(super) fn wait_until_open(&self) -> Result<(), Option<Error>> {
+        let mut state = self.state();
+        loop {
+            if self.is_cancelled() {
+                return Err(None);
+            }
+            if state.opened {
+                return Ok(());
+            }
+            if state.ended {
+                return Err(state.failure.take());
+            }
+            match self.wait_for_reader(state, None) {
+                Some(woken) => state = woken,
+                None => return Err(None),
+            }
+        }
+    }
+
+    fn wait_for_reader<'a>(
+        &self,
+        mut state: MutexGuard<'a, State>,
+        until: Option<Instant>,
+    ) -> Option<MutexGuard<'a, State>> {
+        state.caller_waits = true;
+        match until {
+            None => Some(
+                self.filled
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner),
+            ),
+            Some(until) => {
+                let left = until.checked_duration_since(Instant::now())?;
+                let (state, _) = self
+                    .filled
+                    .wait_timeout(state, left)
+                    .unwrap_or_else(PoisonError::into_inner);
+                Some(state)
+            }
+        }
+    }
+
+    // Starting and stopping.
+
+    /// Hands over what stops the reader; before its thread starts.
+    pub(super) fn set_agent(&self, agent: ureq::Agent) {
+        let _ = self.agent.set(agent);
+    }
+
+    pub(super) fn set_thread(&self, thread: JoinHandle<()>) {
+        self.state().thread = Some(thread);
+    }
+
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+
+    /// Stops everything: the caller's waits, the reader's waits, its socket, its thread.
+    pub(super) fn cancel(&self) {
+        let buffered = {
+            let mut state = self.state();
+            self.cancelled.store(true, Ordering::Relaxed);
+            state.messages = 0;
+            state.bytes = 0;
+            self.filled.notify_all();
+            self.drained.notify_all();
+            std::mem::take(&mut state.items)
+        };
+        drop(buffered);
+        // The flag first: a reader that sees its socket closed knows why.
+        if let Some(agent) = self.agent.get() {
+            agent.clone().shutdown();
+        }
+        self.join();
+    }
+
+    /// Waits for the reader's thread for a moment, and lets go of one that cannot be woken.
+    fn join(&self) {
+        let Some(thread) = self.state().thread.take() else {
+            return;
+        };
+        let (state, _) = self
+            .gone
+            .wait_timeout_while(self.state(), JOIN_WITHIN, |state| !state.gone)
+            .unwrap_or_else(PoisonError::into_inner);
+        let gone = state.gone;
+        drop(state);
+        if gone {
+            // It only has to return; a panic in it was a bug of ours and has ended the stream.
+            let _ = thread.join();
+        }
+    }
+}

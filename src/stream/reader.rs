@@ -1,0 +1,498 @@
+//! The background thread: it owns the connection, makes it anew when it breaks, and knows where
+//! the stream has got to.
+
+use std::io::Read as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ureq::Body;
+use ureq::http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, HeaderMap};
+use ureq::http::{HeaderName, HeaderValue, Method, StatusCode};
+
+use super::StreamOptions;
+use super::batch::{self, Batch, BatchEvent, Kind};
+use super::cursor::{Cursor, Seen};
+use super::event::StreamTicket;
+use super::queue::{Item, Queue};
+use crate::error::{CallInfo, ConnectionError, Error, ErrorCode, TimeoutError};
+use crate::http::headers::Headers;
+use crate::http::path::{Path, push_query};
+use crate::http::retry::Backoff;
+use crate::http::transport::{self, Bound, Failure, FailureKind, Limits, Outgoing};
+use crate::http::{Answer, Call, Http, Options, envelope};
+use crate::sse::{RawEvent, Splitter};
+
+/// The largest event that is taken; a message of the API has 4,096 characters at most.
+const LARGEST_EVENT: usize = 1 << 20;
+
+/// What no wait before a connection goes below, unless the server says so.
+const SHORTEST_WAIT: Duration = Duration::from_millis(250);
+
+/// What one read asks for: little while messages come singly, more when they come in bursts.
+const SMALLEST_READ: usize = 2 * 1024;
+const LARGEST_READ: usize = 64 * 1024;
+
+pub(super) struct Reader {
+    pub(super) http: Arc<Http>,
+    pub(super) agent: ureq::Agent,
+    pub(super) queue: Arc<Queue>,
+    pub(super) options: StreamOptions,
+    pub(super) ticket_path: Path,
+    pub(super) stream_path: Path,
+    /// What errors of this stream say of it; `attempts` counts its connections.
+    pub(super) info: CallInfo,
+    pub(super) lifecycle: bool,
+    pub(super) cursor: Cursor,
+    pub(super) seen: Seen,
+    /// Whether this connection has brought a new message or a heartbeat.
+    alive: bool,
+    /// Whether a connection stood once.
+    stood: bool,
+    retry: Option<Duration>,
+}
+
+/// Why there is no connection, or no longer.
+struct Ending {
+    error: Error,
+    /// Whether another connection cannot help.
+    is_final: bool,
+    /// Whether it stood, and then ended.
+    stood: bool,
+}
+
+impl Reader {
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn new(
+        http: Arc<Http>,
+        agent: ureq::Agent,
+        queue: Arc<Queue>,
+        options: StreamOptions,
+        ticket_path: Path,
+        stream_path: Path,
+        info: CallInfo,
+        lifecycle: bool,
+    ) -> Self {
+        let mut seen = Seen::default();
+        let cursor = match &options.after {
+            Some(after) => {
+                seen.is_new(after.as_bytes());
+                Cursor::After(after.clone())
+            }
+            None => Cursor::Unknown,
+        };
+        Reader {
+            http,
+            agent,
+            queue,
+            options,
+            ticket_path,
+            stream_path,
+            info,
+            lifecycle,
+            cursor,
+            seen,
+            alive: false,
+            stood: false,
+            retry: None,
+        }
+    }
+
+    /// Runs until the stream ends; the thread's whole work.
+    pub(super) fn run(mut self) {
+        struct Gone(Arc<Queue>);
+        impl Drop for Gone {
+            fn drop(&mut self) {
+                self.0.gone();
+            }
+        }
+        let gone = Gone(self.queue.clone());
+        let failure = self.work();
+        self.queue.end(failure);
+        // The socket is closed before the thread is said to be gone.
+        drop(self);
+        drop(gone);
+    }
+
+    /// `None` when the stream ended as it was asked to.
+    fn work(&mut self) -> Option<Error> {
+        let mut failures = 0;
+        let mut backoff = self.backoff();
+        loop {
+            self.info.attempts += 1;
+            self.alive = false;
+            let ending = match self.connect() {
+                Ok(body) => self.follow(body),
+                Err(ending) => ending,
+            };
+            if self.queue.is_cancelled() {
+                return None;
+            }
+            let Ending {
+                error,
+                is_final,
+                stood,
+            } = ending;
+            if !self.options.reconnect {
+                return (!stood).then_some(error);
+            }
+            if self.alive {
+                failures = 0;
+                backoff = self.backoff();
+            } else {
+                failures += 1;
+            }
+            let asked = error.retry_after();
+            let too_long = asked.is_some_and(|wait| wait > self.http.retry.max_retry_wait);
+            if is_final || too_long || failures > self.options.max_retries {
+                return Some(error);
+            }
+            let wait = asked.unwrap_or_else(|| {
+                let least = if self.retry.is_some() {
+                    Duration::ZERO
+                } else {
+                    SHORTEST_WAIT
+                };
+                backoff.next_wait().max(least)
+            });
+            log::debug!(target: "bimpeai", "{error}; connecting again in {wait:?}");
+            if self.lifecycle && !self.queue.put(Item::Disconnected { error, wait }) {
+                return None;
+            }
+            if !self.queue.sleep(wait) {
+                return None;
+            }
+        }
+    }
+
+    fn backoff(&self) -> Backoff {
+        const MOST: Duration = Duration::from_secs(60);
+        match self.retry {
+            Some(base) => {
+                let base = base.clamp(Duration::from_millis(1), MOST);
+                Backoff::with_base(base, base.max(Duration::from_secs(6)))
+            }
+            None => Backoff::new(),
+        }
+    }
+
+    /// Gets a ticket and opens a connection with it.
+    fn connect(&mut self) -> Result<Body, Ending> {
+        let ticket = self.ticket()?;
+        let (head, body) = self.open(&ticket).map_err(|failure| Ending {
+            error: self.failed(failure, "the stream could not be opened"),
+            is_final: false,
+            stood: false,
+        })?;
+        let headers = Headers(head.headers);
+        self.cursor.answered_at(headers.date());
+        let event_stream = headers.media_type().as_deref() == Some("text/event-stream");
+        if head.status == StatusCode::OK && event_stream {
+            self.stood = true;
+            self.queue.opened();
+            if self.lifecycle {
+                self.queue.put(Item::Connected);
+            }
+            return Ok(body);
+        }
+        Err(self.refused(head.status, headers, body, ticket.ticket.expose()))
+    }
+
+    fn ticket(&mut self) -> Result<StreamTicket, Ending> {
+        let mut call = Call::new(Method::POST, self.ticket_path.clone());
+        call.default_timeout = self.options.timeout;
+        // One budget for the whole stream, not one within the other.
+        let options = Options {
+            max_retries: Some(0),
+            timeout: self.options.timeout,
+            headers: self.options.headers.clone(),
+            ..Options::default()
+        };
+        let answer = self.http.execute_on(&self.agent, &call, &options, None);
+        let ticket = answer.and_then(|mut answer| {
+            self.cursor.answered_at(answer.headers.date());
+            envelope::data::<StreamTicket>(&mut answer)
+        });
+        ticket.map_err(|mut error| {
+            if let Error::Api(error) = &error {
+                self.cursor.answered_at(error.headers.date());
+            }
+            if let Some(call) = error.call_mut() {
+                call.attempts = self.info.attempts;
+            }
+            let is_final = is_too_many_streams(&error)
+                || matches!(error.status(), Some(401 | 403 | 404))
+                || !error.is_retryable();
+            Ending {
+                error,
+                is_final,
+                stood: false,
+            }
+        })
+    }
+
+    fn open(&self, ticket: &StreamTicket) -> Result<(ureq::http::response::Parts, Body), Failure> {
+        let mut query = String::new();
+        push_query(&mut query, "ticket", ticket.ticket.expose());
+        // What was sent before the first connection is no part of the stream, unless asked for.
+        let fresh = matches!(self.cursor, Cursor::Opened(_)) && !self.stood;
+        if let Some(after) = self.cursor.after().filter(|_| !fresh) {
+            push_query(&mut query, "after", after);
+        }
+        let uri = self
+            .http
+            .base
+            .join(&self.stream_path, &query)
+            .map_err(|error| Failure {
+                kind: FailureKind::Connection(error.to_string(), None),
+                wire: transport::Wire::default(),
+            })?;
+        let bound = Bound::Stream {
+            head: self.options.timeout.or(self.http.timeout),
+            idle: self.options.idle_timeout,
+        };
+        let exchange = |fresh| {
+            let outgoing = Outgoing {
+                method: &Method::GET,
+                uri: uri.clone(),
+                headers: self.stream_headers(),
+                body: None,
+            };
+            transport::exchange(&self.agent, outgoing, Limits { bound, fresh })
+        };
+        // On the ticket's connection, or, where that has died since, on one of its own.
+        let response = match exchange(false) {
+            Err(failure) if failure.is_stale() => exchange(true)?,
+            other => other?,
+        };
+        Ok(response.into_parts())
+    }
+
+    /// Everything that a request carries but what says who asks: the ticket does.
+    fn stream_headers(&self) -> HeaderMap {
+        let mut headers = self.http.headers.clone();
+        headers.extend(self.options.headers.clone());
+        headers.remove(AUTHORIZATION);
+        headers.remove(HeaderName::from_static("x-api-key"));
+        headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        if let Some(id) = self.cursor.last_event_id() {
+            if let Ok(id) = HeaderValue::from_str(id) {
+                headers.insert(HeaderName::from_static("last-event-id"), id);
+            }
+        }
+        headers
+    }
+
+    /// An answer that is no stream.
+    fn refused(&self, status: StatusCode, headers: Headers, body: Body, ticket: &str) -> Ending {
+        let mut answer = Answer {
+            operation: self.info.operation.clone(),
+            status: status.as_u16(),
+            request_id: headers.request_id().map(str::to_owned),
+            attempts: self.info.attempts,
+            headers,
+            body: Vec::new(),
+        };
+        if status.is_success() {
+            let what = match (status, answer.headers.media_type()) {
+                (StatusCode::NO_CONTENT, _) => "the server ends this stream for good".to_owned(),
+                (StatusCode::OK, Some(other)) => {
+                    format!("{other:?} came, and an event stream was due")
+                }
+                _ => "an event stream was due".to_owned(),
+            };
+            return Ending {
+                error: envelope::decode_error(&answer, what, None),
+                is_final: true,
+                stood: false,
+            };
+        }
+        answer.body = transport::read_error_body(body);
+        let error = envelope::api_error(answer, ticket);
+        let is_final = match status.as_u16() {
+            // A ticket can expire on the way; the next one is fresh.
+            401 => false,
+            // Once it stood, the server may still hold its dead predecessor.
+            429 => is_too_many_streams(&error) || !self.stood,
+            _ => !error.is_retryable(),
+        };
+        Ending {
+            error,
+            is_final,
+            stood: false,
+        }
+    }
+
+    /// Reads a connection to its end.
+    fn follow(&mut self, body: Body) -> Ending {
+        let mut body = body.into_reader();
+        let mut splitter = Splitter::new(LARGEST_EVENT);
+        let mut left_out = false;
+        let mut buffer = Vec::new();
+        let mut size = SMALLEST_READ;
+        loop {
+            let filled = buffer.len();
+            buffer.resize(filled + size, 0);
+            let read = match body.read(&mut buffer[filled..]) {
+                Ok(read) => read,
+                Err(error) => {
+                    let failure = transport::failure(ureq::Error::from(error));
+                    return Ending {
+                        error: self.failed(failure, "the stream broke"),
+                        is_final: false,
+                        stood: true,
+                    };
+                }
+            };
+            if read == 0 {
+                return Ending {
+                    error: self.closed(),
+                    is_final: false,
+                    stood: true,
+                };
+            }
+            buffer.truncate(filled + read);
+            if read == size {
+                size = (size * 2).min(LARGEST_READ);
+            } else if read < size / 4 {
+                size = (size / 2).max(SMALLEST_READ);
+            }
+            let events = self.split(&mut splitter, &buffer, &mut left_out);
+            let done = splitter.consumed(&buffer);
+            if events.is_empty() {
+                buffer.drain(..done);
+                continue;
+            }
+            let mut rest = Vec::with_capacity(buffer.len() - done + size);
+            rest.extend_from_slice(&buffer[done..]);
+            let bytes = std::mem::replace(&mut buffer, rest);
+            if !self.queue.put(Item::Batch(Batch::new(bytes, events))) {
+                return Ending {
+                    error: self.closed(),
+                    is_final: true,
+                    stood: true,
+                };
+            }
+        }
+    }
+
+    /// The events in the buffer that are for the caller.
+    fn split(
+        &mut self,
+        splitter: &mut Splitter,
+        buffer: &[u8],
+        left_out: &mut bool,
+    ) -> Vec<BatchEvent> {
+        let mut events = Vec::new();
+        while let Some(next) = splitter.next(buffer) {
+            self.left_out(splitter, left_out);
+            match next {
+                Ok(raw) => {
+                    *left_out = false;
+                    events.extend(self.sort(raw, buffer));
+                }
+                Err(oversized) => {
+                    *left_out = true;
+                    self.alive = true;
+                    events.push(BatchEvent::oversized(oversized));
+                }
+            }
+        }
+        self.left_out(splitter, left_out);
+        if let Some(retry) = splitter.retry() {
+            self.retry = Some(retry);
+        }
+        events
+    }
+
+    /// Moves past an event that was left out for its size: else it would come again for ever.
+    fn left_out(&mut self, splitter: &mut Splitter, left_out: &mut bool) {
+        if let Some(id) = splitter.take_bare_id() {
+            if std::mem::take(left_out) {
+                self.seen.is_new(&id);
+                self.cursor.message(&String::from_utf8_lossy(&id));
+            }
+        }
+    }
+
+    /// Keeps new messages, moves the cursor, and drops repeats and what is no message.
+    fn sort(&mut self, raw: RawEvent, buffer: &[u8]) -> Option<BatchEvent> {
+        let kind = match raw.name(buffer) {
+            b"message" => Kind::Message,
+            b"heartbeat" => Kind::Heartbeat,
+            _ => return None,
+        };
+        let data = raw.data.bytes(buffer);
+        if let Kind::Heartbeat = kind {
+            self.alive = true;
+            if self.cursor == Cursor::Unknown {
+                self.cursor.heartbeat_at(batch::heartbeat(data).ts);
+            }
+            return self.lifecycle.then_some(BatchEvent {
+                kind,
+                id: None,
+                data: raw.data,
+            });
+        }
+        let own = raw.id.as_ref().map(|id| id.bytes(buffer));
+        if let Some(id) = own.filter(|id| !id.is_empty()) {
+            if !self.seen.is_new(id) {
+                return None;
+            }
+            self.cursor.message(&String::from_utf8_lossy(id));
+        } else if let Some(id) = batch::id_in_data(data) {
+            if !self.seen.is_new(id.as_bytes()) {
+                return None;
+            }
+            self.cursor.message(&id);
+        }
+        self.alive = true;
+        Some(BatchEvent {
+            kind,
+            id: raw.id,
+            data: raw.data,
+        })
+    }
+
+    fn failed(&self, failure: Failure, what: &str) -> Error {
+        let call = self.info.clone();
+        match failure.kind {
+            FailureKind::Timeout { connecting } => {
+                let wire = failure.wire;
+                if self.stood && wire.received && !connecting {
+                    let limit = Some(self.options.idle_timeout);
+                    let what = format!(
+                        "nothing came for {:?}, not even a heartbeat",
+                        self.options.idle_timeout
+                    );
+                    return Error::Timeout(Box::new(TimeoutError { call, what, limit }));
+                }
+                let limit = self.options.timeout.or(self.http.timeout);
+                let error = crate::http::timed_out(call, connecting, wire.received, limit);
+                Error::Timeout(Box::new(error))
+            }
+            FailureKind::Connection(why, source) => Error::Connection(Box::new(ConnectionError {
+                call,
+                what: format!("{what}: {why}"),
+                source,
+            })),
+            FailureKind::TooLarge(_) => self.closed(),
+        }
+    }
+
+    fn closed(&self) -> Error {
+        Error::Connection(Box::new(ConnectionError {
+            call: self.info.clone(),
+            what: "the server ended the stream".to_owned(),
+            source: None,
+        }))
+    }
+}
+
+fn is_too_many_streams(error: &Error) -> bool {
+    match error {
+        Error::Api(error) => error.code() == Some(&ErrorCode::TooManyStreams),
+        _ => false,
+    }
+}

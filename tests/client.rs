@@ -1,0 +1,276 @@
+//! How a client is set up, and what it answers to wrong use.
+
+mod support;
+
+use std::time::Duration;
+
+use bimpeai::{Client, Error};
+use support::{KEY, Server};
+
+fn refusal(result: Result<Client, Error>) -> String {
+    match result {
+        Err(error @ Error::User(_)) => error.to_string(),
+        Err(other) => panic!("not a refusal: {other}"),
+        Ok(client) => panic!("accepted: {client:?}"),
+    }
+}
+
+#[test]
+fn keys_that_cannot_be_sent_are_refused_and_never_shown() {
+    for (key, says) in [
+        ("", "is empty"),
+        ("sk_canary\n", "starts or ends with a blank or a line end"),
+        (" sk_canary", "starts or ends with a blank or a line end"),
+        ("sk_ca\nnary", "a control character, such as a line end"),
+        ("sk_ca nary", "has a blank in it"),
+        ("sk_cänary", "not ASCII"),
+        ("Bearer_sk_canary", "starts with \"Bearer\""),
+    ] {
+        let message = refusal(Client::new(key));
+        assert!(message.contains(says), "{key:?}: {message}");
+        assert!(!message.contains("nary"), "{message}");
+    }
+}
+
+#[test]
+fn base_urls_that_are_none_are_refused_with_what_to_do() {
+    for (url, says) in [
+        ("", "is not a URL"),
+        ("api.bimpe.ai", "has no scheme"),
+        ("/console", "has no scheme"),
+        ("ftp://api.bimpe.ai", "must start with \"https://\""),
+        ("https://sk_canary@api.bimpe.ai", "has user info in it"),
+        ("https://api.bimpe.ai?x=1", "has a query"),
+        ("https://api.bimpe.ai/a/../b", "segment in its path"),
+        (
+            "http://api.bimpe.ai",
+            "ClientBuilder::allow_http(\"api.bimpe.ai\")",
+        ),
+        ("http://10.0.0.1:8080", "BIMPEAI_ALLOW_HTTP=10.0.0.1"),
+        ("http://127.0.0.1.example.com", "plain http"),
+        ("http://localhost.example.com", "plain http"),
+    ] {
+        let message = refusal(Client::builder(KEY).base_url(url).build());
+        assert!(message.contains(says), "{url:?}: {message}");
+        assert!(!message.contains("canary"), "{message}");
+    }
+}
+
+#[test]
+fn plain_http_goes_to_this_machine_and_to_hosts_that_were_allowed() {
+    for url in [
+        "http://127.0.0.1:1",
+        "http://127.9.9.9:1",
+        "http://[::1]:1",
+        "http://localhost:1",
+        "http://LOCALHOST:1/",
+        "https://api.bimpe.ai///",
+        "https://api.bimpe.ai/api/v1/console/",
+        "https://gateway.example.com/bimpeai",
+    ] {
+        Client::builder(KEY).base_url(url).build().expect(url);
+    }
+    Client::builder(KEY)
+        .base_url("http://api.cluster.local:8080")
+        .allow_http("API.cluster.local")
+        .build()
+        .unwrap();
+}
+
+#[test]
+fn settings_that_make_no_sense_are_refused() {
+    for (builder, says) in [
+        (
+            Client::builder(KEY).timeout(Duration::ZERO),
+            "timeout of zero",
+        ),
+        (
+            Client::builder(KEY).connect_timeout(Duration::ZERO),
+            "timeout of zero",
+        ),
+        (
+            Client::builder(KEY).default_header("Authorization", "x"),
+            "from its key",
+        ),
+        (
+            Client::builder(KEY).default_header("Idempotency-Key", "x"),
+            "belongs to one call",
+        ),
+        (
+            Client::builder(KEY).default_header("a b", "x"),
+            "no valid name",
+        ),
+        (
+            Client::builder(KEY).default_header("x", "a\r\nb: canary"),
+            "control character",
+        ),
+        (
+            Client::builder(KEY).user_agent_suffix("a\nb"),
+            "user agent suffix",
+        ),
+        (
+            Client::builder(KEY).proxy("::::"),
+            "the proxy's URL is not valid",
+        ),
+        (
+            Client::builder(KEY).root_certificates("no pem"),
+            "hold no certificate",
+        ),
+    ] {
+        let message = refusal(builder.build());
+        assert!(message.contains(says), "{message}");
+        assert!(!message.contains("canary"), "{message}");
+    }
+}
+
+#[test]
+fn a_client_and_its_builder_print_no_secret() {
+    let builder = Client::builder("sk_canary")
+        .default_header("x-gateway", "canary")
+        .proxy("http://user:canary@127.0.0.1:1");
+    let text = format!("{builder:?}");
+    let text = format!("{text} {:?}", builder.build().unwrap());
+    assert!(!text.contains("canary"), "{text}");
+    assert!(text.contains("https://api.bimpe.ai"), "{text}");
+}
+
+#[test]
+fn no_server_is_a_connection_error_that_says_what_to_check() {
+    let unused = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let client = Client::builder(KEY)
+        .base_url(format!("http://{unused}"))
+        .max_retries(0)
+        .build()
+        .unwrap();
+    let error = client.request("GET", "/agents").send().unwrap_err();
+    let message = error.to_string();
+    assert!(matches!(error, Error::Connection(_)), "{message}");
+    assert!(
+        message.starts_with("GET /agents: connection refused"),
+        "{message}"
+    );
+    assert!(
+        message.contains("is the server running, and is the base URL right?"),
+        "{message}"
+    );
+    assert!(message.contains(&unused.to_string()), "{message}");
+    assert!(!error.may_have_been_sent());
+    assert!(error.is_retryable());
+    let source = std::error::Error::source(&error).unwrap();
+    let io = source.downcast_ref::<std::io::Error>().unwrap();
+    assert_eq!(io.kind(), std::io::ErrorKind::ConnectionRefused);
+}
+
+#[test]
+fn every_request_carries_what_the_api_documents() {
+    let server = Server::answering(|connection, _, _| {
+        connection.data("{}");
+    });
+    let client = server
+        .builder()
+        .default_header("X-Team", "blue")
+        .user_agent_suffix("my-tool/1.2")
+        .build()
+        .unwrap();
+    client
+        .request("GET", "/agents")
+        .query("search", "a b&c=d/é")
+        .send()
+        .unwrap();
+    let body = serde_json::json!({ "name": "x" });
+    client
+        .request("POST", "/agents")
+        .json(&body)
+        .header("x-own", "1")
+        .send()
+        .unwrap();
+    let [get, post] = &server.requests()[..] else {
+        panic!("{:?}", server.requests());
+    };
+    assert_eq!(get.method, "GET");
+    assert_eq!(
+        get.target,
+        "/api/v1/console/agents?search=a%20b%26c%3Dd%2F%C3%A9"
+    );
+    for request in [get, post] {
+        assert_eq!(
+            request.header("authorization").unwrap(),
+            format!("Bearer {KEY}")
+        );
+        assert_eq!(request.header("accept").unwrap(), "application/json");
+        assert_eq!(request.header("x-team").unwrap(), "blue");
+        assert!(
+            request
+                .header("user-agent")
+                .unwrap()
+                .starts_with("bimpeai-rust/")
+        );
+        assert!(
+            request
+                .header("user-agent")
+                .unwrap()
+                .ends_with(" my-tool/1.2")
+        );
+        assert_eq!(request.header("x-request-id").unwrap().len(), 36);
+    }
+    assert_eq!(get.header("idempotency-key"), None);
+    assert_eq!(get.header("content-type"), None);
+    assert_eq!(post.header("content-type").unwrap(), "application/json");
+    assert_eq!(post.header("idempotency-key").unwrap().len(), 36);
+    assert_eq!(post.header("x-own").unwrap(), "1");
+    assert_eq!(post.text(), r#"{"name":"x"}"#);
+    assert_eq!(server.connections(), 1);
+}
+
+#[test]
+fn the_escape_hatch_stays_below_the_prefix() {
+    let server = Server::answering(|connection, _, _| {
+        connection.data("1");
+    });
+    let client = server.client();
+    for path in [
+        "agents",
+        "",
+        "//evil.example.com/agents",
+        "/../../admin",
+        "/agents/..",
+        "/agents/%2e%2E/x",
+        "/agents/.",
+        "/agents//x",
+        "/agents?x=1",
+        "/agents#x",
+        "/agents/a b",
+        "/agents/\r\nx: y",
+        "/agents/é",
+        "/agents\\..\\x",
+        "https://evil.example.com/agents",
+    ] {
+        let error = client.request("GET", path).send().unwrap_err();
+        assert!(matches!(error, Error::User(_)), "{path:?}: {error}");
+    }
+    assert!(matches!(
+        client.request("GE T", "/agents").send(),
+        Err(Error::User(_))
+    ));
+    assert_eq!(server.requests().len(), 0);
+    assert_eq!(client.request("get", "/agents/a%2Fb").send().unwrap(), 1);
+    assert_eq!(
+        client
+            .request("GET", "/agents")
+            .typed::<u8>()
+            .send()
+            .unwrap(),
+        1
+    );
+    let raw = client.request("GET", "/agents").raw().send().unwrap();
+    assert_eq!(raw, br#"{"message":"Success","data":1}"#);
+    client
+        .request("DELETE", "/agents")
+        .nothing()
+        .send()
+        .unwrap();
+    assert_eq!(server.requests()[0].target, "/api/v1/console/agents/a%2Fb");
+}

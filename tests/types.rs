@@ -28,12 +28,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-/// Decodes a JSON and encodes it again; the error is that of decoding.
-type Trip = fn(&Value) -> Result<Value, String>;
+/// Decodes a JSON; gives what it encodes to and how it prints, or the error of decoding.
+type Trip = fn(&Value) -> Result<(Value, String), String>;
 
-fn trip<T: DeserializeOwned + Serialize>(json: &Value) -> Result<Value, String> {
+fn trip<T: DeserializeOwned + Serialize + Debug>(json: &Value) -> Result<(Value, String), String> {
     let decoded: T = serde_json::from_str(&json.to_string()).map_err(|error| error.to_string())?;
-    Ok(serde_json::to_value(&decoded).expect("an answer encodes"))
+    let written = serde_json::to_value(&decoded).expect("it encodes");
+    Ok((written, format!("{decoded:?}")))
 }
 
 /// The types of the wire and ours.
@@ -306,7 +307,7 @@ fn equal(a: &Value, b: &Value) -> bool {
 #[track_caller]
 fn comes_back(name: &str, trip: Trip, json: &Value) {
     match trip(json) {
-        Ok(written) => assert!(
+        Ok((written, _)) => assert!(
             equal(json, &written),
             "{name}\n read {json}\nwrote {written}"
         ),
@@ -405,6 +406,18 @@ fn every_type_and_every_body_of_the_wire_has_its_row() {
 fn each_type_comes_back_as_it_was() {
     for (name, trip, _, full) in answers() {
         comes_back(name, trip, &full);
+    }
+}
+
+#[test]
+fn each_declared_field_is_a_field_here() {
+    for (name, trip, _, mut full) in answers().into_iter().chain(bodies()) {
+        // Python's name of the guide's film, which the wire does not have.
+        each_object(&mut full, &mut |fields| {
+            fields.remove("youtube_url");
+        });
+        let (_, printed) = trip(&full).expect(name);
+        assert!(!printed.contains("extra: {\""), "{name}: {printed}");
     }
 }
 

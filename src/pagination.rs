@@ -161,7 +161,7 @@ impl<T: DeserializeOwned> ListRequest<T> {
     pub fn pages(self) -> Pages<T> {
         Pages {
             prefetch: self.prefetch,
-            state: PagesState::Request(self),
+            state: PagesState::Request(Box::new(self)),
         }
     }
 
@@ -198,10 +198,12 @@ impl<T: DeserializeOwned> ListRequest<T> {
             data,
             meta,
             request_id: answer.request_id.clone(),
-            next: next.map(|page| ListRequest {
-                page,
-                empty,
-                ..self.clone()
+            next: next.map(|page| {
+                Box::new(ListRequest {
+                    page,
+                    empty,
+                    ..self.clone()
+                })
             }),
         };
         Ok(ApiResponse::new(page, answer))
@@ -256,7 +258,7 @@ pub struct Page<T> {
     pub meta: Option<PaginationMeta>,
     /// The id of the request that fetched it.
     pub request_id: Option<String>,
-    next: Option<ListRequest<T>>,
+    next: Option<Box<ListRequest<T>>>,
 }
 
 impl<T> Page<T> {
@@ -273,7 +275,7 @@ impl<T: DeserializeOwned> Page<T> {
     ///
     /// See [`Error`].
     pub fn get_next_page(&self) -> Result<Option<Page<T>>, Error> {
-        self.next.as_ref().map(ListRequest::send).transpose()
+        self.next.as_ref().map(|next| next.send()).transpose()
     }
 }
 
@@ -307,14 +309,14 @@ pub struct Pages<T> {
 
 enum PagesState<T> {
     /// The next page is fetched when it is asked for.
-    Request(ListRequest<T>),
+    Request(Box<ListRequest<T>>),
     /// A thread fetches ahead.
     Ahead(Ahead<T>),
     Done,
 }
 
 impl<T> Pages<T> {
-    fn after(next: Option<ListRequest<T>>) -> Self {
+    fn after(next: Option<Box<ListRequest<T>>>) -> Self {
         Pages {
             prefetch: next.as_ref().is_some_and(|request| request.prefetch),
             state: next.map_or(PagesState::Done, PagesState::Request),
@@ -377,7 +379,7 @@ struct Ahead<T> {
 
 impl<T: DeserializeOwned + Send + 'static> Ahead<T> {
     /// Gives the request back where no thread can be had.
-    fn start(request: ListRequest<T>) -> Result<Self, ListRequest<T>> {
+    fn start(request: Box<ListRequest<T>>) -> Result<Self, Box<ListRequest<T>>> {
         // One page waits while the next is fetched: the thread is never further ahead.
         let (sender, pages) = sync_channel(0);
         let cancel = Arc::new(Cancel::default());

@@ -174,9 +174,13 @@ impl<T> Request<T> {
 
 impl Request<()> {
     pub(crate) fn delete(client: &Client, path: Path) -> Self {
-        let mut request = Self::new(client, Method::DELETE, path);
-        request.decode = Decode::Whole(envelope::nothing);
-        request
+        Self::new(client, Method::DELETE, path).ignoring_data()
+    }
+
+    /// Takes any success, whatever its data is.
+    pub(crate) fn ignoring_data(mut self) -> Self {
+        self.decode = Decode::Whole(envelope::nothing);
+        self
     }
 }
 

@@ -166,9 +166,13 @@ pub(crate) fn exchange(
     *request.headers_mut() = outgoing.headers;
     let result = match outgoing.body {
         Some(body) => run(agent, request.map(|()| body), limits),
+        // Without a length, a method that usually has a body is sent with an empty chunked one.
+        None if matches!(*outgoing.method, Method::POST | Method::PUT | Method::PATCH) => {
+            run(agent, request.map(|()| &[][..]), limits)
+        }
         None => run(agent, request, limits),
     };
-    result.map_err(|error| failure(error))
+    result.map_err(failure)
 }
 
 fn run<B: ureq::AsSendBody>(

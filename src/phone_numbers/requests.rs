@@ -29,11 +29,11 @@ impl PhoneNumberRequests {
 
     /// Asks for phone numbers; a person answers later, and [`list`](Self::list) shows how far it is.
     ///
-    /// The API documents a success without a body; where the server sends the request, it is given.
+    /// The API documents a success without a body, so there is nothing to give.
     ///
     /// `POST /phone-numbers/request`. Since 0.3.
-    pub fn create(&self, body: CreatePhoneNumberRequest) -> Request<Option<PhoneNumberRequest>> {
-        Request::post(&self.client, root(), &body).or_empty(|| None)
+    pub fn create(&self, body: CreatePhoneNumberRequest) -> Request<()> {
+        Request::post(&self.client, root(), &body).ignoring_data()
     }
 }
 

@@ -1,1 +1,284 @@
-//! An in-process Console API for tests.
+//! An in-process Console API, in memory, on 127.0.0.1: for your own tests, for trying things out
+//! without a key, and for this crate's own tests and examples.
+//!
+//! It speaks all operations of both generations of the API with the rules of the wire: required
+//! fields, lengths, enums, error codes, paging, idempotent replay, single-use stream tickets and
+//! live streams with heartbeats. It starts with a public library of workflows; an agent that is
+//! created on one answers messages from its knowledge bases, and has a first test conversation in
+//! which a customer writes by itself.
+//!
+//! Beside the API it has what the API has not: a [record](Emulator::requests) of the requests
+//! that came, [faults](Fault) on demand, and methods by which a test is the outside world.
+//!
+//! Its API may change in any 0.x release.
+//!
+//! ```
+//! use bimpeai::emulator::Emulator;
+//!
+//! # fn main() -> std::io::Result<()> {
+//! let emulator = Emulator::start()?;
+//! println!("{} takes {}", emulator.base_url(), emulator.api_key());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Where the documents leave a choice, this is the emulator's:
+//!
+//! - Lists are in the order of creation, oldest first, unless `sort` says otherwise.
+//! - `agents.create` with a `workflow_id` follows the current rules, without one those of the first
+//!   generation; `workflows.create` follows those of the first when it has a `prompt_config`.
+//! - Workflows of the public library answer 404 to an update or a delete.
+//! - A call goes one step further each time it is retrieved: queued, ringing, answered, ended.
+//!   A number that ends in 0000 is busy, one that ends in 9999 cannot be reached.
+//! - Credentials that contain "bad" or "invalid" are refused.
+//! - Any result of a write but a validation error is replayed to the same `Idempotency-Key`.
+
+mod answer;
+mod brain;
+mod builder;
+mod clock;
+mod director;
+mod fault;
+mod http;
+mod idempotency;
+mod ids;
+mod paging;
+mod rate;
+mod record;
+mod resources;
+mod routes;
+mod schema;
+mod seed;
+mod server;
+mod shelf;
+mod state;
+mod stream;
+mod world;
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use self::answer::Refusal;
+use self::fault::StreamDeed;
+use self::resources::{connectors, conversations, phone_numbers};
+use self::server::Server;
+use self::state::{State, text};
+use self::world::{World, lock};
+
+pub use self::builder::EmulatorBuilder;
+pub use self::fault::Fault;
+pub use self::record::RecordedRequest;
+
+/// A running emulator.
+///
+/// Clones are handles to the same one; it stops when the last is dropped, or by
+/// [`shutdown`](Emulator::shutdown).
+///
+/// # Panics
+///
+/// The methods that act as the outside world panic when an id is not known: in a test that is a
+/// mistake of the test.
+#[derive(Clone)]
+pub struct Emulator {
+    server: Arc<Server>,
+    base_url: String,
+}
+
+/// Starting and stopping, and where it is.
+impl Emulator {
+    /// Starts one on a free port, with a random key.
+    ///
+    /// # Errors
+    ///
+    /// When no port can be had or a thread cannot be started.
+    pub fn start() -> io::Result<Emulator> {
+        Emulator::builder().start()
+    }
+
+    /// Sets one up before it starts.
+    pub fn builder() -> EmulatorBuilder {
+        EmulatorBuilder::default()
+    }
+
+    /// `http://127.0.0.1:PORT`; the API's prefix comes after it.
+    pub fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
+    /// The key with all scopes.
+    pub fn api_key(&self) -> &str {
+        &self.world().options.api_key
+    }
+
+    /// Stops it: closes all connections and ends all threads. Later calls do nothing.
+    pub fn shutdown(&self) {
+        self.server.shutdown();
+    }
+}
+
+/// What came.
+impl Emulator {
+    /// The requests that came, in their order; of a great many, the last 20,000.
+    pub fn requests(&self) -> Vec<RecordedRequest> {
+        lock(&self.world().record).all()
+    }
+
+    /// Forgets the requests that came.
+    pub fn clear_requests(&self) {
+        lock(&self.world().record).clear();
+    }
+
+    /// How many streams are open now.
+    pub fn open_streams(&self) -> usize {
+        self.world().state().streams.len()
+    }
+
+    /// How many streams have been opened so far.
+    pub fn opened_streams(&self) -> u64 {
+        self.world().state().streams_opened
+    }
+
+    /// How many connections are open now.
+    pub fn open_connections(&self) -> usize {
+        self.server.open_connections()
+    }
+
+    /// How many connections have been accepted so far.
+    pub fn accepted_connections(&self) -> u64 {
+        self.server.accepted_connections()
+    }
+}
+
+/// What goes wrong.
+impl Emulator {
+    /// Lets a fault meet the requests or streams that it is for.
+    pub fn fault(&self, fault: Fault) {
+        lock(&self.world().faults).add(fault);
+    }
+
+    /// Forgets the faults that have met nothing yet.
+    pub fn clear_faults(&self) {
+        lock(&self.world().faults).clear();
+    }
+
+    /// Cuts a stream in the middle of the message after `after_messages` more. It meets the streams
+    /// that are open; when none is, the next to open.
+    pub fn cut_stream_in_mid_event(&self, after_messages: usize) {
+        let ordered = self.world().change(|state| {
+            for stream in state.streams.values_mut() {
+                stream.order = Some(StreamDeed::CutInMidEvent(after_messages));
+            }
+            state.streams.len()
+        });
+        if ordered == 0 {
+            self.fault(Fault::cut_in_mid_event(after_messages));
+        }
+    }
+
+    /// Ends all open streams now, in good order.
+    pub fn end_streams(&self) {
+        self.world().change(|state| {
+            for stream in state.streams.values_mut() {
+                stream.over = true;
+            }
+        });
+    }
+
+    /// Moves the emulator's clock ahead: tickets expire, rate windows end, new things are later.
+    pub fn advance_clock(&self, by: Duration) {
+        self.world().clock.advance(by);
+    }
+}
+
+/// What the world outside does.
+impl Emulator {
+    /// A customer writes in a conversation, and the agent will answer. The id of the message.
+    pub fn customer_says(&self, agent_id: &str, conversation_id: &str, message: &str) -> String {
+        let options = &self.world().options;
+        self.outside(|state| {
+            let said = state.say(agent_id, conversation_id, "user", message)?;
+            let id = text(said, "id").to_owned();
+            brain::reply_later(state, options, agent_id, conversation_id, message);
+            Ok(id)
+        })
+    }
+
+    /// Adds a message in any role, to which nobody answers. Its id.
+    pub fn push_message(
+        &self,
+        agent_id: &str,
+        conversation_id: &str,
+        role: &str,
+        message: &str,
+    ) -> String {
+        self.outside(|state| {
+            let said = state.say(agent_id, conversation_id, role, message)?;
+            Ok(text(said, "id").to_owned())
+        })
+    }
+
+    /// Opens a conversation on a channel (`whatsapp`, `test_webchat`, `instagram`, …). Its id.
+    pub fn add_conversation(&self, agent_id: &str, channel: &str) -> String {
+        let (channel, is_test) = conversations::split_channel(channel);
+        let user = match channel {
+            "whatsapp" | "telephony" => format!("234801{:07}", rand::random::<u32>() % 10_000_000),
+            _ => ids::uuid(),
+        };
+        self.outside(|state| state.open_conversation(agent_id, channel, is_test, Some(&user), None))
+    }
+
+    /// Connects a live channel (`whatsapp`, `telephony`, …) to an agent. Its id.
+    pub fn connect_channel(&self, agent_id: &str, channel: &str) -> String {
+        self.outside(|state| {
+            let id = state.next_id();
+            let channels = &mut state.agent_mut(agent_id)?.channels;
+            channels.insert(channel.to_owned(), id.clone());
+            Ok(id)
+        })
+    }
+
+    /// Gives the team a phone number, and with it answers the oldest request that is under
+    /// review. The id of the number.
+    pub fn assign_phone_number(&self, e164: &str, agent_id: Option<&str>) -> String {
+        self.outside(|state| {
+            agent_id.map(|id| state.agent(id)).transpose()?;
+            Ok(phone_numbers::assign(state, e164, agent_id))
+        })
+    }
+
+    /// Follows an onboarding URL to its end: connects `google_calendar`, `google_sheets` or a
+    /// Pipedream app. Only with [`EmulatorBuilder::manual_onboarding`] is it needed.
+    pub fn complete_onboarding(&self, agent_id: &str, integration: &str) {
+        self.outside(|state| connectors::onboard(state, agent_id, integration));
+    }
+
+    fn new(server: Server) -> Emulator {
+        let base_url = format!("http://{}", server.address);
+        Emulator {
+            server: Arc::new(server),
+            base_url,
+        }
+    }
+
+    fn world(&self) -> &World {
+        &self.server.world
+    }
+
+    #[track_caller]
+    fn outside<T>(&self, act: impl FnOnce(&mut State) -> Result<T, Refusal>) -> T {
+        match self.world().change(act) {
+            Ok(done) => done,
+            Err(refusal) => panic!("{}", refusal.message),
+        }
+    }
+}
+
+impl fmt::Debug for Emulator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Emulator")
+            .field("base_url", &self.base_url)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,167 @@
+//! What an operation answers: the envelope of a success, and the body of each documented error.
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value, json};
+
+use super::http::reason;
+
+/// The fields of a JSON object.
+pub(super) type Record = Map<String, Value>;
+
+/// What a handler gives back.
+pub(super) type Outcome = Result<Answer, Refusal>;
+
+/// `json!` for an object, as its fields.
+macro_rules! record {
+    ($($json:tt)*) => {
+        match serde_json::json!({ $($json)* }) {
+            serde_json::Value::Object(fields) => fields,
+            _ => serde_json::Map::new(),
+        }
+    };
+}
+pub(super) use record;
+
+const JSON: &str = "application/json; charset=utf-8";
+
+/// A status and a body; the server adds the headers of every answer.
+#[derive(Clone)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) content_type: &'static str,
+    /// Its own headers; they replace those of the same name.
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) body: Vec<u8>,
+}
+
+impl Answer {
+    pub(super) fn new(status: u16, content_type: &'static str, body: Vec<u8>) -> Self {
+        Answer {
+            status,
+            content_type,
+            headers: Vec::new(),
+            body,
+        }
+    }
+
+    pub(super) fn json(status: u16, body: &Value) -> Self {
+        Answer::new(status, JSON, body.to_string().into_bytes())
+    }
+
+    fn envelope(status: u16, data: impl Into<Value>) -> Self {
+        Answer::json(
+            status,
+            &json!({ "message": "Success", "data": data.into() }),
+        )
+    }
+
+    pub(super) fn ok(data: impl Into<Value>) -> Self {
+        Answer::envelope(200, data)
+    }
+
+    pub(super) fn created(data: impl Into<Value>) -> Self {
+        Answer::envelope(201, data)
+    }
+
+    pub(super) fn deleted() -> Self {
+        Answer::envelope(200, Value::Null)
+    }
+
+    /// The documented successes that have no body.
+    pub(super) fn bodyless() -> Self {
+        Answer::new(201, JSON, Vec::new())
+    }
+}
+
+/// One field that is not as documented.
+pub(super) struct FieldError {
+    pub(super) path: String,
+    pub(super) message: String,
+}
+
+/// An error of the API, before it is written in one of its two shapes.
+pub(super) struct Refusal {
+    pub(super) status: u16,
+    pub(super) code: Cow<'static, str>,
+    pub(super) message: String,
+    pub(super) fields: Vec<FieldError>,
+    pub(super) retry_after: Option<u64>,
+}
+
+impl Refusal {
+    pub(super) fn new(
+        status: u16,
+        code: impl Into<Cow<'static, str>>,
+        message: impl Into<String>,
+    ) -> Self {
+        let (code, message) = (code.into(), message.into());
+        Refusal {
+            status,
+            code,
+            message,
+            fields: Vec::new(),
+            retry_after: None,
+        }
+    }
+
+    pub(super) fn bad_request(message: impl Into<String>) -> Self {
+        Refusal::new(400, "bad_request", message)
+    }
+
+    pub(super) fn not_found(what: &str) -> Self {
+        Refusal::new(404, "not_found", format!("{what} not found"))
+    }
+
+    pub(super) fn validation(fields: Vec<FieldError>) -> Self {
+        Refusal {
+            fields,
+            ..Refusal::new(400, "validation_error", "Request validation failed.")
+        }
+    }
+
+    pub(super) fn invalid(path: &str, message: impl Into<String>) -> Self {
+        Refusal::validation(vec![FieldError {
+            path: path.to_owned(),
+            message: message.into(),
+        }])
+    }
+
+    pub(super) fn is_validation(&self) -> bool {
+        self.code == "validation_error"
+    }
+
+    /// The error's body: as the reference has it, or as the older errors guide has it.
+    pub(super) fn into_answer(self, request_id: &str, guide_form: bool) -> Answer {
+        let body = if guide_form {
+            let mut body = record! { "code": self.code, "message": self.message };
+            if !self.fields.is_empty() {
+                let errors = self.fields.iter();
+                let errors = errors.map(|e| json!({ "path": e.path, "message": e.message }));
+                body.insert("errors".to_owned(), errors.collect());
+            }
+            Value::Object(body)
+        } else {
+            let message = match self.fields.as_slice() {
+                [] => Value::from(self.message),
+                fields => fields
+                    .iter()
+                    .map(|e| format!("{}: {}", e.path, e.message))
+                    .collect(),
+            };
+            json!({
+                "message": message,
+                "error": reason(self.status),
+                "code": self.code,
+                "statusCode": self.status,
+                "request_id": request_id,
+            })
+        };
+        let mut answer = Answer::json(self.status, &body);
+        let wait = self
+            .retry_after
+            .map(|seconds| ("Retry-After".to_owned(), seconds.to_string()));
+        answer.headers.extend(wait);
+        answer
+    }
+}

@@ -1,0 +1,426 @@
+//! Faults on demand: what goes wrong, with which request, how often.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use percent_encoding::percent_decode_str;
+use serde_json::Value;
+
+use super::answer::Refusal;
+use super::http::Request;
+
+/// The prefix of every path of the API.
+pub(super) const PREFIX: &str = "/api/v1/console";
+
+/// Something that goes wrong with a request or a stream.
+///
+/// A fault meets the next request (those that break a stream: the next stream to open), unless
+/// [`on`](Fault::on) says which, and it meets one, unless [`times`](Fault::times) says more.
+/// Faults are taken in the order in which they were given.
+///
+/// ```no_run
+/// use bimpeai::emulator::{Emulator, Fault};
+/// # fn main() -> std::io::Result<()> {
+/// let emulator = Emulator::start()?;
+/// emulator.fault(Fault::status(503).retry_after(1).on("POST", "/agents").times(2));
+/// emulator.fault(Fault::reset().after_performing());
+/// emulator.fault(Fault::cut_in_mid_event(3));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a fault does nothing until it is given to `Emulator::fault`"]
+pub struct Fault {
+    deed: Deed,
+    method: String,
+    path: String,
+    times: usize,
+    performs: bool,
+    headers: Vec<(String, String)>,
+}
+
+#[derive(Clone, Debug)]
+enum Deed {
+    Request(RequestDeed),
+    Stream(StreamDeed),
+}
+
+/// What happens to a request.
+#[derive(Clone, Debug)]
+pub(super) enum RequestDeed {
+    Refuse {
+        status: u16,
+        code: Option<String>,
+        message: Option<String>,
+    },
+    Content {
+        status: u16,
+        content_type: &'static str,
+        body: Vec<u8>,
+    },
+    Raw(Vec<u8>),
+    Delay(Duration),
+    Reset,
+    ResetAfterHeaders,
+    Close,
+    Stall,
+    Truncate(usize),
+    Trickle {
+        bytes: usize,
+        every: Duration,
+    },
+}
+
+/// What happens to a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StreamDeed {
+    CutInMidEvent(usize),
+    Cut(usize),
+    Reset(usize),
+    Silence(usize),
+    GarbageLines(usize),
+    MalformedMessage(usize),
+    Replay(usize),
+    NoHeartbeats,
+}
+
+/// A fault that met its request.
+pub(super) struct Struck {
+    pub(super) deed: RequestDeed,
+    /// The operation is performed all the same; only its answer suffers.
+    pub(super) performs: bool,
+    pub(super) headers: Vec<(String, String)>,
+}
+
+/// Faults that meet a request.
+impl Fault {
+    /// An error with this status, with a documented code that goes with it and a message.
+    /// The operation is not performed.
+    pub fn status(status: u16) -> Fault {
+        Fault::request(RequestDeed::Refuse {
+            status,
+            code: None,
+            message: None,
+        })
+    }
+
+    /// The `code` in the body of [`Fault::status`].
+    pub fn code(mut self, new: &str) -> Fault {
+        if let Deed::Request(RequestDeed::Refuse { code, .. }) = &mut self.deed {
+            *code = Some(new.to_owned());
+        }
+        self
+    }
+
+    /// The `message` in the body of [`Fault::status`].
+    pub fn message(mut self, new: &str) -> Fault {
+        if let Deed::Request(RequestDeed::Refuse { message, .. }) = &mut self.deed {
+            *message = Some(new.to_owned());
+        }
+        self
+    }
+
+    /// A `Retry-After` in seconds.
+    pub fn retry_after(self, seconds: u64) -> Fault {
+        self.header("Retry-After", &seconds.to_string())
+    }
+
+    /// One more header of the answer; it replaces the one of the same name.
+    pub fn header(mut self, name: &str, value: &str) -> Fault {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// This status and JSON, whatever the operation would have answered.
+    pub fn json(status: u16, body: &Value) -> Fault {
+        Fault::content(
+            status,
+            "application/json; charset=utf-8",
+            body.to_string().into_bytes(),
+        )
+    }
+
+    /// An HTML page, as a proxy or a login wall sends it.
+    pub fn html(status: u16) -> Fault {
+        let page = b"<!doctype html><html><head><title>Please wait</title></head><body><h1>Please wait</h1></body></html>";
+        Fault::content(status, "text/html; charset=utf-8", page.to_vec())
+    }
+
+    /// This status and no body at all.
+    pub fn empty_body(status: u16) -> Fault {
+        Fault::content(status, "application/json; charset=utf-8", Vec::new())
+    }
+
+    /// These bytes instead of an answer, status line and all; then the connection is closed.
+    pub fn raw(bytes: impl Into<Vec<u8>>) -> Fault {
+        Fault::request(RequestDeed::Raw(bytes.into()))
+    }
+
+    /// Bytes that are no HTTP; then the connection is closed.
+    pub fn garbage() -> Fault {
+        Fault::raw(*b"\x16\x03\x01\x00\xff not HTTP at all \xfe\xff\r\n\r\n")
+    }
+
+    /// The true answer, so much later.
+    pub fn delay(by: Duration) -> Fault {
+        Fault::request(RequestDeed::Delay(by)).after_performing()
+    }
+
+    /// The connection is reset before any byte of an answer. The operation is not performed,
+    /// unless [`after_performing`](Fault::after_performing) says so.
+    pub fn reset() -> Fault {
+        Fault::request(RequestDeed::Reset)
+    }
+
+    /// The true answer's headers and half of its body, then a reset.
+    pub fn reset_after_headers() -> Fault {
+        Fault::request(RequestDeed::ResetAfterHeaders).after_performing()
+    }
+
+    /// The connection is closed in good order, without an answer. The operation is not
+    /// performed, unless [`after_performing`](Fault::after_performing) says so.
+    pub fn close() -> Fault {
+        Fault::request(RequestDeed::Close)
+    }
+
+    /// No answer, ever; the connection stays open until the client or the emulator gives up.
+    /// The operation is not performed, unless [`after_performing`](Fault::after_performing) says so.
+    pub fn stall() -> Fault {
+        Fault::request(RequestDeed::Stall)
+    }
+
+    /// The true answer, its body cut after so many bytes, then a close.
+    pub fn truncate(bytes: usize) -> Fault {
+        Fault::request(RequestDeed::Truncate(bytes)).after_performing()
+    }
+
+    /// The true answer, its body so many bytes at a time.
+    pub fn trickle(bytes: usize, every: Duration) -> Fault {
+        Fault::request(RequestDeed::Trickle {
+            bytes: bytes.max(1),
+            every,
+        })
+        .after_performing()
+    }
+}
+
+/// Faults that meet a stream; each counts the messages that this stream has sent.
+impl Fault {
+    /// After so many messages the next one breaks off in its middle, and the connection is closed.
+    pub fn cut_in_mid_event(after_messages: usize) -> Fault {
+        Fault::stream(StreamDeed::CutInMidEvent(after_messages))
+    }
+
+    /// After so many messages the stream ends in good order.
+    pub fn cut(after_messages: usize) -> Fault {
+        Fault::stream(StreamDeed::Cut(after_messages))
+    }
+
+    /// After so many messages the connection is reset.
+    pub fn reset_stream(after_messages: usize) -> Fault {
+        Fault::stream(StreamDeed::Reset(after_messages))
+    }
+
+    /// After so many messages nothing comes any more, no heartbeat either, and the connection stays.
+    pub fn silence(after_messages: usize) -> Fault {
+        Fault::stream(StreamDeed::Silence(after_messages))
+    }
+
+    /// After so many messages come lines that mean nothing; then the stream goes on.
+    pub fn garbage_lines(after_messages: usize) -> Fault {
+        Fault::stream(StreamDeed::GarbageLines(after_messages))
+    }
+
+    /// After so many messages comes a `message` event whose data is no JSON; then the stream goes on.
+    pub fn malformed_message(after_messages: usize) -> Fault {
+        Fault::stream(StreamDeed::MalformedMessage(after_messages))
+    }
+
+    /// The stream starts with so many messages from before its cursor.
+    pub fn replay(messages: usize) -> Fault {
+        Fault::stream(StreamDeed::Replay(messages))
+    }
+
+    /// The stream sends messages but no heartbeats.
+    pub fn no_heartbeats() -> Fault {
+        Fault::stream(StreamDeed::NoHeartbeats)
+    }
+}
+
+/// Which request, how often, and whether the operation is performed.
+impl Fault {
+    /// Only a request with this method (`*` is any) and path. The path is without the API's
+    /// prefix; a segment `*` stands for any one, `**` at the end for any rest.
+    pub fn on(mut self, method: &str, path: &str) -> Fault {
+        method.clone_into(&mut self.method);
+        path.clone_into(&mut self.path);
+        self
+    }
+
+    /// How many requests or streams it meets; 1 unless said otherwise.
+    pub fn times(mut self, times: usize) -> Fault {
+        self.times = times;
+        self
+    }
+
+    /// The operation is performed and only its answer is lost.
+    pub fn after_performing(mut self) -> Fault {
+        self.performs = true;
+        self
+    }
+
+    fn new(deed: Deed) -> Fault {
+        let (method, path) = ("*".to_owned(), "/**".to_owned());
+        Fault {
+            deed,
+            method,
+            path,
+            times: 1,
+            performs: false,
+            headers: Vec::new(),
+        }
+    }
+
+    fn request(deed: RequestDeed) -> Fault {
+        Fault::new(Deed::Request(deed))
+    }
+
+    fn stream(deed: StreamDeed) -> Fault {
+        Fault::new(Deed::Stream(deed))
+    }
+
+    fn content(status: u16, content_type: &'static str, body: Vec<u8>) -> Fault {
+        Fault::request(RequestDeed::Content {
+            status,
+            content_type,
+            body,
+        })
+    }
+
+    fn meets(&self, method: &str, path: &str) -> bool {
+        (self.method == "*" || self.method.eq_ignore_ascii_case(method))
+            && matches(&self.path, path)
+    }
+}
+
+/// The faults that are still to come.
+#[derive(Default)]
+pub(super) struct Faults {
+    waiting: Vec<Fault>,
+}
+
+impl Faults {
+    pub(super) fn add(&mut self, fault: Fault) {
+        if fault.times > 0 {
+            self.waiting.push(fault);
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.waiting.clear();
+    }
+
+    /// The first fault for this request, if any.
+    pub(super) fn strike(&mut self, request: &Request) -> Option<Struck> {
+        self.take(&request.method, &request.path, |fault| match &fault.deed {
+            Deed::Request(deed) => {
+                let (deed, headers) = (deed.clone(), fault.headers.clone());
+                Some(Struck {
+                    deed,
+                    performs: fault.performs,
+                    headers,
+                })
+            }
+            Deed::Stream(_) => None,
+        })
+    }
+
+    /// The first fault for a stream that opens with this request.
+    pub(super) fn strike_stream(&mut self, path: &str) -> Option<StreamDeed> {
+        self.take("GET", path, |fault| match fault.deed {
+            Deed::Stream(deed) => Some(deed),
+            Deed::Request(_) => None,
+        })
+    }
+
+    fn take<T>(
+        &mut self,
+        method: &str,
+        path: &str,
+        kind: impl Fn(&Fault) -> Option<T>,
+    ) -> Option<T> {
+        let path = path.strip_prefix(PREFIX).unwrap_or(path);
+        let (index, struck) = self
+            .waiting
+            .iter()
+            .enumerate()
+            .filter(|(_, fault)| fault.meets(method, path))
+            .find_map(|(index, fault)| Some((index, kind(fault)?)))?;
+        let fault = &mut self.waiting[index];
+        fault.times -= 1;
+        if fault.times == 0 {
+            drop(self.waiting.remove(index));
+        }
+        Some(struck)
+    }
+}
+
+impl RequestDeed {
+    /// The error that [`Fault::status`] describes.
+    pub(super) fn refusal(status: u16, code: Option<String>, message: Option<String>) -> Refusal {
+        let usual = match status {
+            400 => "bad_request",
+            401 => "unauthorized",
+            403 => "forbidden",
+            404 => "not_found",
+            409 => "conflict",
+            422 => "validation_error",
+            429 => "rate_limited",
+            501 => "not_implemented",
+            _ => "internal_error",
+        };
+        let code = code.map_or(Cow::Borrowed(usual), Cow::Owned);
+        Refusal::new(
+            status,
+            code,
+            message.unwrap_or_else(|| "Emulated fault".to_owned()),
+        )
+    }
+}
+
+fn matches(pattern: &str, path: &str) -> bool {
+    let mut segments = path.split('/');
+    for wanted in pattern.split('/') {
+        if wanted == "**" {
+            return true;
+        }
+        let Some(segment) = segments.next() else {
+            return false;
+        };
+        if wanted != "*" && percent_decode_str(segment).decode_utf8_lossy() != wanted {
+            return false;
+        }
+    }
+    segments.next().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns() {
+        for (pattern, path, met) in [
+            ("/**", "/agents/a/calls", true),
+            ("/agents", "/agents", true),
+            ("/agents", "/agents/a", false),
+            ("/agents/*", "/agents/a", true),
+            ("/agents/*", "/agents", false),
+            ("/agents/*/calls", "/agents/a%2Fb/calls", true),
+            ("/agents/a b", "/agents/a%20b", true),
+            ("/agents/**", "/workflows", false),
+        ] {
+            assert_eq!(matches(pattern, path), met, "{pattern} {path}");
+        }
+    }
+}

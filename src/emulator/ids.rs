@@ -1,0 +1,92 @@
+//! Ids, tickets and codes as the live API makes them.
+
+use rand::Rng;
+
+use super::clock::Millis;
+
+const BASE36: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+const BASE64URL: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+// No 0/O and 1/I: people type this one.
+const CODE: &[u8] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
+
+/// Ids in the style of a cuid: `c`, the time, a counter, noise.
+#[derive(Default)]
+pub(super) struct Ids {
+    made: u64,
+}
+
+impl Ids {
+    pub(super) fn next(&mut self, now: Millis) -> String {
+        self.made += 1;
+        let time = base36(u64::try_from(now).unwrap_or_default(), 8);
+        format!("c{time}{}{}", base36(self.made, 4), noise(BASE36, 12))
+    }
+}
+
+pub(super) fn ticket() -> String {
+    noise(BASE64URL, 43)
+}
+
+pub(super) fn api_key() -> String {
+    format!("sk_test_{}", noise(BASE36, 24))
+}
+
+pub(super) fn test_code() -> String {
+    noise(CODE, 8)
+}
+
+/// A random UUID (version 4).
+pub(super) fn uuid() -> String {
+    let n: u128 = rand::random();
+    let n = n & !(0xf << 76) & !(0x3 << 62) | (0x4 << 76) | (0x2 << 62);
+    let hex = format!("{n:032x}");
+    [
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..],
+    ]
+    .join("-")
+}
+
+pub(super) fn is_uuid(text: &str) -> bool {
+    let lengths = [8, 4, 4, 4, 12];
+    let parts: Vec<&str> = text.split('-').collect();
+    parts.len() == lengths.len()
+        && parts.iter().zip(lengths).all(|(part, length)| {
+            part.len() == length && part.bytes().all(|b| b.is_ascii_hexdigit())
+        })
+}
+
+fn base36(mut n: u64, width: usize) -> String {
+    let mut digits = vec![b'0'; width];
+    for digit in digits.iter_mut().rev() {
+        *digit = BASE36[(n % 36) as usize];
+        n /= 36;
+    }
+    digits.into_iter().map(char::from).collect()
+}
+
+fn noise(alphabet: &[u8], length: usize) -> String {
+    let mut rng = rand::thread_rng();
+    (0..length)
+        .map(|_| char::from(alphabet[rng.gen_range(0..alphabet.len())]))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapes() {
+        let id = Ids::default().next(1_717_564_800_000);
+        assert_eq!((id.len(), &id[..1]), (25, "c"));
+        let uuid = uuid();
+        assert!(is_uuid(&uuid), "{uuid}");
+        assert_eq!(&uuid[14..15], "4");
+        assert!(!is_uuid("3fa85f64-5717-4562-b3fc-2c963f66afa"));
+        assert_eq!(ticket().len(), 43);
+    }
+}

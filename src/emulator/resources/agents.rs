@@ -1,0 +1,300 @@
+//! `/agents`.
+
+use serde_json::{Value, json};
+
+use super::super::answer::{Answer, Outcome, Record, Refusal, record};
+use super::super::brain;
+use super::super::builder::Options;
+use super::super::clock::to_text;
+use super::super::ids;
+use super::super::paging;
+use super::super::schema::{ANY_LENGTH, Field, Kind, nullable, optional, required};
+use super::super::state::{Agent, State, array, patch, pick, text, touch};
+use super::super::world::Context;
+use super::workflows::{self, RULE};
+use super::{actions, channels, integrations, knowledge_bases};
+
+const PERSONAS: Kind = Kind::Choice(&["professional", "friendly", "concise"]);
+const STATUSES: Kind = Kind::Choice(&["development", "live", "paused"]);
+
+pub(in super::super) fn create_fields(body: &Record) -> &'static [Field] {
+    const CURRENT: &[Field] = &[
+        required("workflow_id", Kind::Filled(50)),
+        required("name", Kind::Filled(255)),
+        required("description", Kind::Filled(2000)),
+        optional("language", Kind::Text(10)),
+        optional("persona", PERSONAS),
+        optional("timezone", Kind::Text(64)),
+        optional("logo", Kind::Uri),
+        optional("business_name", Kind::Text(255)),
+        optional("business_address", Kind::Text(500)),
+        optional("business_email", Kind::Email),
+        optional("business_description", Kind::Text(2000)),
+        optional("escalation_email", Kind::Email),
+    ];
+    const FIRST: &[Field] = &[
+        required("name", Kind::Filled(255)),
+        nullable("description", Kind::Text(2000)),
+        nullable("system_prompt", Kind::Text(ANY_LENGTH)),
+        nullable("language", Kind::Text(10)),
+        nullable("persona", PERSONAS),
+        nullable("agent_workflow_id", Kind::Filled(50)),
+        nullable("rules", Kind::List(&RULE)),
+        nullable("timezone", Kind::Text(64)),
+        nullable("logo", Kind::Uri),
+        nullable("business_name", Kind::Text(255)),
+        nullable("business_address", Kind::Text(500)),
+        nullable("business_email", Kind::Email),
+        nullable("business_description", Kind::Text(2000)),
+        nullable("escalation_email", Kind::Email),
+    ];
+    if body.contains_key("workflow_id") {
+        CURRENT
+    } else {
+        FIRST
+    }
+}
+
+/// Both generations: the first takes null to clear a field.
+pub(in super::super) const UPDATE_FIELDS: &[Field] = &[
+    optional("workflow_id", Kind::Filled(50)),
+    optional("name", Kind::Filled(255)),
+    nullable("description", Kind::Text(2000)),
+    nullable("system_prompt", Kind::Text(ANY_LENGTH)),
+    nullable("language", Kind::Text(10)),
+    nullable("persona", PERSONAS),
+    nullable("agent_workflow_id", Kind::Filled(50)),
+    nullable("rules", Kind::List(&RULE)),
+    nullable("timezone", Kind::Text(64)),
+    nullable("logo", Kind::Uri),
+    nullable("business_name", Kind::Text(255)),
+    nullable("business_address", Kind::Text(500)),
+    nullable("business_email", Kind::Email),
+    nullable("business_description", Kind::Text(2000)),
+    nullable("escalation_email", Kind::Email),
+];
+
+pub(in super::super) const LIVE_STATUS_FIELDS: &[Field] = &[
+    required("status", STATUSES),
+    nullable("status_reason", Kind::Text(500)),
+];
+
+pub(in super::super) fn list(context: &mut Context<'_>) -> Outcome {
+    let agents = context.state.agents.items().iter().map(|agent| &agent.data);
+    let searched = ["name", "description", "business_name"];
+    let sorted = ["created_at", "updated_at", "name", "status"];
+    paging::answer(paging::page(agents, &context.query, &searched, &sorted)?)
+}
+
+pub(in super::super) fn create(context: &mut Context<'_>) -> Outcome {
+    let state = &mut *context.state;
+    if context
+        .options
+        .agent_limit
+        .is_some_and(|most| state.agents.items().len() >= most)
+    {
+        let message = "Agent limit reached for your plan. Please upgrade to add more agents.";
+        return Err(Refusal::new(403, "agent_limit_reached", message));
+    }
+    let workflow = asked_workflow(&context.body)
+        .map(|id| workflows::adopt(state, &id))
+        .transpose()?;
+    let (id, now) = (state.next_id(), to_text(state.now));
+    let mut data = record! {
+        "id": id,
+        "name": null,
+        "description": null,
+        "language": "en",
+        "persona": "friendly",
+        "timezone": "UTC",
+        "logo": null,
+        "business_name": null,
+        "business_address": null,
+        "business_email": null,
+        "business_description": null,
+        "escalation_email": null,
+        "system_prompt": null,
+        "rules": null,
+        "test_channel_code": null,
+        "status": "development",
+        "status_reason": null,
+        "created_at": now,
+        "updated_at": now,
+    };
+    patch(&mut data, &context.body, settable());
+    let mut agent = Agent::new(data);
+    agent.set_workflow(workflow.as_deref());
+    state.agents.add(&id, agent);
+    if context.options.first_conversation {
+        first_conversation(state, &id, context.options)?;
+    }
+    let mut created = state.agent(&id)?.data.clone();
+    let workflow = workflow.and_then(|id| state.workflows.get(&id));
+    created.insert("workflow".to_owned(), json!(workflow));
+    Ok(Answer::created(created))
+}
+
+pub(in super::super) fn retrieve(context: &mut Context<'_>) -> Outcome {
+    let agent = context.state.agent(&context.id(0))?;
+    let workflow = context.state.workflow_of(agent);
+    let summary = |item: &Record| pick(item, &["id", "type", "name", "status", "is_connected"]);
+    let integrations = integrations::of(agent, workflow);
+    let summaries: Value = integrations.iter().map(summary).collect();
+    let channels = json!(channels::of(agent, workflow));
+    let bases = agent.knowledge_bases.items().iter();
+    let bases = bases
+        .map(|base| pick(base, knowledge_bases::SUMMARY))
+        .collect();
+    let mut detail = agent.data.clone();
+    for (name, value) in [
+        ("knowledge_bases", bases),
+        ("integrations", summaries),
+        ("channels", channels.clone()),
+        // The same by the names of the first generation.
+        ("integration", json!(integrations)),
+        ("channel", channels),
+        ("conversation_flow", conversation_flows(workflow)),
+        ("actions", json!(actions::of(agent, workflow))),
+    ] {
+        detail.insert(name.to_owned(), value);
+    }
+    Ok(Answer::ok(detail))
+}
+
+pub(in super::super) fn update(context: &mut Context<'_>) -> Outcome {
+    let (id, now) = (context.id(0), context.state.now);
+    let state = &mut *context.state;
+    state.agent(&id)?;
+    let unlink = context
+        .body
+        .get("agent_workflow_id")
+        .is_some_and(Value::is_null);
+    let workflow = asked_workflow(&context.body)
+        .map(|id| workflows::adopt(state, &id))
+        .transpose()?;
+    let agent = state.agent_mut(&id)?;
+    patch(&mut agent.data, &context.body, settable());
+    if workflow.is_some() || unlink {
+        agent.set_workflow(workflow.as_deref());
+    }
+    touch(&mut agent.data, now);
+    Ok(Answer::ok(agent.data.clone()))
+}
+
+pub(in super::super) fn delete(context: &mut Context<'_>) -> Outcome {
+    let id = context.id(0);
+    context
+        .state
+        .agents
+        .remove(&id)
+        .ok_or_else(|| Refusal::not_found("Agent"))?;
+    for number in context.state.phone_numbers.items_mut() {
+        if text(number, "agent_id") == id {
+            number.insert("agent_id".to_owned(), Value::Null);
+        }
+    }
+    Ok(Answer::deleted())
+}
+
+pub(in super::super) fn update_live_status(context: &mut Context<'_>) -> Outcome {
+    let (id, now) = (context.id(0), context.state.now);
+    let agent = context.state.agent_mut(&id)?;
+    agent.data.insert("status_reason".to_owned(), Value::Null);
+    patch(&mut agent.data, &context.body, ["status", "status_reason"]);
+    touch(&mut agent.data, now);
+    Ok(Answer::ok(pick(&agent.data, &["status", "status_reason"])))
+}
+
+/// A read that makes the code when there is none.
+pub(in super::super) fn get_test_code(context: &mut Context<'_>) -> Outcome {
+    let id = context.id(0);
+    let agent = context.state.agent_mut(&id)?;
+    if agent
+        .data
+        .get("test_channel_code")
+        .is_none_or(Value::is_null)
+    {
+        agent
+            .data
+            .insert("test_channel_code".to_owned(), ids::test_code().into());
+    }
+    let code = text(&agent.data, "test_channel_code");
+    let start = format!("start {code}");
+    Ok(Answer::ok(json!({
+        "code": code,
+        "channels": {
+            "whatsapp": {
+                "is_enabled": true,
+                "start_message": start,
+                "phone_number": "+14155552671",
+                "url": format!("https://wa.me/14155552671?text=start%20{code}"),
+            },
+            "instagram": {
+                "is_enabled": true,
+                "start_message": start,
+                "username": "bimpeaiagent",
+                "url": format!("https://ig.me/m/bimpeaiagent?text=start%20{code}"),
+            },
+            "messenger": {
+                "is_enabled": false,
+                "start_message": start,
+                "page": "bimpeai",
+                "url": format!("https://m.me/bimpeai?text=start%20{code}"),
+            },
+            "telephony": { "is_enabled": true },
+        },
+    })))
+}
+
+/// First generation only; the flows now live on the workflow.
+pub(in super::super) fn list_conversation_flows(context: &mut Context<'_>) -> Outcome {
+    let agent = context.state.agent(&context.id(0))?;
+    Ok(Answer::ok(conversation_flows(
+        context.state.workflow_of(agent),
+    )))
+}
+
+fn conversation_flows(workflow: Option<&Record>) -> Value {
+    let flows = workflow
+        .map(|workflow| array(workflow, "flows"))
+        .unwrap_or_default();
+    let flows = flows.iter().filter_map(Value::as_object).map(|flow| {
+        json!({
+            "name": text(flow, "name"),
+            "description": flow.get("description"),
+            "category": flow.get("category"),
+            "priority": flow.get("priority").filter(|v| v.is_number()).cloned().unwrap_or(json!(5)),
+            "is_active": flow.get("is_active").and_then(Value::as_bool).unwrap_or(true),
+        })
+    });
+    flows.collect()
+}
+
+/// The workflow that a body names, under either generation's name.
+fn asked_workflow(body: &Record) -> Option<String> {
+    let asked = body
+        .get("workflow_id")
+        .or_else(|| body.get("agent_workflow_id"));
+    asked.and_then(Value::as_str).map(str::to_owned)
+}
+
+/// The fields that are copied from a body as they are.
+fn settable() -> impl Iterator<Item = &'static str> {
+    UPDATE_FIELDS
+        .iter()
+        .map(|field| field.name)
+        .filter(|name| !name.ends_with("workflow_id"))
+}
+
+/// A test conversation in which a customer has said hello, and has been greeted.
+fn first_conversation(state: &mut State, agent: &str, options: &Options) -> Result<(), Refusal> {
+    let visitor = ids::uuid();
+    let opened = state.open_conversation(agent, "webchat", true, Some(&visitor), Some("Ada"))?;
+    if options.customer_writes {
+        state.say(agent, &opened, "user", brain::CUSTOMER_HELLO)?;
+        let greeting = brain::greeting(&state.agent(agent)?.data);
+        state.say(agent, &opened, "assistant", &greeting)?;
+        state.conversation_mut(agent, &opened)?.customer_waits = true;
+    }
+    Ok(())
+}

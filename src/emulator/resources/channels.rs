@@ -1,0 +1,53 @@
+//! `/agents/{agent_id}/channels`.
+
+use serde_json::Value;
+
+use super::super::answer::{Answer, Outcome, Record, record};
+use super::super::state::{Agent, array};
+use super::super::world::Context;
+
+pub(in super::super) fn list(context: &mut Context<'_>) -> Outcome {
+    let agent = context.state.agent(&context.id(0))?;
+    let channels = of(agent, context.state.workflow_of(agent));
+    Ok(Answer::ok(
+        channels.into_iter().map(Value::Object).collect::<Value>(),
+    ))
+}
+
+/// The channels that the workflow is made for, and those that are connected beside them.
+pub(super) fn of(agent: &Agent, workflow: Option<&Record>) -> Vec<Record> {
+    let wanted = workflow
+        .map(|workflow| array(workflow, "channels"))
+        .unwrap_or_default();
+    let wanted: Vec<&str> = wanted.iter().filter_map(Value::as_str).collect();
+    let beside = agent
+        .channels
+        .keys()
+        .map(String::as_str)
+        .filter(|kind| !wanted.contains(kind));
+    let kinds: Vec<&str> = wanted.iter().copied().chain(beside).collect();
+    let show = |kind: &str| {
+        let id = agent.channels.get(kind);
+        record! {
+            "id": id.cloned().unwrap_or_else(|| format!("channel_{kind}")),
+            "type": kind,
+            "name": title(kind),
+            "status": if id.is_some() { "enabled" } else { "pending" },
+            "is_connected": id.is_some(),
+        }
+    };
+    kinds.into_iter().map(show).collect()
+}
+
+fn title(kind: &str) -> String {
+    match kind {
+        "whatsapp" => "WhatsApp".to_owned(),
+        _ => {
+            let mut letters = kind.chars();
+            letters
+                .next()
+                .map(|first| first.to_uppercase().chain(letters).collect())
+                .unwrap_or_default()
+        }
+    }
+}

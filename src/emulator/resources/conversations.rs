@@ -1,0 +1,222 @@
+//! `/agents/{agent_id}/conversations`.
+
+use serde_json::{Value, json};
+
+use super::super::answer::{Answer, Outcome, Record, Refusal};
+use super::super::brain;
+use super::super::ids::is_uuid;
+use super::super::paging::{self, LIMIT, PAGE, SEARCH, SORT};
+use super::super::schema::{ANY_LENGTH, Field, Kind, is_phone, nullable, optional, required};
+use super::super::state::{text, touch};
+use super::super::world::Context;
+
+/// The channels of both generations.
+const CHANNELS: Kind = Kind::Choice(&[
+    "whatsapp",
+    "messenger",
+    "instagram",
+    "webchat",
+    "telephony",
+    "test_whatsapp",
+    "test_messenger",
+    "test_instagram",
+    "test_webchat",
+    "test_telephony",
+]);
+
+/// The filters that compare a field with a flag.
+const FLAGS: [&str; 3] = ["is_test_channel", "is_ai_chat_paused", "needs_attention"];
+
+pub(in super::super) const LIST_QUERY: &[Field] = &[
+    PAGE,
+    LIMIT,
+    SEARCH,
+    SORT,
+    optional("channel", CHANNELS),
+    optional(FLAGS[0], Kind::Flag),
+    optional(FLAGS[1], Kind::Flag),
+    optional(FLAGS[2], Kind::Flag),
+];
+
+pub(super) const MESSAGE: Kind = Kind::Filled(4096);
+pub(super) const ROLE: Kind = Kind::Choice(&["user", "assistant"]);
+
+pub(in super::super) fn send_fields(body: &Record) -> &'static [Field] {
+    const KNOWN: &[Field] = &[
+        required("message", MESSAGE),
+        optional("role", ROLE),
+        required("conversation_id", Kind::Filled(ANY_LENGTH)),
+    ];
+    const NEW: &[Field] = &[
+        required("message", MESSAGE),
+        optional("role", ROLE),
+        required(
+            "channel_type",
+            Kind::Choice(&["whatsapp", "webchat", "telephony"]),
+        ),
+        required("channel_user_id", Kind::Filled(ANY_LENGTH)),
+        nullable("channel_username", Kind::Text(255)),
+        optional("is_test_channel", Kind::Flag),
+    ];
+    if body.contains_key("conversation_id") {
+        KNOWN
+    } else {
+        NEW
+    }
+}
+
+pub(in super::super) const AI_STATUS_FIELDS: &[Field] =
+    &[required("is_ai_chat_paused", Kind::Flag)];
+
+pub(in super::super) fn list(context: &mut Context<'_>) -> Outcome {
+    let query = &context.query;
+    let wanted = query
+        .get("channel")
+        .and_then(Value::as_str)
+        .map(split_channel);
+    let is_wanted = |data: &&Record| {
+        let is_test = data.get("is_test_channel") == Some(&Value::Bool(true));
+        wanted
+            .is_none_or(|(channel, test)| text(data, "channel_type") == channel && is_test == test)
+            && FLAGS.iter().all(|flag| {
+                query
+                    .get(*flag)
+                    .is_none_or(|on| data.get(*flag) == Some(on))
+            })
+    };
+    let conversations = context
+        .state
+        .agent(&context.id(0))?
+        .conversations
+        .items()
+        .iter();
+    let conversations = conversations
+        .map(|conversation| &conversation.data)
+        .filter(is_wanted);
+    let searched = [
+        "channel_user_id",
+        "channel_user_username",
+        "full_name",
+        "email",
+        "last_message_preview",
+    ];
+    let sorted = [
+        "created_at",
+        "updated_at",
+        "last_message_at",
+        "last_seen",
+        "channel_type",
+    ];
+    paging::answer(paging::page(conversations, query, &searched, &sorted)?)
+}
+
+pub(in super::super) fn retrieve(context: &mut Context<'_>) -> Outcome {
+    let conversation = context.state.conversation(&context.id(0), &context.id(1))?;
+    let mut detail = conversation.data.clone();
+    detail.insert("profile_picture".to_owned(), Value::Null);
+    Ok(Answer::ok(detail))
+}
+
+pub(in super::super) fn set_ai_status(context: &mut Context<'_>) -> Outcome {
+    let (agent, id, now) = (context.id(0), context.id(1), context.state.now);
+    let conversation = context.state.conversation_mut(&agent, &id)?;
+    let paused = context
+        .body
+        .get("is_ai_chat_paused")
+        .cloned()
+        .unwrap_or_default();
+    conversation
+        .data
+        .insert("is_ai_chat_paused".to_owned(), paused.clone());
+    touch(&mut conversation.data, now);
+    Ok(Answer::ok(json!({ "is_ai_chat_paused": paused })))
+}
+
+/// Writes into a conversation, a new one if need be, and answers with what the agent says to it.
+pub(in super::super) fn send(context: &mut Context<'_>) -> Outcome {
+    let agent = context.id(0);
+    context.state.agent(&agent)?;
+    let conversation = match context.body.get("conversation_id").and_then(Value::as_str) {
+        Some(id) => id.to_owned(),
+        None => conversation_with(context, &agent)?,
+    };
+    let (role, message) = (text(&context.body, "role"), text(&context.body, "message"));
+    let state = &mut *context.state;
+    let said = write(state, &agent, &conversation, role, message)?;
+    let answered = if role == "assistant" {
+        None
+    } else {
+        brain::reply(state, &agent, &conversation, message)?
+    };
+    let mut data = answered.unwrap_or(said);
+    data.insert("conversation_id".to_owned(), conversation.into());
+    Ok(Answer::json(
+        201,
+        &json!({ "message": "Message sent successfully", "data": data }),
+    ))
+}
+
+/// The conversation with this user on this channel.
+fn conversation_with(context: &mut Context<'_>, agent: &str) -> Result<String, Refusal> {
+    let body = &context.body;
+    let channel = text(body, "channel_type");
+    let user = text(body, "channel_user_id");
+    if channel == "webchat" && !is_uuid(user) {
+        return Err(Refusal::invalid("channel_user_id", "must be a UUID"));
+    }
+    if channel != "webchat" && !is_phone(user) {
+        let message = "must be a phone number in international E.164 form, such as +2348012345678";
+        return Err(Refusal::invalid("channel_user_id", message));
+    }
+    // Stored numbers are without the plus.
+    let user = user.trim_start_matches('+');
+    let is_test = body
+        .get("is_test_channel")
+        .and_then(Value::as_bool)
+        .unwrap_or_default();
+    let known = context
+        .state
+        .agent(agent)?
+        .conversations
+        .items()
+        .iter()
+        .find(|conversation| {
+            let data = &conversation.data;
+            text(data, "channel_type") == channel
+                && text(data, "channel_user_id") == user
+                && data.get("is_test_channel") == Some(&Value::Bool(is_test))
+        });
+    if let Some(known) = known {
+        return Ok(text(&known.data, "id").to_owned());
+    }
+    let username = body.get("channel_username").and_then(Value::as_str);
+    context
+        .state
+        .open_conversation(agent, channel, is_test, Some(user), username)
+}
+
+/// Adds the caller's message; as the assistant it may speak only while the AI does not.
+pub(super) fn write(
+    state: &mut super::super::state::State,
+    agent: &str,
+    conversation: &str,
+    role: &str,
+    message: &str,
+) -> Result<Record, Refusal> {
+    let role = if role.is_empty() { "user" } else { role };
+    let data = &state.conversation(agent, conversation)?.data;
+    if role == "assistant" && data.get("is_ai_chat_paused") != Some(&Value::Bool(true)) {
+        let message = "Assistant messages can only be sent while AI replies are paused.";
+        return Err(Refusal::bad_request(message));
+    }
+    state
+        .say(agent, conversation, role, message)
+        .map(|added| added.clone())
+}
+
+/// `test_whatsapp` is WhatsApp, for tests.
+pub(in super::super) fn split_channel(channel: &str) -> (&str, bool) {
+    channel
+        .strip_prefix("test_")
+        .map_or((channel, false), |channel| (channel, true))
+}

@@ -1,0 +1,134 @@
+//! `/agents/{agent_id}/knowledge_bases`.
+
+use serde_json::Value;
+
+use super::super::answer::{Answer, Outcome, Record, Refusal, record};
+use super::super::clock::to_text;
+use super::super::schema::{Field, Kind, nullable, optional, required};
+use super::super::state::{patch, pick, text, touch};
+use super::super::world::Context;
+
+pub(super) const SUMMARY: &[&str] = &["id", "type", "name", "description"];
+const SHOWN: &[&str] = &[
+    "id",
+    "type",
+    "name",
+    "description",
+    "url",
+    "content",
+    "created_at",
+    "updated_at",
+];
+
+pub(in super::super) fn create_fields(body: &Record) -> &'static [Field] {
+    const TEXT: &[Field] = &[
+        required("type", Kind::Choice(&["text", "url"])),
+        required("name", Kind::Filled(255)),
+        nullable("description", Kind::Text(1000)),
+        required("content", Kind::Filled(2500)),
+        optional("url", Kind::Uri),
+    ];
+    const URL: &[Field] = &[
+        required("type", Kind::Choice(&["text", "url"])),
+        required("name", Kind::Filled(255)),
+        nullable("description", Kind::Text(1000)),
+        optional("content", Kind::Text(2500)),
+        required("url", Kind::Uri),
+    ];
+    if text(body, "type") == "url" {
+        URL
+    } else {
+        TEXT
+    }
+}
+
+pub(in super::super) const UPDATE_FIELDS: &[Field] = &[
+    optional("name", Kind::Filled(255)),
+    nullable("description", Kind::Text(1000)),
+    nullable("content", Kind::Text(2500)),
+    nullable("url", Kind::Uri),
+];
+
+pub(in super::super) fn list(context: &mut Context<'_>) -> Outcome {
+    let bases = context
+        .state
+        .agent(&context.id(0))?
+        .knowledge_bases
+        .items()
+        .iter();
+    Ok(Answer::ok(
+        bases.map(|base| pick(base, SHOWN)).collect::<Value>(),
+    ))
+}
+
+pub(in super::super) fn create(context: &mut Context<'_>) -> Outcome {
+    let (id, now) = (context.state.next_id(), to_text(context.state.now));
+    let mut base = record! {
+        "id": id,
+        "description": null,
+        "url": null,
+        "content": null,
+        "created_at": now,
+        "updated_at": now,
+    };
+    patch(
+        &mut base,
+        &context.body,
+        ["type", "name", "description", "content", "url"],
+    );
+    extract(&mut base);
+    let agent = context.id(0);
+    context
+        .state
+        .agent_mut(&agent)?
+        .knowledge_bases
+        .add(&id, base.clone());
+    Ok(Answer::created(pick(&base, SHOWN)))
+}
+
+pub(in super::super) fn update(context: &mut Context<'_>) -> Outcome {
+    let (agent, id, now) = (context.id(0), context.id(1), context.state.now);
+    let base = context
+        .state
+        .agent_mut(&agent)?
+        .knowledge_bases
+        .get_mut(&id);
+    let base = base.ok_or_else(|| Refusal::not_found("Knowledge base"))?;
+    for (kind, field) in [("text", "url"), ("url", "content")] {
+        let given = context
+            .body
+            .get(field)
+            .is_some_and(|value| !value.is_null());
+        if text(base, "type") == kind && given {
+            let message = format!("cannot be set on a knowledge base of type {kind}");
+            return Err(Refusal::invalid(field, message));
+        }
+    }
+    patch(
+        base,
+        &context.body,
+        ["name", "description", "content", "url"],
+    );
+    if context.body.contains_key("url") {
+        extract(base);
+    }
+    touch(base, now);
+    Ok(Answer::ok(pick(base, SHOWN)))
+}
+
+pub(in super::super) fn delete(context: &mut Context<'_>) -> Outcome {
+    let (agent, id) = (context.id(0), context.id(1));
+    let removed = context.state.agent_mut(&agent)?.knowledge_bases.remove(&id);
+    removed
+        .map(|_| Answer::deleted())
+        .ok_or_else(|| Refusal::not_found("Knowledge base"))
+}
+
+/// The service reads the page; the emulator goes nowhere and says so.
+fn extract(base: &mut Record) {
+    let url = text(base, "url").to_owned();
+    if text(base, "type") == "url" && !url.is_empty() {
+        let content = format!("This is where the text of {url} would stand.");
+        base.insert("content".to_owned(), content.into());
+    }
+}

@@ -1,0 +1,83 @@
+//! `/agents/{agent_id}/conversations/{conversation_id}/messages`, and the tickets of its streams.
+
+use serde_json::{Value, json};
+
+use super::super::answer::{Answer, Outcome, Refusal};
+use super::super::brain;
+use super::super::clock::millis;
+use super::super::paging;
+use super::super::schema::{ANY_LENGTH, Field, Kind, optional, required};
+use super::super::state::{array, text};
+use super::super::world::Context;
+use super::conversations::{MESSAGE, ROLE, write};
+
+pub(in super::super) const SEND_FIELDS: &[Field] = &[
+    required("message", MESSAGE),
+    optional("role", ROLE),
+    optional(
+        "attachments",
+        Kind::List(&Kind::Object(&[
+            required("type", Kind::Choice(&["image", "audio", "file"])),
+            required("url", Kind::Filled(ANY_LENGTH)),
+        ])),
+    ),
+];
+
+pub(in super::super) fn list(context: &mut Context<'_>) -> Outcome {
+    let conversation = context.state.conversation(&context.id(0), &context.id(1))?;
+    let messages = conversation
+        .messages
+        .items()
+        .iter()
+        .map(|message| &message.data);
+    let sorted = ["created_at", "role"];
+    paging::answer(paging::page(
+        messages,
+        &context.query,
+        &["message"],
+        &sorted,
+    )?)
+}
+
+/// Adds the message; what the agent says to it comes later.
+pub(in super::super) fn send(context: &mut Context<'_>) -> Outcome {
+    let (agent, conversation) = (context.id(0), context.id(1));
+    let (role, message) = (text(&context.body, "role"), text(&context.body, "message"));
+    let state = &mut *context.state;
+    let mut said = write(state, &agent, &conversation, role, message)?;
+    let attachments = array(&context.body, "attachments");
+    if !attachments.is_empty() {
+        said.insert("attachments".to_owned(), Value::from(attachments));
+        let messages = &mut state.conversation_mut(&agent, &conversation)?.messages;
+        if let Some(stored) = messages.get_mut(text(&said, "id")) {
+            stored.data = said.clone();
+        }
+    }
+    if role != "assistant" {
+        brain::reply_later(state, context.options, &agent, &conversation, message);
+    }
+    Ok(Answer::created(said))
+}
+
+pub(in super::super) fn retrieve(context: &mut Context<'_>) -> Outcome {
+    let conversation = context.state.conversation(&context.id(0), &context.id(1))?;
+    let message = conversation.messages.get(&context.id(2));
+    Ok(Answer::ok(
+        message
+            .ok_or_else(|| Refusal::not_found("Message"))?
+            .data
+            .clone(),
+    ))
+}
+
+pub(in super::super) fn stream_ticket(context: &mut Context<'_>) -> Outcome {
+    let (agent, conversation) = (context.id(0), context.id(1));
+    context.state.conversation(&agent, &conversation)?;
+    let life = context.options.ticket_lifetime;
+    let ticket = context
+        .state
+        .issue_ticket(&agent, &conversation, millis(life));
+    Ok(Answer::created(
+        json!({ "ticket": ticket, "expires_in": life.as_secs() }),
+    ))
+}

@@ -1,0 +1,139 @@
+//! `/phone-numbers`, and the requests for them.
+
+use serde_json::{Value, json};
+
+use super::super::answer::{Answer, Outcome, Refusal, record};
+use super::super::clock::to_text;
+use super::super::paging;
+use super::super::schema::{ANY_LENGTH, Field, Kind, nullable, optional, required};
+use super::super::state::{State, patch, pick, text, touch};
+use super::super::world::Context;
+
+/// A number in a list; the detail has more.
+const LISTED: &[&str] = &["id", "agent_id", "label", "e164"];
+
+const SORTED: &[&str] = &[
+    "created_at",
+    "updated_at",
+    "label",
+    "e164",
+    "status",
+    "business_name",
+];
+
+pub(in super::super) const REQUEST_FIELDS: &[Field] = &[
+    required("business_name", Kind::Filled(191)),
+    required("intended_use", Kind::Filled(ANY_LENGTH)),
+    required("region", Kind::Choice(&["us", "uk", "eu", "ng"])),
+    required("agent_count", Kind::Whole(1, 50)),
+    required("outbound_minutes", Kind::Whole(0, 10_000)),
+    optional("submitted_by_agent_id", Kind::Text(ANY_LENGTH)),
+];
+
+pub(in super::super) const UPDATE_FIELDS: &[Field] = &[
+    nullable("agent_id", Kind::Filled(ANY_LENGTH)),
+    optional("label", Kind::Text(128)),
+];
+
+pub(in super::super) fn list(context: &mut Context<'_>) -> Outcome {
+    let numbers = context.state.phone_numbers.items().iter();
+    let (data, meta) = paging::page(numbers, &context.query, &["label", "e164"], SORTED)?;
+    let data = data
+        .iter()
+        .filter_map(Value::as_object)
+        .map(|n| pick(n, LISTED))
+        .collect();
+    answer(context, data, meta)
+}
+
+pub(in super::super) fn list_requests(context: &mut Context<'_>) -> Outcome {
+    let requests = context.state.phone_requests.items().iter();
+    let searched = ["business_name", "intended_use", "region", "status"];
+    let (data, meta) = paging::page(requests, &context.query, &searched, SORTED)?;
+    answer(context, data, meta)
+}
+
+pub(in super::super) fn request(context: &mut Context<'_>) -> Outcome {
+    let (id, now) = (context.state.next_id(), to_text(context.state.now));
+    let asks_for = text(&context.body, "submitted_by_agent_id");
+    if !asks_for.is_empty() {
+        context.state.agent(asks_for)?;
+    }
+    let mut request = record! {
+        "id": id,
+        "status": "under_review",
+        "e164": null,
+        "agent_id": null,
+        "label": null,
+        "created_at": now,
+        "updated_at": now,
+    };
+    patch(
+        &mut request,
+        &context.body,
+        REQUEST_FIELDS.iter().map(|field| field.name),
+    );
+    context.state.phone_requests.add(&id, request.clone());
+    // The documented success has no body.
+    Ok(if context.options.phone_request_body {
+        Answer::created(request)
+    } else {
+        Answer::bodyless()
+    })
+}
+
+pub(in super::super) fn retrieve(context: &mut Context<'_>) -> Outcome {
+    let number = context.state.phone_numbers.get(&context.id(0));
+    Ok(Answer::ok(
+        number
+            .ok_or_else(|| Refusal::not_found("Phone number"))?
+            .clone(),
+    ))
+}
+
+/// A null agent takes the number away from its agent.
+pub(in super::super) fn update(context: &mut Context<'_>) -> Outcome {
+    let (id, now) = (context.id(0), context.state.now);
+    if let Some(agent) = context.body.get("agent_id").and_then(Value::as_str) {
+        context.state.agent(agent)?;
+    }
+    let number = context.state.phone_numbers.get_mut(&id);
+    let number = number.ok_or_else(|| Refusal::not_found("Phone number"))?;
+    patch(number, &context.body, ["agent_id", "label"]);
+    touch(number, now);
+    Ok(Answer::ok(number.clone()))
+}
+
+/// The vendor gives the team a number, and with it answers the oldest request under review.
+pub(in super::super) fn assign(state: &mut State, e164: &str, agent: Option<&str>) -> String {
+    let (id, now) = (state.next_id(), to_text(state.now));
+    let mut open = state.phone_requests.items_mut().iter_mut();
+    if let Some(request) = open.find(|request| text(request, "status") == "under_review") {
+        request.extend(record! {
+            "status": "assigned",
+            "e164": e164,
+            "agent_id": agent,
+            "updated_at": now,
+        });
+    }
+    let number = record! {
+        "id": id,
+        "agent_id": agent,
+        "label": null,
+        "e164": e164,
+        "inbound_enabled": true,
+        "created_at": now,
+        "updated_at": now,
+    };
+    state.phone_numbers.add(&id, number);
+    id
+}
+
+fn answer(context: &Context<'_>, data: Vec<Value>, meta: Value) -> Outcome {
+    let meta = if context.options.empty_phone_meta {
+        json!({})
+    } else {
+        meta
+    };
+    paging::answer((data, meta))
+}

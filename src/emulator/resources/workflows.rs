@@ -1,0 +1,287 @@
+//! `/workflows`.
+
+use serde_json::{Value, json};
+
+use super::super::answer::{Answer, Outcome, Record, Refusal, record};
+use super::super::clock::to_text;
+use super::super::paging::{self, LIMIT, PAGE, SEARCH, SORT};
+use super::super::schema::{ANY_LENGTH, Field, Kind, nullable, optional, required};
+use super::super::state::{State, patch, text, touch};
+use super::super::world::Context;
+
+pub(in super::super) const LIST_QUERY: &[Field] = &[
+    PAGE,
+    LIMIT,
+    SEARCH,
+    SORT,
+    optional("scope", Kind::Choice(&["owned", "public", "accessible"])),
+];
+
+pub(in super::super) const RULE: Kind = Kind::Object(&[
+    required("id", Kind::Filled(100)),
+    required("name", Kind::Filled(200)),
+    required("trigger", Kind::Filled(500)),
+    nullable("condition", Kind::Text(500)),
+    required("response", Kind::Filled(2000)),
+    nullable("action", Kind::Text(100)),
+    required("enabled", Kind::Flag),
+]);
+
+const FLOW: Kind = Kind::Object(&[
+    required("name", Kind::Filled(255)),
+    nullable("description", Kind::Text(2000)),
+    nullable("category", Kind::Text(100)),
+    optional("priority", Kind::Whole(1, 10)),
+    optional("is_active", Kind::Flag),
+    optional(
+        "trigger_keywords",
+        Kind::List(&Kind::Object(&[
+            required("keyword", Kind::Filled(200)),
+            optional("weight", Kind::Choice(&["high", "medium", "low"])),
+        ])),
+    ),
+    optional(
+        "conversation_steps",
+        Kind::List(&Kind::Object(&[
+            required("type", Kind::Filled(ANY_LENGTH)),
+            optional("content", Kind::Text(ANY_LENGTH)),
+            optional("action", Kind::Text(ANY_LENGTH)),
+            optional("followup", Kind::Text(ANY_LENGTH)),
+        ])),
+    ),
+]);
+
+const TEXTS: Kind = Kind::List(&Kind::Text(ANY_LENGTH));
+
+const RULES: Field = optional("rules", Kind::List(&RULE));
+const FLOWS: Field = optional("flows", Kind::List(&FLOW));
+const DESCRIPTION: Field = optional("description", Kind::Text(2000));
+const CATEGORY: Field = optional("category", Kind::Text(100));
+const TAGS: Field = optional("tags", TEXTS);
+const INTEGRATIONS: Field = optional("integrations", TEXTS);
+const CHANNELS: Field = optional("channels", TEXTS);
+const ACTIONS: Field = optional("actions", TEXTS);
+const GUIDE: Field = optional(
+    "guide",
+    Kind::Object(&[
+        required("steps", TEXTS),
+        optional("youtubeUrl", Kind::Text(ANY_LENGTH)),
+    ]),
+);
+const FAQ: Field = optional(
+    "faq",
+    Kind::List(&Kind::Object(&[
+        required("question", Kind::Filled(ANY_LENGTH)),
+        required("answer", Kind::Filled(ANY_LENGTH)),
+    ])),
+);
+const SETUP_STEPS: Field = optional(
+    "setup_steps",
+    Kind::List(&Kind::TextOr(&[
+        optional("title", Kind::Text(ANY_LENGTH)),
+        optional("description", Kind::Text(ANY_LENGTH)),
+    ])),
+);
+const SETUP_TIME: Field = optional("setup_time", Kind::Whole(1, i64::MAX));
+const VIDEO_URL: Field = optional("video_url", Kind::Uri);
+
+/// The fields beside name and prompt.
+#[rustfmt::skip]
+macro_rules! with_common {
+    ($($first:expr),*) => {
+        &[
+            $($first,)*
+            DESCRIPTION, CATEGORY, RULES, FLOWS, TAGS, INTEGRATIONS, CHANNELS, ACTIONS, GUIDE, FAQ,
+            SETUP_STEPS, SETUP_TIME, VIDEO_URL,
+        ]
+    };
+}
+
+pub(in super::super) fn create_fields(body: &Record) -> &'static [Field] {
+    const CURRENT: &[Field] = with_common![
+        required("name", Kind::Filled(255)),
+        required("system_prompt", Kind::Filled(ANY_LENGTH))
+    ];
+    if body.contains_key("prompt_config") {
+        FIRST
+    } else {
+        CURRENT
+    }
+}
+
+pub(in super::super) fn update_fields(body: &Record) -> &'static [Field] {
+    const CURRENT: &[Field] = with_common![
+        optional("name", Kind::Filled(255)),
+        optional("system_prompt", Kind::Filled(ANY_LENGTH))
+    ];
+    const FIRST_UPDATE: &[Field] = &[
+        optional("name", Kind::Filled(255)),
+        optional("system_prompt", Kind::Filled(ANY_LENGTH)),
+        DESCRIPTION,
+        CATEGORY,
+        RULES,
+        optional("flows", Kind::List(&Kind::Open)),
+        TAGS,
+        optional("prompt_config", Kind::Open),
+    ];
+    if body.contains_key("prompt_config") {
+        FIRST_UPDATE
+    } else {
+        CURRENT
+    }
+}
+
+/// A body with `prompt_config` is of the first generation: only the name is required, and flows
+/// are free objects.
+const FIRST: &[Field] = &[
+    required("name", Kind::Filled(255)),
+    optional("system_prompt", Kind::Text(ANY_LENGTH)),
+    DESCRIPTION,
+    CATEGORY,
+    RULES,
+    optional("flows", Kind::List(&Kind::Open)),
+    TAGS,
+    optional("prompt_config", Kind::Open),
+];
+
+pub(in super::super) const CLONE_FIELDS: &[Field] =
+    &[required("source_workflow_id", Kind::Filled(ANY_LENGTH))];
+
+pub(in super::super) fn list(context: &mut Context<'_>) -> Outcome {
+    let scope = text(&context.query, "scope");
+    let in_scope = |workflow: &&Record| match scope {
+        "owned" => is_owned(workflow),
+        "public" => text(workflow, "visibility") == "public",
+        _ => true,
+    };
+    let workflows = context.state.workflows.items().iter().filter(in_scope);
+    let searched = ["name", "description", "category", "tags"];
+    let sorted = ["created_at", "updated_at", "name", "category", "setup_time"];
+    paging::answer(paging::page(workflows, &context.query, &searched, &sorted)?)
+}
+
+pub(in super::super) fn create(context: &mut Context<'_>) -> Outcome {
+    let state = &mut *context.state;
+    let id = state.next_id();
+    let mut workflow = blank(&id);
+    patch(&mut workflow, &context.body, settable());
+    own(&mut workflow, &to_text(state.now));
+    state.workflows.add(&id, workflow.clone());
+    Ok(Answer::created(workflow))
+}
+
+pub(in super::super) fn clone(context: &mut Context<'_>) -> Outcome {
+    let source = text(&context.body, "source_workflow_id").to_owned();
+    let id = copy(context.state, &source)?;
+    Ok(Answer::created(json!(context.state.workflows.get(&id))))
+}
+
+pub(in super::super) fn retrieve(context: &mut Context<'_>) -> Outcome {
+    let workflow = context.state.workflows.get(&context.id(0));
+    Ok(Answer::ok(
+        workflow
+            .ok_or_else(|| Refusal::not_found("Workflow"))?
+            .clone(),
+    ))
+}
+
+pub(in super::super) fn update(context: &mut Context<'_>) -> Outcome {
+    let (id, now) = (context.id(0), context.state.now);
+    let workflow = context
+        .state
+        .workflows
+        .get_mut(&id)
+        .filter(|workflow| is_owned(workflow));
+    let workflow = workflow.ok_or_else(|| Refusal::not_found("Workflow"))?;
+    patch(workflow, &context.body, settable());
+    touch(workflow, now);
+    Ok(Answer::ok(workflow.clone()))
+}
+
+pub(in super::super) fn delete(context: &mut Context<'_>) -> Outcome {
+    let (id, state) = (context.id(0), &mut *context.state);
+    if !state.workflows.get(&id).is_some_and(is_owned) {
+        return Err(Refusal::not_found("Workflow"));
+    }
+    state.workflows.remove(&id);
+    for agent in state.agents.items_mut() {
+        if agent.workflow_id() == Some(&id) {
+            agent.set_workflow(None);
+        }
+    }
+    Ok(Answer::deleted())
+}
+
+/// The id of a workflow for an agent: its own when the team owns it, else that of a copy.
+pub(super) fn adopt(state: &mut State, id: &str) -> Result<String, Refusal> {
+    match state.workflows.get(id) {
+        Some(workflow) if is_owned(workflow) => Ok(id.to_owned()),
+        _ => copy(state, id),
+    }
+}
+
+/// Adds a workflow of the public library.
+pub(in super::super) fn publish(state: &mut State, entry: Record) {
+    let id = text(&entry, "id").to_owned();
+    let mut workflow = blank(&id);
+    workflow.extend(entry);
+    workflow.insert("visibility".to_owned(), "public".into());
+    workflow.insert("is_owner".to_owned(), false.into());
+    state.workflows.add(&id, workflow);
+}
+
+fn copy(state: &mut State, source: &str) -> Result<String, Refusal> {
+    let original = state.workflows.get(source);
+    let mut workflow = original
+        .ok_or_else(|| Refusal::not_found("Workflow"))?
+        .clone();
+    let id = state.next_id();
+    workflow.insert("id".to_owned(), id.as_str().into());
+    workflow.insert("source_workflow_id".to_owned(), source.into());
+    own(&mut workflow, &to_text(state.now));
+    state.workflows.add(&id, workflow);
+    Ok(id)
+}
+
+fn own(workflow: &mut Record, now: &str) {
+    workflow.extend(record! {
+        "visibility": "private",
+        "is_owner": true,
+        "created_at": now,
+        "updated_at": now,
+    });
+}
+
+fn is_owned(workflow: &Record) -> bool {
+    workflow
+        .get("is_owner")
+        .and_then(Value::as_bool)
+        .unwrap_or_default()
+}
+
+fn blank(id: &str) -> Record {
+    record! {
+        "id": id,
+        "name": null,
+        "description": null,
+        "category": null,
+        "system_prompt": null,
+        "rules": [],
+        "flows": [],
+        "tags": null,
+        "integrations": null,
+        "channels": null,
+        "actions": null,
+        "guide": null,
+        "faq": null,
+        "setup_steps": [],
+        "setup_time": null,
+        "video_url": null,
+    }
+}
+
+/// The fields that are copied from a body as they are.
+fn settable() -> impl Iterator<Item = &'static str> {
+    let current = create_fields(&Record::new()).iter().chain(FIRST);
+    current.map(|field| field.name)
+}

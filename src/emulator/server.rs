@@ -1,0 +1,335 @@
+//! The socket: a listener, a thread for each connection, and the end of both.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::answer::{Answer, Refusal};
+use super::fault::{RequestDeed, Struck};
+use super::http::{Request, Unreadable, Wire, head};
+use super::ids::uuid;
+use super::world::{Reply, Visit, World, lock};
+use super::{director, stream};
+
+/// How long the shutdown waits for threads that it has told to end.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A running emulator's threads. Dropping it ends them.
+pub(super) struct Server {
+    pub(super) world: Arc<World>,
+    pub(super) address: SocketAddr,
+    connections: Arc<Connections>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// The connections that are open, so that the shutdown can close them.
+#[derive(Default)]
+struct Connections {
+    open: Mutex<Open>,
+    closed: Condvar,
+}
+
+#[derive(Default)]
+struct Open {
+    sockets: HashMap<u64, TcpStream>,
+    accepted: u64,
+    refusing: bool,
+}
+
+impl Server {
+    pub(super) fn start(world: World, port: u16) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
+        let address = listener.local_addr()?;
+        let server = Server {
+            world: Arc::new(world),
+            address,
+            connections: Arc::default(),
+            threads: Mutex::default(),
+        };
+        let world = Arc::clone(&server.world);
+        let connections = Arc::clone(&server.connections);
+        server.spawn("emulator-listener", move || {
+            accept(&listener, &world, &connections)
+        })?;
+        let world = Arc::clone(&server.world);
+        server.spawn("emulator-director", move || director::run(&world))?;
+        Ok(server)
+    }
+
+    fn spawn(&self, name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        let thread = thread::Builder::new().name(name.to_owned()).spawn(run)?;
+        lock(&self.threads).push(thread);
+        Ok(())
+    }
+
+    pub(super) fn open_connections(&self) -> usize {
+        lock(&self.connections.open).sockets.len()
+    }
+
+    pub(super) fn accepted_connections(&self) -> u64 {
+        lock(&self.connections.open).accepted
+    }
+
+    /// Ends all threads; again and again is once.
+    pub(super) fn shutdown(&self) {
+        self.world.stop();
+        {
+            let mut open = lock(&self.connections.open);
+            open.refusing = true;
+            for socket in open.sockets.values() {
+                let _ = socket.shutdown(Shutdown::Both);
+            }
+        }
+        // Wakes the listener, which then sees that it is over.
+        let _ = TcpStream::connect_timeout(&self.address, PATIENCE);
+        for thread in lock(&self.threads).drain(..) {
+            let _ = thread.join();
+        }
+        let open = lock(&self.connections.open);
+        let waited = self
+            .connections
+            .closed
+            .wait_timeout_while(open, PATIENCE, |open| !open.sockets.is_empty());
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.shutdown();
+    }
+}
+
+fn accept(listener: &TcpListener, world: &Arc<World>, connections: &Arc<Connections>) {
+    for socket in listener.incoming() {
+        if world.is_stopping() {
+            return;
+        }
+        let Ok(socket) = socket else {
+            // Out of descriptors, perhaps: some will come back.
+            world.sleep(Duration::from_millis(10));
+            continue;
+        };
+        let Some(number) = connections.admit(&socket) else {
+            continue;
+        };
+        let (world, admitted) = (Arc::clone(world), Arc::clone(connections));
+        let serve = move || {
+            let guest = Guest {
+                connections: admitted,
+                number,
+            };
+            serve(&world, Wire::new(socket), number);
+            drop(guest);
+        };
+        if thread::Builder::new()
+            .name("emulator-connection".to_owned())
+            .spawn(serve)
+            .is_err()
+        {
+            connections.leave(number);
+        }
+    }
+}
+
+/// Keeps a connection on the list as long as its thread runs, even one that panics.
+struct Guest {
+    connections: Arc<Connections>,
+    number: u64,
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.connections.leave(self.number);
+    }
+}
+
+impl Connections {
+    fn admit(&self, socket: &TcpStream) -> Option<u64> {
+        socket.set_nodelay(true).ok()?;
+        let clone = socket.try_clone().ok()?;
+        let mut open = lock(&self.open);
+        if open.refusing {
+            return None;
+        }
+        open.accepted += 1;
+        let number = open.accepted;
+        open.sockets.insert(number, clone);
+        Some(number)
+    }
+
+    fn leave(&self, number: u64) {
+        lock(&self.open).sockets.remove(&number);
+        self.closed.notify_all();
+    }
+}
+
+fn serve(world: &Arc<World>, mut wire: Wire, connection: u64) {
+    loop {
+        let request = match wire.next_request() {
+            Ok(request) => request,
+            Err(Unreadable::Closed) => return,
+            Err(Unreadable::Refused(status, message)) => {
+                let answer = world.refuse(Refusal::new(status, "bad_request", message), &uuid());
+                let _ = wire.settle();
+                let _ = wire.write(&whole(Vec::new(), &answer, false).join());
+                return;
+            }
+        };
+        lock(&world.record).add(&request, connection);
+        let struck = lock(&world.faults).strike(&request);
+        if !respond(world, &mut wire, &request, struck) || !request.keep_alive {
+            return;
+        }
+    }
+}
+
+/// Answers one request; `false` when the connection is of no further use.
+fn respond(world: &Arc<World>, wire: &mut Wire, request: &Request, struck: Option<Struck>) -> bool {
+    let visit = world.visit(request);
+    let Some(Struck {
+        deed,
+        performs,
+        headers,
+    }) = struck
+    else {
+        let reply = world.reply(&visit);
+        return send(world, wire, request, &visit, reply);
+    };
+    log::debug!("{} {} meets a fault", request.method, request.path);
+    let reply = if performs {
+        Some(world.reply(&visit))
+    } else {
+        None
+    };
+    if let RequestDeed::Delay(by) = deed {
+        world.sleep(by);
+        return reply.is_some_and(|reply| send(world, wire, request, &visit, reply));
+    }
+    let performed = reply.map(|reply| match reply {
+        Reply::Answer(answer) => answer,
+        Reply::Stream(opening) => {
+            stream::abandon(world, &opening);
+            Answer::new(200, "text/event-stream", Vec::new())
+        }
+    });
+    let truth = || {
+        let answer = performed.unwrap_or_else(|| Answer::ok(Value::Null));
+        whole(visit.headers(), &answer, request.keep_alive)
+    };
+    let instead = |mut answer: Answer| {
+        answer.headers.extend(headers);
+        whole(visit.headers(), &answer, request.keep_alive).join()
+    };
+    match deed {
+        RequestDeed::Refuse {
+            status,
+            code,
+            message,
+        } => {
+            let refusal = RequestDeed::refusal(status, code, message);
+            let bytes = instead(world.refuse(refusal, &visit.request_id));
+            wire.settle().is_ok() && wire.write(&bytes).is_ok()
+        }
+        RequestDeed::Content {
+            status,
+            content_type,
+            body,
+        } => {
+            let bytes = instead(Answer::new(status, content_type, body));
+            wire.settle().is_ok() && wire.write(&bytes).is_ok()
+        }
+        RequestDeed::Raw(bytes) => {
+            let _ = wire.settle().and_then(|()| wire.write(&bytes));
+            false
+        }
+        RequestDeed::Truncate(most) => {
+            let Pieces { mut head, body } = truth();
+            head.extend_from_slice(&body[..most.min(body.len())]);
+            let _ = wire.settle().and_then(|()| wire.write(&head));
+            false
+        }
+        RequestDeed::Trickle { bytes, every } => {
+            let Pieces { head, body } = truth();
+            wire.settle().and_then(|()| wire.write(&head)).is_ok()
+                && body.chunks(bytes).all(|piece| {
+                    world.sleep(every);
+                    wire.write(piece).is_ok()
+                })
+        }
+        RequestDeed::ResetAfterHeaders => {
+            let Pieces { mut head, body } = truth();
+            head.extend_from_slice(&body[..body.len() / 2]);
+            let _ = wire.write(&head);
+            false
+        }
+        RequestDeed::Stall => {
+            wire.wait_for_close();
+            false
+        }
+        RequestDeed::Close => {
+            let _ = wire.settle();
+            false
+        }
+        // The byte that was left unread turns the close into a reset.
+        RequestDeed::Reset | RequestDeed::Delay(_) => false,
+    }
+}
+
+fn send(
+    world: &Arc<World>,
+    wire: &mut Wire,
+    request: &Request,
+    visit: &Visit<'_>,
+    reply: Reply,
+) -> bool {
+    match reply {
+        Reply::Answer(answer) => {
+            log::debug!("{} {} -> {}", request.method, request.path, answer.status);
+            let bytes = whole(visit.headers(), &answer, request.keep_alive).join();
+            wire.settle().is_ok() && wire.write(&bytes).is_ok()
+        }
+        Reply::Stream(opening) => {
+            log::debug!("{} {} -> stream", request.method, request.path);
+            stream::serve(world, wire, visit.headers(), &opening);
+            false
+        }
+    }
+}
+
+/// An answer as it goes over the wire.
+struct Pieces {
+    head: Vec<u8>,
+    body: Vec<u8>,
+}
+
+impl Pieces {
+    fn join(mut self) -> Vec<u8> {
+        self.head.append(&mut self.body);
+        self.head
+    }
+}
+
+fn whole(mut headers: Vec<(String, String)>, answer: &Answer, keep_alive: bool) -> Pieces {
+    headers.push(("Content-Type".to_owned(), answer.content_type.to_owned()));
+    // A 204 has no body, and says so by having no length either.
+    if answer.status != 204 {
+        headers.push(("Content-Length".to_owned(), answer.body.len().to_string()));
+    }
+    if !keep_alive {
+        headers.push(("Connection".to_owned(), "close".to_owned()));
+    }
+    for (name, value) in &answer.headers {
+        headers.retain(|(other, _)| !other.eq_ignore_ascii_case(name));
+        headers.push((name.clone(), value.clone()));
+    }
+    Pieces {
+        head: head(answer.status, &headers),
+        body: answer.body.clone(),
+    }
+}

@@ -1,0 +1,371 @@
+//! Live streams: a ticket is exchanged for the messages of one conversation as they come.
+
+use std::io;
+use std::net::Shutdown;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::answer::Refusal;
+use super::clock::from_text;
+use super::fault::StreamDeed;
+use super::http::{self, Request, Wire};
+use super::state::{Conversation, Deed, State, Stream};
+use super::world::World;
+
+/// What a customer says by itself on the first stream, line by line.
+const CUSTOMER_LINES: usize = 2;
+
+/// A stream that was granted.
+pub(super) struct Opening {
+    agent: String,
+    conversation: String,
+    /// The place of the first message to send.
+    from: usize,
+    fault: Option<StreamDeed>,
+    id: u64,
+}
+
+/// Takes the ticket, and finds where the stream starts.
+pub(super) fn open(world: &World, request: &Request, ids: &[String]) -> Result<Opening, Refusal> {
+    let [agent, conversation] = ids else {
+        return Err(Refusal::not_found("Conversation"));
+    };
+    let query = request.query_pairs();
+    let value = |name: &str| {
+        query
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+    };
+    world.change(|state| {
+        let now = state.now;
+        let text = value("ticket").unwrap_or_default();
+        let ticket = state
+            .tickets
+            .get(text)
+            .filter(|ticket| ticket.expires > now);
+        let Some(ticket) = ticket else {
+            return Err(Refusal::new(
+                401,
+                "unauthorized",
+                "Invalid or missing stream ticket.",
+            ));
+        };
+        if ticket.agent != *agent || ticket.conversation != *conversation {
+            let message = "The ticket does not match this conversation.";
+            return Err(Refusal::new(403, "forbidden", message));
+        }
+        if world
+            .options
+            .max_streams
+            .is_some_and(|most| state.streams.len() >= most)
+        {
+            let message = "Too many concurrent streams for this subject";
+            return Err(Refusal::new(429, world.options.stream_limit_code, message));
+        }
+        let after = value("after").filter(|after| !after.is_empty());
+        let from = start(
+            state.conversation(agent, conversation)?,
+            after,
+            request.header("last-event-id"),
+        )?;
+        state.tickets.remove(text);
+        let fault = super::world::lock(&world.faults).strike_stream(&request.path);
+        let from = match fault {
+            Some(StreamDeed::Replay(messages)) => from.saturating_sub(messages),
+            _ => from,
+        };
+        state.streams_opened += 1;
+        let id = state.streams_opened;
+        state.streams.insert(id, Stream::default());
+        let opened = state.conversation_mut(agent, conversation)?;
+        if std::mem::take(&mut opened.customer_waits) {
+            for line in 0..CUSTOMER_LINES {
+                let (agent, conversation) = (agent.clone(), conversation.clone());
+                let wait = world.options.customer_pause * (line as u32 + 1);
+                state.later(
+                    wait,
+                    Deed::CustomerWrites {
+                        agent,
+                        conversation,
+                        line,
+                    },
+                );
+            }
+        }
+        Ok(Opening {
+            agent: agent.clone(),
+            conversation: conversation.clone(),
+            from,
+            fault,
+            id,
+        })
+    })
+}
+
+/// Gives up a stream before it was served.
+pub(super) fn abandon(world: &World, opening: &Opening) {
+    world.change(|state| state.streams.remove(&opening.id));
+}
+
+/// After a message, what came later; after a time, also what came at that very time, for a time
+/// in whole seconds must lose nothing. Without either, what is still to come.
+fn start(
+    conversation: &Conversation,
+    after: Option<&str>,
+    last_event_id: Option<&str>,
+) -> Result<usize, Refusal> {
+    let messages = &conversation.messages;
+    let place = |cursor: &str| {
+        messages.place(cursor).map(|place| place + 1).or_else(|| {
+            let time = from_text(cursor)?;
+            Some(
+                messages
+                    .items()
+                    .partition_point(|message| message.at < time),
+            )
+        })
+    };
+    let end = messages.items().len();
+    match (after, last_event_id) {
+        (Some(cursor), _) => place(cursor).ok_or_else(|| {
+            Refusal::invalid(
+                "after",
+                "must be the id of a message of this conversation or an ISO 8601 time",
+            )
+        }),
+        // Browsers send back whatever id came last, a heartbeat's too.
+        (None, Some(id)) => Ok(place(id).unwrap_or(end)),
+        (None, None) => Ok(end),
+    }
+}
+
+/// What there is to do next.
+enum Step {
+    Messages(Vec<(String, String)>),
+    Heartbeat,
+    Order(StreamDeed),
+    End,
+}
+
+/// Serves a stream until one side ends it. The connection is of no use afterwards.
+pub(super) fn serve(
+    world: &Arc<World>,
+    wire: &mut Wire,
+    mut headers: Vec<(String, String)>,
+    opening: &Opening,
+) {
+    // A reset needs unread data, so the end of such a client shows only when writing fails.
+    let resets = matches!(opening.fault, Some(StreamDeed::Reset(_)));
+    let watcher = if resets || wire.settle().is_err() {
+        None
+    } else {
+        watch(world, wire, opening.id)
+    };
+    for (name, value) in [
+        ("Content-Type", "text/event-stream"),
+        ("Cache-Control", "no-cache"),
+        ("Connection", "close"),
+    ] {
+        headers.push((name.to_owned(), value.to_owned()));
+    }
+    if world.options.chunked_streams {
+        headers.push(("Transfer-Encoding".to_owned(), "chunked".to_owned()));
+    }
+    let mut sender = Sender {
+        wire,
+        chunked: world.options.chunked_streams,
+    };
+    let _ = run(world, &mut sender, &http::head(200, &headers), opening);
+    abandon(world, opening);
+    if !resets {
+        let _ = wire.socket().shutdown(Shutdown::Both);
+    }
+    if let Some(watcher) = watcher {
+        let _ = watcher.join();
+    }
+}
+
+/// Notices that the client closes a stream on which nothing is sent.
+fn watch(world: &Arc<World>, wire: &Wire, id: u64) -> Option<std::thread::JoinHandle<()>> {
+    let mut listener = Wire::new(wire.socket().try_clone().ok()?);
+    let world = Arc::clone(world);
+    let watch = move || {
+        listener.wait_for_close();
+        world.change(|state| {
+            if let Some(stream) = state.streams.get_mut(&id) {
+                stream.over = true;
+            }
+        });
+    };
+    std::thread::Builder::new()
+        .name("emulator-stream".to_owned())
+        .spawn(watch)
+        .ok()
+}
+
+fn run(world: &World, sender: &mut Sender<'_>, head: &[u8], opening: &Opening) -> io::Result<()> {
+    sender.wire.write(head)?;
+    if let Some(retry) = world.options.retry_line {
+        sender.send(&format!("retry: {}\n\n", retry.as_millis()))?;
+    }
+    let mut fault = opening.fault;
+    let mut from = opening.from;
+    let mut sent = 0;
+    let mut heartbeats = 0;
+    let mut due = Instant::now() + world.options.heartbeat;
+    loop {
+        // A fault that is due does not wait for a message, except the one that needs one.
+        match fault {
+            Some(StreamDeed::Cut(after)) if sent >= after => return sender.end(),
+            Some(StreamDeed::Reset(after)) if sent >= after => return Ok(()),
+            Some(StreamDeed::Silence(after)) if sent >= after => {
+                wait_until_over(world, opening.id);
+                return Ok(());
+            }
+            Some(StreamDeed::GarbageLines(after)) if sent >= after => {
+                fault = None;
+                sender.send(": a comment\nnonsense without a colon\nunknown: field\n\n\n")?;
+            }
+            Some(StreamDeed::MalformedMessage(after)) if sent >= after => {
+                fault = None;
+                sender.send("event: message\ndata: {\"id\": this is no JSON\n\n")?;
+            }
+            _ => {}
+        }
+        let most =
+            messages_before(fault).map_or(usize::MAX, |after| after.saturating_sub(sent).max(1));
+        match next(world, opening, from, most, due) {
+            Step::Messages(messages) => {
+                if let Some(StreamDeed::CutInMidEvent(after)) = fault {
+                    if sent >= after {
+                        let (id, data) = &messages[0];
+                        return sender.break_off(&frame(id, data));
+                    }
+                }
+                from += messages.len();
+                sent += messages.len();
+                let frames: String = messages.iter().map(|(id, data)| frame(id, data)).collect();
+                sender.send(&frames)?;
+            }
+            Step::Heartbeat => {
+                due = Instant::now() + world.options.heartbeat;
+                if fault != Some(StreamDeed::NoHeartbeats) {
+                    heartbeats += 1;
+                    let data = json!({ "ts": world.clock.now() });
+                    sender.send(&format!(
+                        "id: {heartbeats}\nevent: heartbeat\ndata: {data}\n\n"
+                    ))?;
+                }
+            }
+            Step::Order(order) => {
+                fault = Some(order);
+                sent = 0;
+            }
+            Step::End => return sender.end(),
+        }
+    }
+}
+
+/// How many messages a fault lets pass.
+fn messages_before(fault: Option<StreamDeed>) -> Option<usize> {
+    match fault? {
+        StreamDeed::CutInMidEvent(after)
+        | StreamDeed::Cut(after)
+        | StreamDeed::Reset(after)
+        | StreamDeed::Silence(after)
+        | StreamDeed::GarbageLines(after)
+        | StreamDeed::MalformedMessage(after) => Some(after),
+        StreamDeed::Replay(_) | StreamDeed::NoHeartbeats => None,
+    }
+}
+
+/// Waits for something to do. `most` is how many messages may come at once.
+fn next(world: &World, opening: &Opening, from: usize, most: usize, due: Instant) -> Step {
+    let mut state = world.state();
+    loop {
+        if is_over(world, &state, opening.id) {
+            return Step::End;
+        }
+        if let Some(order) = state
+            .streams
+            .get_mut(&opening.id)
+            .and_then(|s| s.order.take())
+        {
+            return Step::Order(order);
+        }
+        let Ok(conversation) = state.conversation(&opening.agent, &opening.conversation) else {
+            return Step::End;
+        };
+        let waiting = conversation
+            .messages
+            .items()
+            .get(from..)
+            .unwrap_or_default();
+        if !waiting.is_empty() {
+            let id = &opening.conversation;
+            return Step::Messages(waiting.iter().take(most).map(|m| m.event(id)).collect());
+        }
+        let left = due.saturating_duration_since(Instant::now());
+        if left == Duration::ZERO {
+            return Step::Heartbeat;
+        }
+        state = world
+            .news
+            .wait_timeout(state, left)
+            .unwrap_or_else(PoisonError::into_inner)
+            .0;
+    }
+}
+
+fn wait_until_over(world: &World, id: u64) {
+    let guard = world.state();
+    let waited = world
+        .news
+        .wait_while(guard, |state| !is_over(world, state, id));
+    drop(waited.unwrap_or_else(PoisonError::into_inner));
+}
+
+fn is_over(world: &World, state: &State, id: u64) -> bool {
+    world.is_stopping() || state.streams.get(&id).is_none_or(|stream| stream.over)
+}
+
+fn frame(id: &str, data: &str) -> String {
+    format!("id: {id}\nevent: message\ndata: {data}\n\n")
+}
+
+struct Sender<'a> {
+    wire: &'a mut Wire,
+    chunked: bool,
+}
+
+impl Sender<'_> {
+    fn send(&mut self, text: &str) -> io::Result<()> {
+        if self.chunked {
+            self.wire
+                .write(format!("{:x}\r\n{text}\r\n", text.len()).as_bytes())
+        } else {
+            self.wire.write(text.as_bytes())
+        }
+    }
+
+    /// Announces a whole frame and sends half of it.
+    fn break_off(&mut self, frame: &str) -> io::Result<()> {
+        let half = &frame.as_bytes()[..frame.len() / 2];
+        if self.chunked {
+            self.wire
+                .write(format!("{:x}\r\n", frame.len()).as_bytes())?;
+        }
+        self.wire.write(half)
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        if self.chunked {
+            self.wire.write(b"0\r\n\r\n")
+        } else {
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! What all threads of one emulator share, and the way of a request from its head to its answer.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::answer::{Answer, Outcome, Record, Refusal};
+use super::builder::Options;
+use super::clock::{Clock, Millis, http_date};
+use super::fault::{Faults, PREFIX};
+use super::http::Request;
+use super::idempotency::{Ledger, Turn};
+use super::ids::uuid;
+use super::rate::{self, Figures};
+use super::record;
+use super::routes::{self, Access, Action, Body, Route};
+use super::schema::{check, typed_query};
+use super::state::State;
+use super::stream::{self, Opening};
+
+/// Longest `Idempotency-Key`.
+const MAX_KEY: usize = 255;
+
+/// A lock whose holder panicked is still a lock.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(super) struct World {
+    pub(super) options: Options,
+    pub(super) clock: Clock,
+    pub(super) faults: Mutex<Faults>,
+    pub(super) record: Mutex<record::Record>,
+    state: Mutex<State>,
+    /// There are new messages, or a stream is to end.
+    pub(super) news: Condvar,
+    /// The agenda has changed.
+    pub(super) agenda: Condvar,
+    ledger: Ledger,
+    stopping: AtomicBool,
+    /// For those who wait for nothing but the end.
+    halt: (Mutex<()>, Condvar),
+}
+
+/// What a request leads to.
+pub(super) enum Reply {
+    Answer(Answer),
+    Stream(Opening),
+}
+
+/// What a handler works with.
+pub(super) struct Context<'a> {
+    pub(super) state: &'a mut State,
+    pub(super) options: &'a Options,
+    /// The ids in the path, in their order.
+    pub(super) ids: Vec<String>,
+    pub(super) query: Record,
+    pub(super) body: Record,
+}
+
+impl Context<'_> {
+    pub(super) fn id(&self, index: usize) -> String {
+        self.ids.get(index).cloned().unwrap_or_default()
+    }
+
+    /// A success that the documents show with a body, and without.
+    pub(super) fn ok_or_bodyless(&self, data: impl Into<Value>) -> Answer {
+        if self.options.bodyless_successes {
+            Answer::bodyless()
+        } else {
+            Answer::ok(data)
+        }
+    }
+}
+
+impl World {
+    pub(super) fn new(options: Options, state: State) -> Self {
+        World {
+            options,
+            clock: Clock::default(),
+            faults: Mutex::default(),
+            record: Mutex::default(),
+            state: Mutex::new(state),
+            news: Condvar::new(),
+            agenda: Condvar::new(),
+            ledger: Ledger::default(),
+            stopping: AtomicBool::new(false),
+            halt: (Mutex::default(), Condvar::new()),
+        }
+    }
+
+    /// The state, with its clock set.
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        let mut state = lock(&self.state);
+        state.now = state.now.max(self.clock.now());
+        state
+    }
+
+    /// Changes the state and lets everybody know who waits for that.
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let changed = change(&mut self.state());
+        self.news.notify_all();
+        self.agenda.notify_all();
+        changed
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Ends every wait.
+    pub(super) fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        // Taken and given back, so that nobody is between looking at the flag and waiting.
+        drop(lock(&self.state));
+        drop(lock(&self.halt.0));
+        self.news.notify_all();
+        self.agenda.notify_all();
+        self.halt.1.notify_all();
+        self.ledger.close();
+    }
+
+    /// Sleeps, unless the emulator stops.
+    pub(super) fn sleep(&self, time: Duration) {
+        let guard = lock(&self.halt.0);
+        let waited = self
+            .halt
+            .1
+            .wait_timeout_while(guard, time, |()| !self.is_stopping());
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Counts a request that came.
+    pub(super) fn visit<'a>(&self, request: &'a Request) -> Visit<'a> {
+        let key = presented_key(request);
+        let mut state = self.state();
+        let now = state.now;
+        let usage = state
+            .usage
+            .entry(key.unwrap_or_default().to_owned())
+            .or_default();
+        let figures = rate::count(usage, now, self.options.rate_limit);
+        let request_id = request
+            .header("x-request-id")
+            .map_or_else(uuid, str::to_owned);
+        Visit {
+            request,
+            key,
+            request_id,
+            figures,
+            now,
+        }
+    }
+
+    /// Does what a request asks for.
+    pub(super) fn reply(&self, visit: &Visit<'_>) -> Reply {
+        self.route(visit)
+            .unwrap_or_else(|refusal| Reply::Answer(self.refuse(refusal, &visit.request_id)))
+    }
+
+    /// An error in the shape that the builder chose.
+    pub(super) fn refuse(&self, refusal: Refusal, request_id: &str) -> Answer {
+        refusal.into_answer(request_id, self.options.guide_errors)
+    }
+
+    fn route(&self, visit: &Visit<'_>) -> Result<Reply, Refusal> {
+        let request = visit.request;
+        let (route, ids) = routes::find(request).ok_or_else(|| {
+            let message = format!("Cannot {} {}", request.method, request.path);
+            Refusal::new(404, "not_found", message)
+        })?;
+        if let Access::Key(scope) = route.access {
+            self.options.authorize(visit.key, scope)?;
+        }
+        if visit.figures.exceeded {
+            return Err(visit.too_fast());
+        }
+        match route.action {
+            Action::Stream => stream::open(self, request, &ids).map(Reply::Stream),
+            Action::Answer(handler) => {
+                let (query, body) = checked(route, request)?;
+                let perform = || {
+                    self.change(|state| {
+                        handler(&mut Context {
+                            state,
+                            options: &self.options,
+                            ids,
+                            query,
+                            body,
+                        })
+                    })
+                };
+                self.once(visit, perform).map(Reply::Answer)
+            }
+        }
+    }
+
+    /// Performs a write with an `Idempotency-Key` once; whoever repeats it gets the first result.
+    fn once(&self, visit: &Visit<'_>, perform: impl FnOnce() -> Outcome) -> Outcome {
+        let request = visit.request;
+        let key = request
+            .header("idempotency-key")
+            .filter(|key| !key.is_empty());
+        let Some(key) = key.filter(|_| request.method != "GET") else {
+            return perform();
+        };
+        if key.chars().count() > MAX_KEY {
+            let message = format!("Idempotency-Key must be at most {MAX_KEY} characters.");
+            return Err(Refusal::bad_request(message));
+        }
+        match self.ledger.turn(key, request)? {
+            Turn::Replay(answer) => Ok(answer),
+            Turn::Perform(performing) => {
+                let answer = match perform() {
+                    // A body that was refused has done nothing; mended, it may use the key again.
+                    Err(refusal) if refusal.is_validation() => return Err(refusal),
+                    Err(refusal) => self.refuse(refusal, &visit.request_id),
+                    Ok(answer) => answer,
+                };
+                performing.done(&answer);
+                Ok(answer)
+            }
+        }
+    }
+}
+
+/// A request, and what is known of it before it is routed.
+pub(super) struct Visit<'a> {
+    request: &'a Request,
+    key: Option<&'a str>,
+    pub(super) request_id: String,
+    figures: Figures,
+    now: Millis,
+}
+
+impl Visit<'_> {
+    /// The headers of every answer.
+    pub(super) fn headers(&self) -> Vec<(String, String)> {
+        let reset = self.figures.reset.div_euclid(1000);
+        [
+            ("Date", http_date(self.now)),
+            ("X-Request-Id", self.request_id.clone()),
+            ("X-RateLimit-Limit", self.figures.limit.to_string()),
+            ("X-RateLimit-Remaining", self.figures.remaining.to_string()),
+            ("X-RateLimit-Reset", reset.to_string()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .to_vec()
+    }
+
+    fn too_fast(&self) -> Refusal {
+        let wait = u64::try_from(self.figures.reset - self.now)
+            .unwrap_or_default()
+            .div_ceil(1000);
+        let refusal = Refusal::new(
+            429,
+            "rate_limited",
+            "Rate limit exceeded. Please slow down.",
+        );
+        Refusal {
+            retry_after: Some(wait.max(1)),
+            ..refusal
+        }
+    }
+}
+
+fn presented_key(request: &Request) -> Option<&str> {
+    let bearer = request.header("authorization").and_then(|value| {
+        let (scheme, key) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+    });
+    bearer
+        .or_else(|| request.header("x-api-key"))
+        .filter(|key| !key.is_empty())
+}
+
+/// The query and body by the route's tables.
+fn checked(route: &Route, request: &Request) -> Result<(Record, Record), Refusal> {
+    let query = typed_query(route.query, request.query_pairs());
+    check(route.query, &query)?;
+    if matches!(route.body, Body::None) {
+        return Ok((query, Record::new()));
+    }
+    let body = if request.body.is_empty() {
+        Record::new()
+    } else {
+        match serde_json::from_slice(&request.body) {
+            Ok(Value::Object(body)) => body,
+            Ok(_) => return Err(Refusal::invalid("body", "must be an object")),
+            Err(_) => return Err(Refusal::bad_request("The request body is not valid JSON.")),
+        }
+    };
+    match route.body {
+        Body::None => {}
+        Body::Fields(fields) => check(fields, &body)?,
+        Body::Either(choose) => check(choose(&body), &body)?,
+    }
+    Ok((query, body))
+}
+
+/// A path without the API's prefix, in segments.
+pub(super) fn segments(request: &Request) -> Option<Vec<String>> {
+    let segments = request.segments();
+    let mut rest = segments.iter();
+    for wanted in PREFIX.split('/').skip(1) {
+        if rest.next().map(String::as_str) != Some(wanted) {
+            return None;
+        }
+    }
+    Some(rest.cloned().collect())
+}

@@ -1,0 +1,412 @@
+//! Keys, routes, headers, errors, limits, idempotency, and the record of requests.
+
+use std::time::Duration;
+
+use bimpeai::emulator::Emulator;
+use serde_json::{Value, json};
+
+use crate::support::{PREFIX, RESTAURANT, api, eventually, id, parse, quiet, start};
+
+#[test]
+fn each_key_has_its_answer() {
+    let api = start(
+        quiet()
+            .expired_key("sk_old")
+            .scoped_key("sk_few", ["agents:read"]),
+    );
+    let code = |name: &str, value: &str| api.send("POST", "/agents", &[(name, value)], "").code();
+    assert_eq!(
+        code("Authorization", ""),
+        (401, "api_key_missing".to_owned())
+    );
+    assert_eq!(
+        code("Authorization", "Bearer sk_no"),
+        (401, "api_key_invalid".to_owned())
+    );
+    assert_eq!(
+        code("X-Api-Key", "sk_old"),
+        (401, "api_key_expired".to_owned())
+    );
+    assert_eq!(
+        code("X-Api-Key", "sk_few"),
+        (403, "insufficient_scope".to_owned())
+    );
+    assert_eq!(
+        code("X-Api-Key", api.api_key()),
+        (400, "validation_error".to_owned())
+    );
+
+    let refused = api
+        .send("POST", "/agents", &[("X-Api-Key", "sk_few")], "")
+        .json();
+    assert_eq!(
+        refused["message"],
+        "This API key is missing the required scope: agents:write."
+    );
+    assert_eq!(
+        api.send("GET", "/agents", &[("X-Api-Key", "sk_few")], "")
+            .status,
+        200
+    );
+}
+
+#[test]
+fn every_answer_has_its_headers() {
+    let api = api();
+    for path in ["/agents", "/nowhere"] {
+        let reply = api.send("GET", path, &[("X-Request-Id", "mine/1")], "");
+        assert_eq!(reply.header("X-Request-Id"), Some("mine/1"));
+        assert_eq!(
+            reply.header("Content-Type"),
+            Some("application/json; charset=utf-8")
+        );
+        for name in [
+            "X-RateLimit-Limit",
+            "X-RateLimit-Remaining",
+            "X-RateLimit-Reset",
+        ] {
+            assert!(reply.header(name).unwrap().parse::<u64>().is_ok(), "{name}");
+        }
+        assert!(reply.header("Date").unwrap().ends_with("GMT"));
+    }
+    assert_eq!(api.get("/agents").header("X-Request-Id").unwrap().len(), 36);
+}
+
+#[test]
+fn errors_have_the_reference_form() {
+    let reply = api().send("GET", "/agents/none", &[("X-Request-Id", "r")], "");
+    let body = json!({
+        "message": "Agent not found",
+        "error": "Not Found",
+        "code": "not_found",
+        "statusCode": 404,
+        "request_id": "r",
+    });
+    assert_eq!((reply.status, reply.json()), (404, body));
+}
+
+#[test]
+fn validation_errors_have_two_forms() {
+    let body = json!({ "name": " ", "persona": "rude" });
+    let refused = api().post("/agents", body.clone());
+    assert_eq!(refused.code(), (400, "validation_error".to_owned()));
+    let messages = json!([
+        "name: must not be empty",
+        "persona: must be one of the following values: professional, friendly, concise",
+    ]);
+    assert_eq!(refused.json()["message"], messages);
+
+    let refused = start(quiet().guide_errors(true))
+        .post("/agents", body)
+        .json();
+    assert_eq!(refused["message"], "Request validation failed.");
+    assert_eq!(
+        refused["errors"][0],
+        json!({ "path": "name", "message": "must not be empty" })
+    );
+    assert_eq!(refused.get("statusCode"), None);
+}
+
+#[test]
+fn ids_are_decoded_and_never_another_route() {
+    let api = api();
+    let agent = api.agent();
+    for path in [
+        format!("/agents/{agent}/knowledge_bases/%2e%2e"),
+        format!("/agents/{agent}/knowledge_bases/.."),
+        format!("/agents/{agent}%2Fknowledge_bases"),
+        "/agents/a%2Fb".to_owned(),
+        format!("/agents/{agent}/"),
+        "/agents/".to_owned(),
+        "/nowhere".to_owned(),
+    ] {
+        assert_eq!(
+            api.delete(&path).code(),
+            (404, "not_found".to_owned()),
+            "{path}"
+        );
+    }
+    assert_eq!(
+        api.get(&format!("/agents/{}", agent.replace('c', "%63")))
+            .status,
+        200
+    );
+}
+
+#[test]
+fn bodies_that_are_no_objects_are_refused() {
+    let api = api();
+    for (body, code) in [
+        ("{", "bad_request"),
+        ("[]", "validation_error"),
+        ("", "validation_error"),
+    ] {
+        assert_eq!(
+            api.send("POST", "/agents", &[], body).code(),
+            (400, code.to_owned()),
+            "{body}"
+        );
+    }
+}
+
+#[test]
+fn chunked_bodies_and_kept_connections_are_read() {
+    use std::io::{Read, Write};
+    let api = api();
+    let mut socket = api.connect();
+    let head = format!(
+        "X-Api-Key: {}\r\nTransfer-Encoding: chunked\r\n\r\n",
+        api.api_key()
+    );
+    for name in ["One", "Two"] {
+        let body = json!({ "name": name }).to_string();
+        let (first, rest) = body.split_at(3);
+        let chunks = format!(
+            "3\r\n{first}\r\n{:x};x=y\r\n{rest}\r\n0\r\n\r\n",
+            rest.len()
+        );
+        write!(socket, "POST {PREFIX}/agents HTTP/1.1\r\n{head}{chunks}").unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"}")
+            || parse(&answer)
+                .header("Content-Length")
+                .is_none_or(|length| parse(&answer).body.len() < length.parse().unwrap())
+        {
+            let mut space = [0; 4096];
+            let read = socket.read(&mut space).unwrap();
+            assert!(read > 0);
+            answer.extend_from_slice(&space[..read]);
+        }
+        assert_eq!(parse(&answer).data()["name"], name);
+    }
+    assert_eq!(api.accepted_connections(), 1);
+}
+
+#[test]
+fn what_is_no_http_is_refused() {
+    let api = api();
+    assert_eq!(
+        parse(&api.raw(b"\x01\x02nonsense\r\n\r\n").unwrap()).status,
+        400
+    );
+    let long = format!("GET / HTTP/1.1\r\nX-Long: {}\r\n", "a".repeat(80_000));
+    assert_eq!(parse(&api.raw(long.as_bytes()).unwrap()).status, 431);
+    let big = format!("POST {PREFIX}/agents HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n");
+    assert_eq!(parse(&api.raw(big.as_bytes()).unwrap()).status, 413);
+}
+
+#[test]
+fn pages_are_counted() {
+    let api = api();
+    for n in 0..5 {
+        api.post("/agents", json!({ "name": format!("Agent {n}") }));
+    }
+    let page = api.get("/agents?page=2&limit=2").json();
+    assert_eq!(page["data"][0]["name"], "Agent 2");
+    let meta = json!({
+        "total_count": 5,
+        "page_count": 3,
+        "current_page": 2,
+        "limit": 2,
+        "has_next_page": true,
+        "has_previous_page": true,
+    });
+    assert_eq!(page["meta"], meta);
+    let names = |query: &str| -> Vec<Value> {
+        let data = api.get(&format!("/agents?{query}")).data();
+        data.as_array()
+            .unwrap()
+            .iter()
+            .map(|agent| agent["name"].clone())
+            .collect()
+    };
+    assert_eq!(names("sort=-created_at&limit=1"), ["Agent 4"]);
+    assert_eq!(names("search=GENT%203"), ["Agent 3"]);
+    assert_eq!(names("page=9"), Vec::<Value>::new());
+    assert_eq!(
+        api.get("/agents?search=none").json()["meta"]["page_count"],
+        0
+    );
+}
+
+#[test]
+fn queries_are_validated() {
+    let api = api();
+    let (agent, _) = api.conversation();
+    for query in [
+        "/agents?page=0".to_owned(),
+        "/agents?page=x".to_owned(),
+        "/agents?page=1.5".to_owned(),
+        "/agents?limit=101".to_owned(),
+        "/agents?limit=0".to_owned(),
+        "/agents?sort=colour".to_owned(),
+        format!("/agents?search={}", "x".repeat(256)),
+        "/workflows?scope=mine".to_owned(),
+        format!("/agents/{agent}/conversations?channel=voice"),
+        format!("/agents/{agent}/conversations?needs_attention=1"),
+        format!("/agents/{agent}/calls?status=over"),
+    ] {
+        assert_eq!(
+            api.get(&query).code(),
+            (400, "validation_error".to_owned()),
+            "{query}"
+        );
+    }
+    assert_eq!(
+        api.get(&format!("/agents?search={}", "%C3%A9".repeat(255)))
+            .status,
+        200
+    );
+}
+
+#[test]
+fn a_rate_limit_refuses_until_its_window_ends() {
+    let api = start(quiet().rate_limit(2, Duration::from_secs(30)));
+    assert_eq!(
+        api.get("/agents").header("X-RateLimit-Remaining"),
+        Some("1")
+    );
+    assert_eq!(api.get("/agents").status, 200);
+    let refused = api.get("/agents");
+    assert_eq!(refused.code(), (429, "rate_limited".to_owned()));
+    let wait: u64 = refused.header("Retry-After").unwrap().parse().unwrap();
+    assert!((1..=30).contains(&wait));
+    api.advance_clock(Duration::from_secs(wait));
+    assert_eq!(api.get("/agents").status, 200);
+}
+
+#[test]
+fn the_same_write_with_the_same_key_happens_once() {
+    let api = api();
+    let key = [("Idempotency-Key", "create-1")];
+    let body = json!({ "name": "Once" }).to_string();
+    let first = api.send("POST", "/agents", &key, &body);
+    let again = api.send("POST", "/agents", &key, &body);
+    assert_eq!((first.status, &first.body), (again.status, &again.body));
+    assert_eq!(api.get("/agents").json()["meta"]["total_count"], 1);
+
+    let other = api.send("POST", "/agents", &key, r#"{"name":"Other"}"#);
+    assert_eq!(other.code(), (409, "conflict".to_owned()));
+
+    let path = format!("/agents/{}", id(&first.data()));
+    let deleted = api.send("DELETE", &path, &key, "");
+    assert_eq!(api.send("DELETE", &path, &key, "").body, deleted.body);
+    assert_eq!(api.delete(&path).status, 404);
+}
+
+#[test]
+fn concurrent_repeats_wait_for_the_first() {
+    let api = api();
+    let bodies: Vec<_> = std::thread::scope(|scope| {
+        let repeat = || {
+            api.send(
+                "POST",
+                "/agents",
+                &[("Idempotency-Key", "k")],
+                r#"{"name":"A"}"#,
+            )
+        };
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(repeat)).collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap().body)
+            .collect()
+    });
+    assert!(bodies.iter().all(|body| *body == bodies[0]));
+    assert_eq!(api.get("/agents").json()["meta"]["total_count"], 1);
+}
+
+#[test]
+fn a_key_may_be_used_again_after_a_validation_error() {
+    let api = api();
+    let key = [("Idempotency-Key", "k")];
+    assert_eq!(api.send("POST", "/agents", &key, "{}").status, 400);
+    assert_eq!(
+        api.send("POST", "/agents", &key, r#"{"name":"A"}"#).status,
+        201
+    );
+    let long = "k".repeat(256);
+    let refused = api.send(
+        "POST",
+        "/agents",
+        &[("Idempotency-Key", &long)],
+        r#"{"name":"A"}"#,
+    );
+    assert_eq!(refused.code(), (400, "bad_request".to_owned()));
+}
+
+#[test]
+fn requests_are_recorded_as_sent() {
+    let api = api();
+    api.clear_requests();
+    api.send(
+        "GET",
+        "/agents?search=a%26b+c&page=1",
+        &[("X-Mine", "é")],
+        "",
+    );
+    api.post("/agents/a%2Fb/calls", json!({ "destination": "no" }));
+    let requests = api.requests();
+    assert_eq!(requests.len(), 2);
+    assert_eq!(requests[0].method, "GET");
+    assert_eq!(requests[0].path, format!("{PREFIX}/agents"));
+    assert_eq!(requests[0].raw_query, "search=a%26b+c&page=1");
+    assert_eq!(requests[0].query_value("search").as_deref(), Some("a&b c"));
+    assert_eq!(requests[0].header("x-mine"), Some("é"));
+    assert_eq!(requests[1].path, format!("{PREFIX}/agents/a%2Fb/calls"));
+    assert_eq!(requests[1].json(), Some(json!({ "destination": "no" })));
+    assert_eq!(requests[1].connection, requests[0].connection + 1);
+}
+
+#[test]
+fn debug_shows_no_secret() {
+    let api = api();
+    api.send(
+        "GET",
+        "/agents?ticket=tick3t",
+        &[("X-Api-Key", "sk_secret")],
+        "",
+    );
+    api.post("/agents", json!({ "name": "B0dy" }));
+    let shown = format!("{:?} {:#?}", api.clone(), api.requests());
+    for secret in [api.api_key(), "sk_secret", "tick3t", "B0dy"] {
+        assert!(!shown.contains(secret), "{secret} in {shown}");
+    }
+    assert!(!format!("{:?}", Emulator::builder().api_key("sk_mine")).contains("sk_mine"));
+}
+
+#[test]
+fn the_end_of_the_last_handle_ends_it_all() {
+    let api = api();
+    let (agent, conversation) = api.conversation();
+    let mut stream = api.stream(&agent, &conversation, "");
+    let idle = api.connect();
+    eventually("connections are taken", || api.accepted_connections() >= 4);
+    let address = api.base_url().trim_start_matches("http://").to_owned();
+    drop(api);
+    stream.next();
+    assert!(std::net::TcpStream::connect(address).is_err());
+    drop(idle);
+}
+
+#[test]
+fn two_emulators_share_nothing() {
+    let (one, two) = (api(), api());
+    one.agent();
+    assert_ne!(one.api_key(), two.api_key());
+    assert_eq!(two.get("/agents").json()["meta"]["total_count"], 0);
+    let taken = one.base_url().rsplit_once(':').unwrap().1.parse().unwrap();
+    assert!(quiet().port(taken).start().is_err());
+}
+
+#[test]
+fn the_library_is_public_and_the_same_in_every_run() {
+    let api = api();
+    let found = api.get("/workflows?scope=public&search=restaurant").data();
+    assert_eq!(found[0]["id"], RESTAURANT);
+    assert!(api.get("/workflows?scope=public").json()["meta"]["total_count"].as_u64() >= Some(10));
+    assert_eq!(
+        api.get("/workflows?scope=owned").json()["meta"]["total_count"],
+        0
+    );
+}

@@ -30,10 +30,10 @@ pub(super) enum Kind {
 }
 
 impl BatchEvent {
-    pub(super) fn oversized(oversized: Oversized) -> Self {
+    pub(super) fn oversized(oversized: Oversized, id: Option<Vec<u8>>) -> Self {
         BatchEvent {
             kind: Kind::Oversized(oversized),
-            id: None,
+            id: id.map(Span::Owned),
             data: Span::Owned(Vec::new()),
         }
     }
@@ -79,6 +79,7 @@ pub(super) fn id_in_data(data: &[u8]) -> Option<String> {
     }
     serde_json::from_slice(data)
         .ok()
+        .or_else(|| serde_json::from_slice(&mend(data)?).ok())
         .map(|Identified { id }| id)
         .filter(|id| !id.is_empty())
 }

@@ -9,6 +9,7 @@ use crate::error::{CallInfo, DecodeError, Error};
 use crate::http::envelope::mend;
 use crate::http::headers::Headers;
 use crate::sse::{Oversized, Span};
+use crate::types::Id;
 
 /// Events whose data lies in the bytes that the socket gave.
 pub(super) struct Batch {
@@ -75,12 +76,12 @@ impl Batch {
 pub(super) fn id_in_data(data: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     struct Identified {
-        id: String,
+        id: Id,
     }
     serde_json::from_slice(data)
         .ok()
         .or_else(|| serde_json::from_slice(&mend(data)?).ok())
-        .map(|Identified { id }| id)
+        .map(|Identified { id }| id.0)
         .filter(|id| !id.is_empty())
 }
 

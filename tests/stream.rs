@@ -585,14 +585,15 @@ fn item_29_a_message_without_an_id_line_is_tracked_by_its_data() {
             connection,
             format!(
                 "{}data: {}\n\ndata: {{\"id\":\"m2\",\"message\":\"a\tb\"}}\n\n\
-                 data: {{\"id\":\"m2\",\"message\":\"a\tb\"}}\n\n{}",
+                 data: {{\"id\":\"m2\",\"message\":\"a\tb\"}}\n\n\
+                 data: {{\"id\":7}}\n\ndata: {{\"id\":7}}\n\n{}",
                 message("m1", "one"),
                 message_data("m1", "one"),
                 message("m3", "three")
             ),
         ),
     });
-    assert_eq!(ids(&mut open(&server)), ["m1", "m2", "m3"]);
+    assert_eq!(ids(&mut open(&server)), ["m1", "m2", "7", "m3"]);
     assert_eq!(server.streams()[1].query("after"), Some("m1"));
     assert_eq!(server.streams()[1].header("last-event-id"), Some("m1"));
 }

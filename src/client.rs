@@ -12,8 +12,9 @@ use ureq::http::{HeaderMap, HeaderValue};
 use crate::error::Error;
 use crate::http::headers::{CallerHeader, caller_header};
 use crate::http::path::BaseUrl;
+use crate::http::proxy::from_environment;
 use crate::http::retry::{RetryPolicy, SystemClock};
-use crate::http::transport::Network;
+use crate::http::transport::{Network, TlsConfig, finite};
 use crate::http::{Http, client_headers};
 use crate::request::Request;
 use crate::types::Secret;
@@ -22,6 +23,8 @@ const DEFAULT_BASE_URL: &str = "https://api.bimpe.ai";
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const DEFAULT_MAX_RESPONSE_SIZE: usize = 16 << 20;
+/// With `Bearer ` before it, it has to fit into a header.
+const LONGEST_KEY: usize = 4096;
 
 /// A client of the BimpeAI Console API.
 ///
@@ -217,7 +220,7 @@ impl ClientBuilder {
         if timeout.is_zero() {
             self.refuse(Error::user("a timeout of zero lets no call succeed"));
         }
-        self.timeout = Some(timeout);
+        self.timeout = Some(finite(timeout));
         self
     }
 
@@ -280,8 +283,10 @@ impl ClientBuilder {
     /// Goes through this proxy: `http://`, `https://`, or with the feature `socks` `socks5://` and
     /// its kin, each with `user:password@` where it asks for that.
     ///
-    /// Unless set, `ALL_PROXY`, `HTTPS_PROXY` and `HTTP_PROXY` are followed, but for hosts in
-    /// `NO_PROXY` and for this machine.
+    /// Unless set, the environment is followed: `HTTPS_PROXY` (`HTTP_PROXY` where the base URL is
+    /// plain http), else `ALL_PROXY`, also in lower case; but not for this machine, and not for
+    /// hosts in `NO_PROXY` (names, which stand for their subdomains too, addresses, `10.0.0.0/8`,
+    /// or `*`, with commas between).
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.proxy = Proxy::Url(Secret::from(url.into()));
         self
@@ -315,9 +320,14 @@ impl ClientBuilder {
         host: impl Into<String>,
         addresses: impl IntoIterator<Item = SocketAddr>,
     ) -> Self {
-        let addresses = addresses.into_iter().collect();
-        self.addresses
-            .insert(host.into().to_ascii_lowercase(), addresses);
+        let addresses: Vec<_> = addresses.into_iter().collect();
+        let host = host.into().to_ascii_lowercase();
+        if addresses.is_empty() {
+            self.refuse(Error::user(format!(
+                "{host:?} is to have no address at all"
+            )));
+        }
+        self.addresses.insert(host, addresses);
         self
     }
 
@@ -391,6 +401,9 @@ fn check_key(key: &str) -> Result<(), Error> {
     if !key.is_ascii() {
         return refuse("has a character in it that is not ASCII");
     }
+    if key.len() > LONGEST_KEY {
+        return refuse("is longer than any key; was it read from the right place?");
+    }
     if key.starts_with("Bearer") {
         return refuse("starts with \"Bearer\"; give the key alone");
     }
@@ -399,6 +412,11 @@ fn check_key(key: &str) -> Result<(), Error> {
 
 fn user_agent(suffix: Option<&str>) -> Result<HeaderValue, Error> {
     let own = concat!("bimpeai-rust/", env!("CARGO_PKG_VERSION"));
+    if suffix.is_some_and(|suffix| suffix.len() > 1024) {
+        return Err(Error::user(
+            "the user agent suffix is longer than 1,024 bytes",
+        ));
+    }
     let text = match suffix {
         Some(suffix) => format!("{own} ({}) {suffix}", std::env::consts::OS),
         None => format!("{own} ({})", std::env::consts::OS),
@@ -412,15 +430,18 @@ impl Proxy {
         let proxy = match self {
             Proxy::None => return Ok(None),
             Proxy::Environment if base.is_loopback() => return Ok(None),
-            Proxy::Environment => match ureq::Proxy::try_from_env() {
+            Proxy::Environment => match from_environment(base, |name| std::env::var(name).ok())? {
                 Some(proxy) => proxy,
                 None => return Ok(None),
             },
             Proxy::Url(url) => ureq::Proxy::new(url.expose())
                 .map_err(|_| Error::user("the proxy's URL is not valid"))?,
         };
-        let socks = format!("{:?}", proxy.protocol()).starts_with("Socks");
-        if socks && cfg!(not(feature = "socks")) {
+        let by_connect = matches!(
+            proxy.protocol(),
+            ureq::ProxyProtocol::Http | ureq::ProxyProtocol::Https
+        );
+        if !by_connect && cfg!(not(feature = "socks")) {
             return Err(Error::user(
                 "the proxy speaks SOCKS, which this build does not: turn on the feature `socks`, \
                  or call ClientBuilder::no_proxy()",
@@ -432,7 +453,7 @@ impl Proxy {
 
 impl Tls {
     #[cfg(not(any(feature = "rustls", feature = "native-tls")))]
-    fn resolve(self) -> Result<Option<ureq::tls::TlsConfig>, Error> {
+    fn resolve(self) -> Result<Option<TlsConfig>, Error> {
         if self.roots.is_empty() && self.client.is_none() {
             return Ok(None);
         }
@@ -442,10 +463,9 @@ impl Tls {
     }
 
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
-    fn resolve(self) -> Result<Option<ureq::tls::TlsConfig>, Error> {
+    fn resolve(self) -> Result<Option<TlsConfig>, Error> {
         use ureq::tls::{
-            Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, TlsProvider,
-            parse_pem,
+            Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsProvider, parse_pem,
         };
         let certificates = |what: &str, pem: &[u8]| -> Result<Vec<Certificate<'static>>, Error> {
             let mut found = Vec::new();
@@ -469,16 +489,62 @@ impl Tls {
         let mut config = TlsConfig::builder().provider(provider);
         if !self.roots.is_empty() {
             let roots = certificates("root certificates", &self.roots)?;
+            check_roots(&roots)?;
             config = config.root_certs(RootCerts::new_with_certs(&roots));
         } else if cfg!(feature = "platform-verifier") || cfg!(not(feature = "rustls")) {
             config = config.root_certs(RootCerts::PlatformVerifier);
         }
         if let Some((chain, key)) = self.client {
             let chain = certificates("client certificates", &chain)?;
-            let key = PrivateKey::from_pem(key.expose().as_bytes())
+            let pem = key.expose().as_bytes();
+            let key = PrivateKey::from_pem(pem)
                 .map_err(|_| Error::user("the client certificate's key is not valid PEM"))?;
+            check_pair(&chain, pem)?;
             config = config.client_cert(Some(ClientCert::new_with_certs(&chain, key)));
         }
         Ok(Some(config.build()))
     }
+}
+
+/// ureq leaves out a root that it cannot read, and then trusts nobody.
+#[cfg(feature = "rustls")]
+fn check_roots(roots: &[ureq::tls::Certificate<'_>]) -> Result<(), Error> {
+    let mut store = rustls::RootCertStore::empty();
+    for root in roots {
+        if store.add(root.der().into()).is_err() {
+            return Err(Error::user(
+                "one of the root certificates is no certificate",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// ureq panics at the first connection where a key is not that of its certificate.
+#[cfg(feature = "rustls")]
+fn check_pair(chain: &[ureq::tls::Certificate<'_>], key: &[u8]) -> Result<(), Error> {
+    use rustls::pki_types::PrivateKeyDer;
+    use rustls::pki_types::pem::PemObject as _;
+    let chain = chain.iter().map(|one| one.der().to_vec().into()).collect();
+    let provider = rustls::crypto::ring::default_provider();
+    let fits = PrivateKeyDer::from_pem_slice(key)
+        .is_ok_and(|key| rustls::sign::CertifiedKey::from_der(chain, key, &provider).is_ok());
+    if fits {
+        return Ok(());
+    }
+    Err(Error::user(
+        "the client certificate and its key do not belong together, or one of them is of a kind \
+         that is not known",
+    ))
+}
+
+#[cfg(all(feature = "native-tls", not(feature = "rustls")))]
+fn check_roots(_: &[ureq::tls::Certificate<'_>]) -> Result<(), Error> {
+    Ok(())
+}
+
+/// The operating system's library refuses a wrong pair itself, when it connects.
+#[cfg(all(feature = "native-tls", not(feature = "rustls")))]
+fn check_pair(_: &[ureq::tls::Certificate<'_>], _: &[u8]) -> Result<(), Error> {
+    Ok(())
 }

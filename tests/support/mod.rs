@@ -259,6 +259,11 @@ impl Server {
         self.shared.requests.lock().unwrap().clone()
     }
 
+    /// The requests since the last time.
+    pub fn take_requests(&self) -> Vec<Request> {
+        std::mem::take(&mut *self.shared.requests.lock().unwrap())
+    }
+
     pub fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::SeqCst)
     }

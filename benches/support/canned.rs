@@ -53,18 +53,18 @@ fn agent_fields(number: usize) -> String {
 
 pub fn agent() -> String {
     format!(
-        r#"{{"success":true,"data":{{{},"knowledge_bases":[{{"id":"kb_1","title":"Menu","type":"text"}}],"integrations":[],"channels":[{{"id":"ch_1","channel":"whatsapp"}}]}}}}"#,
+        r#"{{"success":true,"message":"OK","data":{{{},"knowledge_bases":[{{"id":"kb_1","title":"Menu","type":"text"}}],"integrations":[],"channels":[{{"id":"ch_1","channel":"whatsapp"}}]}}}}"#,
         agent_fields(1)
     )
 }
 
 pub fn created() -> String {
-    format!(r#"{{"success":true,"data":{{{}}}}}"#, agent_fields(2))
+    format!(r#"{{"success":true,"message":"OK","data":{{{}}}}}"#, agent_fields(2))
 }
 
 /// A page of agents.
 pub fn page(items: usize, current: usize, pages: usize) -> String {
-    let mut text = String::from(r#"{"success":true,"data":["#);
+    let mut text = String::from(r#"{"success":true,"message":"OK","data":["#);
     for number in 0..items {
         let comma = if number > 0 { "," } else { "" };
         let _ = write!(text, "{comma}{{{}}}", agent_fields(number));
@@ -80,7 +80,7 @@ pub fn page(items: usize, current: usize, pages: usize) -> String {
 }
 
 pub fn ticket() -> String {
-    r#"{"success":true,"data":{"ticket":"tk_0123456789abcdef0123456789abcdef","expires_in":60}}"#
+    r#"{"success":true,"message":"OK","data":{"ticket":"tk_0123456789abcdef0123456789abcdef","expires_in":60}}"#
         .to_owned()
 }
 

@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::http::headers::{CallerHeader, caller_header};
 use crate::http::path::BaseUrl;
 use crate::http::retry::{RetryPolicy, SystemClock};
+use crate::http::tls::TlsSettings;
 use crate::http::transport::Network;
 use crate::http::{Http, client_headers};
 use crate::request::Request;
@@ -140,7 +141,7 @@ pub struct ClientBuilder {
     user_agent_suffix: Option<String>,
     max_response_size: usize,
     proxy: Proxy,
-    tls: Tls,
+    tls: TlsSettings,
     addresses: HashMap<String, Vec<SocketAddr>>,
     /// The first setting that was not acceptable, reported by `build`.
     refused: Option<Error>,
@@ -150,12 +151,6 @@ enum Proxy {
     Environment,
     None,
     Url(Secret),
-}
-
-#[derive(Default)]
-struct Tls {
-    roots: Vec<u8>,
-    client: Option<(Vec<u8>, Secret)>,
 }
 
 impl ClientBuilder {
@@ -171,7 +166,7 @@ impl ClientBuilder {
             user_agent_suffix: None,
             max_response_size: DEFAULT_MAX_RESPONSE_SIZE,
             proxy: Proxy::Environment,
-            tls: Tls::default(),
+            tls: TlsSettings::default(),
             addresses: HashMap::new(),
             refused: None,
         }
@@ -427,58 +422,5 @@ impl Proxy {
             ));
         }
         Ok(Some(proxy))
-    }
-}
-
-impl Tls {
-    #[cfg(not(any(feature = "rustls", feature = "native-tls")))]
-    fn resolve(self) -> Result<Option<ureq::tls::TlsConfig>, Error> {
-        if self.roots.is_empty() && self.client.is_none() {
-            return Ok(None);
-        }
-        Err(Error::user(
-            "this build has no TLS: turn on the feature `rustls`",
-        ))
-    }
-
-    #[cfg(any(feature = "rustls", feature = "native-tls"))]
-    fn resolve(self) -> Result<Option<ureq::tls::TlsConfig>, Error> {
-        use ureq::tls::{
-            Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, TlsProvider,
-            parse_pem,
-        };
-        let certificates = |what: &str, pem: &[u8]| -> Result<Vec<Certificate<'static>>, Error> {
-            let mut found = Vec::new();
-            for item in parse_pem(pem) {
-                match item {
-                    Ok(PemItem::Certificate(certificate)) => found.push(certificate),
-                    Ok(_) => {}
-                    Err(_) => return Err(Error::user(format!("the {what} are not valid PEM"))),
-                }
-            }
-            if found.is_empty() {
-                return Err(Error::user(format!("the {what} hold no certificate")));
-            }
-            Ok(found)
-        };
-        let provider = if cfg!(feature = "rustls") {
-            TlsProvider::Rustls
-        } else {
-            TlsProvider::NativeTls
-        };
-        let mut config = TlsConfig::builder().provider(provider);
-        if !self.roots.is_empty() {
-            let roots = certificates("root certificates", &self.roots)?;
-            config = config.root_certs(RootCerts::new_with_certs(&roots));
-        } else if cfg!(feature = "platform-verifier") || cfg!(not(feature = "rustls")) {
-            config = config.root_certs(RootCerts::PlatformVerifier);
-        }
-        if let Some((chain, key)) = self.client {
-            let chain = certificates("client certificates", &chain)?;
-            let key = PrivateKey::from_pem(key.expose().as_bytes())
-                .map_err(|_| Error::user("the client certificate's key is not valid PEM"))?;
-            config = config.client_cert(Some(ClientCert::new_with_certs(&chain, key)));
-        }
-        Ok(Some(config.build()))
     }
 }

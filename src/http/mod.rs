@@ -6,6 +6,7 @@ pub(crate) mod envelope;
 pub(crate) mod headers;
 pub(crate) mod path;
 pub(crate) mod retry;
+pub(crate) mod tls;
 pub(crate) mod transport;
 
 use std::fmt;

@@ -23,6 +23,7 @@ use ureq::unversioned::transport::{
 use ureq::{Agent, Body, Timeout};
 
 use super::path::bare_host;
+use super::tls::Tls;
 
 /// How long a look-up is believed.
 const LOOKUP_LIFETIME: Duration = Duration::from_secs(30);
@@ -39,7 +40,7 @@ pub(crate) struct Network {
     connector: Arc<DefaultConnector>,
     connect_timeout: Duration,
     proxy: Option<ureq::Proxy>,
-    tls: Option<ureq::tls::TlsConfig>,
+    tls: Option<Tls>,
 }
 
 impl Network {
@@ -47,7 +48,7 @@ impl Network {
     pub(crate) fn new(
         connect_timeout: Duration,
         proxy: Option<ureq::Proxy>,
-        tls: Option<ureq::tls::TlsConfig>,
+        tls: Option<Tls>,
         addresses: HashMap<String, Vec<SocketAddr>>,
     ) -> Self {
         Network {
@@ -81,7 +82,7 @@ impl Network {
             .timeout_resolve(Some(self.connect_timeout))
             .proxy(self.proxy.clone());
         if let Some(tls) = &self.tls {
-            config = config.tls_config(tls.clone());
+            config = tls.apply(config);
         }
         let connector = TracedConnector {
             shared: self.connector.clone(),

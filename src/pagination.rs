@@ -190,7 +190,11 @@ impl<T: DeserializeOwned> ListRequest<T> {
                     );
                     return Err(envelope::decode_error(&answer, what, None));
                 }
-                Some(meta.current_page.saturating_add(1))
+                let Some(next) = meta.current_page.checked_add(1) else {
+                    let what = "a page follows the last number that there is".to_owned();
+                    return Err(envelope::decode_error(&answer, what, None));
+                };
+                Some(next)
             }
             _ => None,
         };
@@ -342,7 +346,10 @@ impl<T: DeserializeOwned + Send + 'static> Iterator for Pages<T> {
             },
             PagesState::Request(request) => request.send(),
             PagesState::Ahead(ahead) => {
-                let fetched = ahead.pages.recv().ok()?;
+                let Ok(fetched) = ahead.pages.recv() else {
+                    ahead.finish();
+                    return None;
+                };
                 self.state = PagesState::Ahead(ahead);
                 fetched
             }
@@ -374,7 +381,7 @@ impl<T> fmt::Debug for Pages<T> {
 struct Ahead<T> {
     pages: Receiver<Result<Page<T>, Error>>,
     cancel: Arc<Cancel>,
-    _thread: JoinHandle<()>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl<T: DeserializeOwned + Send + 'static> Ahead<T> {
@@ -402,12 +409,20 @@ impl<T: DeserializeOwned + Send + 'static> Ahead<T> {
                 }
             });
         match thread {
-            Ok(_thread) => Ok(Ahead {
+            Ok(thread) => Ok(Ahead {
                 pages,
                 cancel,
-                _thread,
+                thread: Some(thread),
             }),
             Err(_) => Err(request),
+        }
+    }
+
+    /// Ends a walk whose thread has ended; its panic, if it had one, is the caller's, for without
+    /// it the list would seem to end here.
+    fn finish(mut self) {
+        if let Some(Err(panic)) = self.thread.take().map(JoinHandle::join) {
+            std::panic::resume_unwind(panic);
         }
     }
 }

@@ -6,7 +6,9 @@ use serde_json::Value;
 use serde_json::error::Category;
 
 use super::Answer;
-use crate::error::{ApiError, ApiErrorKind, DecodeError, Error, ErrorCode, FieldError, Mismatch};
+use crate::error::{
+    ApiError, ApiErrorKind, DecodeError, Error, ErrorCode, FieldError, Mismatch, OneLine,
+};
 use crate::pagination::PaginationMeta;
 
 #[derive(Deserialize)]
@@ -63,6 +65,12 @@ pub(crate) fn nothing(answer: &mut Answer) -> Result<(), Error> {
     open::<IgnoredAny>(answer).map(|_| ())
 }
 
+/// How much of a media type is shown; real ones are shorter.
+const SHOWN_TYPE: usize = 80;
+
+/// How much of the path to a value is shown: keys are the server's.
+const SHOWN_PLACE: usize = 200;
+
 fn mismatch(answer: &Answer, error: &serde_json::Error) -> Error {
     let (what, expected) = match error.classify() {
         Category::Data => ("not what is documented", expectation(&error.to_string())),
@@ -75,7 +83,12 @@ fn mismatch(answer: &Answer, error: &serde_json::Error) -> Error {
             }
             let media_type = answer.headers.media_type().unwrap_or_default();
             if let Some(encoding) = answer.headers.get("content-encoding") {
-                let what = format!("compressed ({encoding:?}) though nobody asked for it");
+                let encoding = OneLine(encoding, SHOWN_TYPE);
+                let what = format!("compressed (\"{encoding}\") though nobody asked for it");
+                return decode_error(answer, what, None);
+            }
+            if error.to_string().starts_with("recursion limit exceeded") {
+                let what = "the JSON is nested too deeply".to_owned();
                 return decode_error(answer, what, None);
             }
             return if media_type.contains("json") {
@@ -87,7 +100,10 @@ fn mismatch(answer: &Answer, error: &serde_json::Error) -> Error {
             } else {
                 decode_error(
                     answer,
-                    format!("not JSON (its type is {media_type:?})"),
+                    format!(
+                        "not JSON (its type is \"{}\")",
+                        OneLine(&media_type, SHOWN_TYPE)
+                    ),
                     None,
                 )
             };
@@ -190,7 +206,7 @@ fn place(json: &[u8], line: usize, column: usize) -> String {
     if text.is_empty() {
         text.push_str("the top");
     }
-    text.chars().filter(|c| !c.is_control()).collect()
+    OneLine(&text, SHOWN_PLACE).to_string()
 }
 
 /// The text with raw control characters in strings escaped and invalid UTF-8 replaced; `None`
@@ -291,15 +307,14 @@ struct ErrorBody {
 impl ErrorBody {
     /// Reads both shapes that the API documents, and as much as there is of any other.
     fn parse(body: &[u8], secret: &str) -> ErrorBody {
-        let mut text = String::from_utf8_lossy(body);
-        // A server that quotes the key back must not make this crate print it.
-        if !secret.is_empty() && text.contains(secret) {
-            text = text.replace(secret, "[redacted]").into();
-        }
-        let parsed = serde_json::from_str(&text)
+        let parsed = serde_json::from_slice(body)
             .ok()
-            .or_else(|| serde_json::from_slice(&mend(text.as_bytes())?).ok());
-        let Some(Value::Object(mut object)) = parsed else {
+            .or_else(|| serde_json::from_slice(&mend(body)?).ok());
+        let Some(mut parsed) = parsed else {
+            return ErrorBody::default();
+        };
+        redact(&mut parsed, secret);
+        let Value::Object(mut object) = parsed else {
             return ErrorBody::default();
         };
         let mut text_of = |key: &str| match object.get_mut(key).map(Value::take) {
@@ -336,6 +351,19 @@ impl ErrorBody {
             request_id,
             field_errors,
         }
+    }
+}
+
+/// A server that quotes the key back must not make this crate print it. After decoding, for JSON
+/// can write the same text in many ways.
+fn redact(value: &mut Value, secret: &str) {
+    match value {
+        Value::String(text) if !secret.is_empty() && text.contains(secret) => {
+            *text = text.replace(secret, "[redacted]");
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| redact(item, secret)),
+        Value::Object(object) => object.values_mut().for_each(|item| redact(item, secret)),
+        _ => {}
     }
 }
 

@@ -5,6 +5,7 @@
 pub(crate) mod envelope;
 pub(crate) mod headers;
 pub(crate) mod path;
+pub(crate) mod proxy;
 pub(crate) mod retry;
 pub(crate) mod tls;
 pub(crate) mod transport;
@@ -23,7 +24,7 @@ use crate::types::Secret;
 use headers::{CallerHeader, Headers};
 use path::{BaseUrl, Path};
 use retry::{Backoff, Cancel, Clock, Decision, RetryPolicy};
-use transport::{Bound, Failure, FailureKind, Limits, Network, Outgoing, Wire};
+use transport::{Bound, Failure, FailureKind, Limits, Network, Outgoing, Read};
 
 pub(crate) static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 pub(crate) static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -185,13 +186,19 @@ impl Http {
                 return Err(deadline.expired(info));
             }
             info.attempts += 1;
+            let mut cut = false;
             let error = match self.attempt(agent, call, &prepared, left) {
                 Ok((head, body)) => {
-                    let answer = answer(&info, head, body);
-                    if (200..300).contains(&answer.status) {
+                    cut = body.cut;
+                    let answer = self.answer(&info, head, body.bytes);
+                    if !(200..300).contains(&answer.status) {
+                        envelope::api_error(answer, self.key.expose())
+                    } else if cut {
+                        let what = "the connection closed before the body was whole".to_owned();
+                        envelope::decode_error(&answer, what, None)
+                    } else {
                         return Ok(answer);
                     }
-                    envelope::api_error(answer, self.key.expose())
                 }
                 Err(failure) => {
                     info.sent |= failure.wire.sent;
@@ -202,7 +209,7 @@ impl Http {
                 return Err(Error::Cancelled(Box::new(CancelledError { call: info })));
             }
             info.sent |= error.status().is_some();
-            if !error.is_retryable() {
+            if !error.is_retryable() && !cut {
                 return Err(error);
             }
             let left = deadline.left(&*self.clock);
@@ -226,7 +233,7 @@ impl Http {
         call: &Call,
         prepared: &Prepared,
         left: Option<Duration>,
-    ) -> Result<(ureq::http::response::Parts, Vec<u8>), Failure> {
+    ) -> Result<(ureq::http::response::Parts, Read), Failure> {
         let started = self.clock.now();
         let bound = prepared.bound(left);
         let limits = Limits {
@@ -263,7 +270,7 @@ impl Http {
         call: &Call,
         prepared: &Prepared,
         limits: Limits,
-    ) -> Result<(ureq::http::response::Parts, Vec<u8>), Failure> {
+    ) -> Result<(ureq::http::response::Parts, Read), Failure> {
         let outgoing = Outgoing {
             method: &call.method,
             uri: prepared.uri.clone(),
@@ -274,7 +281,10 @@ impl Http {
         let body = if head.status.is_success() {
             transport::read_body(&head, body, self.largest_body)?
         } else {
-            transport::read_error_body(body)
+            Read {
+                bytes: transport::read_error_body(body),
+                cut: false,
+            }
         };
         Ok((head, body))
     }
@@ -346,19 +356,28 @@ impl Http {
         };
         match failure.kind {
             FailureKind::Timeout { connecting } => {
-                let by_deadline = match (left, timeout) {
-                    (Some(left), Some(timeout)) => left < timeout,
-                    (Some(_), None) => true,
-                    (None, _) => false,
-                };
-                if by_deadline && !connecting {
+                // The least of the limits that were in force is the one that was reached.
+                let least = |a: Option<Duration>, b| a.into_iter().chain(b).min();
+                let connect = Some(self.network.connect_timeout).filter(|_| connecting);
+                if left.is_some() && left == least(left, least(timeout, connect)) {
                     return deadline.expired(call);
                 }
-                let Wire { received, .. } = failure.wire;
-                Error::Timeout(Box::new(timed_out(call, connecting, received, timeout)))
+                let error = if connecting && connect != least(connect, timeout) {
+                    let what = "no connection could be made in time";
+                    limit_reached(call, what, timeout, "`timeout`")
+                } else if connecting {
+                    let what = "no connection could be made in time";
+                    limit_reached(call, what, connect, "ClientBuilder::connect_timeout")
+                } else {
+                    timed_out(call, false, failure.wire.received, timeout)
+                };
+                Error::Timeout(Box::new(error))
             }
             FailureKind::Connection(what, source) => {
-                let what = format!("{what} ({})", self.base.as_str());
+                let what = match self.network.proxy_address() {
+                    Some(proxy) => format!("{what} ({}, by the proxy {proxy})", self.base.as_str()),
+                    None => format!("{what} ({})", self.base.as_str()),
+                };
                 Error::Connection(Box::new(ConnectionError { call, what, source }))
             }
             FailureKind::TooLarge(head) => {
@@ -367,8 +386,25 @@ impl Http {
                      ClientBuilder::max_response_size",
                     self.largest_body
                 );
-                envelope::decode_error(&answer(info, *head, Vec::new()), what, None)
+                envelope::decode_error(&self.answer(info, *head, Vec::new()), what, None)
             }
+        }
+    }
+
+    fn answer(&self, info: &CallInfo, head: ureq::http::response::Parts, body: Vec<u8>) -> Answer {
+        let headers = Headers(head.headers);
+        Answer {
+            operation: info.operation.clone(),
+            status: head.status.as_u16(),
+            // Errors print the id, so one that quotes the key back is none.
+            request_id: headers
+                .request_id()
+                .filter(|id| !id.contains(self.key.expose()))
+                .map(str::to_owned)
+                .or_else(|| info.request_id.clone()),
+            headers,
+            body,
+            attempts: info.attempts,
         }
     }
 }
@@ -380,34 +416,29 @@ pub(crate) fn timed_out(
     received: bool,
     limit: Option<Duration>,
 ) -> TimeoutError {
-    let (what, raise) = match (connecting, received) {
-        (true, _) => (
+    match (connecting, received) {
+        (true, _) => limit_reached(
+            call,
             "no connection could be made in time",
+            None,
             "ClientBuilder::connect_timeout",
         ),
-        (false, false) => ("no answer came in time", "`timeout`"),
-        (false, true) => ("the answer was not complete in time", "`timeout`"),
-    };
-    let what = match limit.filter(|_| !connecting) {
+        (false, false) => limit_reached(call, "no answer came in time", limit, "`timeout`"),
+        (false, true) => limit_reached(
+            call,
+            "the answer was not complete in time",
+            limit,
+            "`timeout`",
+        ),
+    }
+}
+
+fn limit_reached(call: CallInfo, what: &str, limit: Option<Duration>, raise: &str) -> TimeoutError {
+    let what = match limit {
         Some(limit) => format!("{what}; the limit is {limit:?}, raise it with {raise}"),
         None => format!("{what}; raise the limit with {raise}"),
     };
     TimeoutError { call, what, limit }
-}
-
-fn answer(info: &CallInfo, head: ureq::http::response::Parts, body: Vec<u8>) -> Answer {
-    let headers = Headers(head.headers);
-    Answer {
-        operation: info.operation.clone(),
-        status: head.status.as_u16(),
-        request_id: headers
-            .request_id()
-            .map(str::to_owned)
-            .or_else(|| info.request_id.clone()),
-        headers,
-        body,
-        attempts: info.attempts,
-    }
 }
 
 /// What stays the same over the attempts of a call.

@@ -3,6 +3,7 @@
 
 mod cases;
 mod operations;
+mod peer;
 mod recording;
 #[path = "../support/mod.rs"]
 mod support;

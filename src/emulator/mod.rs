@@ -122,12 +122,12 @@ impl Emulator {
 impl Emulator {
     /// The requests that came, in their order; of a great many, the last 20,000.
     pub fn requests(&self) -> Vec<RecordedRequest> {
-        lock(&self.world().record).all()
+        lock(&self.world().requests).all()
     }
 
     /// Forgets the requests that came.
     pub fn clear_requests(&self) {
-        lock(&self.world().record).clear();
+        lock(&self.world().requests).clear();
     }
 
     /// How many streams are open now.

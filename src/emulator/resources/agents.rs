@@ -17,34 +17,40 @@ use crate::emulator::world::Context;
 const PERSONAS: Kind = Kind::Choice(&["professional", "friendly", "concise"]);
 const STATUSES: Kind = Kind::Choice(&["development", "live", "paused"]);
 
-/// The optional fields of both generations; the first takes null to clear one.
+/// The optional fields of both generations; the first takes null to clear one, and any text as
+/// persona, logo and addresses.
 macro_rules! with_common {
-    ($($first:expr),* $(,)?) => {
+    ($persona:expr, $uri:expr, $email:expr; $($first:expr),* $(,)?) => {
         &[
             $($first,)*
             nullable("agent_workflow_id", Kind::Filled(50)),
             nullable("system_prompt", Kind::Text(ANY_LENGTH)),
             nullable("rules", Kind::List(&RULE)),
             nullable("language", Kind::Text(10)),
-            nullable("persona", PERSONAS),
+            nullable("persona", $persona),
             nullable("timezone", Kind::Text(64)),
-            nullable("logo", Kind::Uri),
+            nullable("logo", $uri),
             nullable("business_name", Kind::Text(255)),
             nullable("business_address", Kind::Text(500)),
-            nullable("business_email", Kind::Email),
+            nullable("business_email", $email),
             nullable("business_description", Kind::Text(2000)),
-            nullable("escalation_email", Kind::Email),
+            nullable("escalation_email", $email),
         ]
     };
 }
 
+const FREE: Kind = Kind::Text(ANY_LENGTH);
+
+/// A body that links a workflow by its current name is of the current generation.
 pub(in crate::emulator) fn create_fields(body: &Record) -> &'static [Field] {
     const CURRENT: &[Field] = with_common![
+        PERSONAS, Kind::Uri, Kind::Email;
         required("workflow_id", Kind::Filled(50)),
         required("name", Kind::Filled(255)),
         required("description", Kind::Filled(2000)),
     ];
     const FIRST: &[Field] = with_common![
+        FREE, FREE, FREE;
         required("name", Kind::Filled(255)),
         nullable("description", Kind::Text(2000)),
     ];
@@ -55,7 +61,24 @@ pub(in crate::emulator) fn create_fields(body: &Record) -> &'static [Field] {
     }
 }
 
-pub(in crate::emulator) const UPDATE_FIELDS: &[Field] = with_common![
+/// A body with a field that only the first generation has is of the first generation.
+pub(in crate::emulator) fn update_fields(body: &Record) -> &'static [Field] {
+    const FIRST: &[Field] = with_common![
+        FREE, FREE, FREE;
+        optional("workflow_id", Kind::Filled(50)),
+        optional("name", Kind::Filled(255)),
+        nullable("description", Kind::Text(2000)),
+    ];
+    let first = ["agent_workflow_id", "system_prompt", "rules"];
+    if first.iter().any(|name| body.contains_key(*name)) {
+        FIRST
+    } else {
+        UPDATE
+    }
+}
+
+const UPDATE: &[Field] = with_common![
+    PERSONAS, Kind::Uri, Kind::Email;
     optional("workflow_id", Kind::Filled(50)),
     optional("name", Kind::Filled(255)),
     nullable("description", Kind::Text(2000)),
@@ -267,7 +290,7 @@ fn asked_workflow(body: &Record) -> Option<String> {
 
 /// The fields that are copied from a body as they are.
 fn settable() -> impl Iterator<Item = &'static str> {
-    UPDATE_FIELDS
+    UPDATE
         .iter()
         .map(|field| field.name)
         .filter(|name| !name.ends_with("workflow_id"))

@@ -2,6 +2,7 @@
 //! and against the emulator, and held to the official Python SDK.
 
 mod cases;
+mod emulator;
 mod operations;
 mod peer;
 mod recording;

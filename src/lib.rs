@@ -126,6 +126,8 @@ pub mod error;
 mod http;
 pub mod pagination;
 pub mod phone_numbers;
+#[doc = include_str!("python.md")]
+pub mod python {}
 pub mod request;
 pub mod sse;
 pub mod stream;

@@ -83,8 +83,8 @@ impl Case {
     }
 }
 
-pub(crate) fn entries() -> Vec<Value> {
-    list(&wire()["operations"]).to_vec()
+pub(crate) fn entries() -> &'static [Value] {
+    list(&wire()["operations"])
 }
 
 pub(crate) fn key(entry: &Value) -> Key {
@@ -104,7 +104,7 @@ pub(crate) fn cases(generation: &'static str) -> Vec<Case> {
         Variant::Ids,
     ];
     entries
-        .flat_map(|entry| variants.map(|variant| case(&wire, entry, generation, variant)))
+        .flat_map(|entry| variants.map(|variant| case(wire, entry, generation, variant)))
         .flatten()
         .collect()
 }

@@ -5,6 +5,7 @@ mod cases;
 mod emulator;
 mod operations;
 mod peer;
+mod python;
 mod recording;
 #[path = "../support/mod.rs"]
 mod support;

@@ -9,6 +9,9 @@ pub(crate) mod proxy;
 pub(crate) mod retry;
 pub(crate) mod transport;
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -17,13 +17,20 @@ Usage: emulator [OPTIONS]
   --port PORT           port on 127.0.0.1 (8080 unless given; 0 takes a free one)
   --api-key KEY         the key that is accepted (a random one unless given)
   --heartbeat SECONDS   how often a stream sends a heartbeat (20 unless given)
+  --phone-number E164   a number that the team has from the start
   --phone-request-body  answer phone_numbers.requests.create with a body
   --manual-onboarding   leave onboarding URLs unfinished
   --help                this text";
 
+/// What the command line asks for.
+struct Options {
+    builder: EmulatorBuilder,
+    phone_numbers: Vec<String>,
+}
+
 fn main() -> ExitCode {
-    let builder = match options(std::env::args().skip(1)) {
-        Ok(Some(builder)) => builder,
+    let options = match options(std::env::args().skip(1)) {
+        Ok(Some(options)) => options,
         Ok(None) => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;
@@ -33,13 +40,16 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let emulator = match builder.start() {
+    let emulator = match options.builder.start() {
         Ok(emulator) => emulator,
         Err(error) => {
             eprintln!("The emulator cannot start: {error}");
             return ExitCode::FAILURE;
         }
     };
+    for number in &options.phone_numbers {
+        emulator.assign_phone_number(number, None);
+    }
     introduce(&emulator);
     // The emulator's threads do the work from here.
     loop {
@@ -59,8 +69,9 @@ fn introduce(emulator: &Emulator) {
 }
 
 /// `None` when help was asked for.
-fn options(mut args: impl Iterator<Item = String>) -> Result<Option<EmulatorBuilder>, String> {
+fn options(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, String> {
     let mut builder = Emulator::builder().port(8080);
+    let mut phone_numbers = Vec::new();
     while let Some(option) = args.next() {
         let mut value = || {
             args.next()
@@ -73,13 +84,20 @@ fn options(mut args: impl Iterator<Item = String>) -> Result<Option<EmulatorBuil
                 0 => return Err("--heartbeat needs at least one second.".to_owned()),
                 seconds => builder.heartbeat(Duration::from_secs(seconds)),
             },
+            "--phone-number" => {
+                phone_numbers.push(value()?);
+                builder
+            }
             "--phone-request-body" => builder.phone_number_request_body(true),
             "--manual-onboarding" => builder.manual_onboarding(true),
             "--help" | "-h" => return Ok(None),
             _ => return Err(format!("There is no option {option}.")),
         };
     }
-    Ok(Some(builder))
+    Ok(Some(Options {
+        builder,
+        phone_numbers,
+    }))
 }
 
 fn number<T: std::str::FromStr>(option: &str, text: &str) -> Result<T, String> {

@@ -642,6 +642,9 @@ pub(crate) enum Written {
 }
 
 impl Presence {
+    /// Of a value that was built here: all its fields are written, empty ones too.
+    pub(crate) const BUILT: Presence = Presence { absent: 0, null: 0 };
+
     #[inline]
     pub(crate) fn read(&mut self, index: usize, null: bool) {
         self.absent &= !(1 << index);

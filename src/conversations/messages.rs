@@ -5,7 +5,7 @@ use crate::http::path::Path;
 use crate::pagination::ListRequest;
 use crate::request::Request;
 use crate::stream::{MessageRole, StreamRequest, StreamTicket};
-use crate::types::{body, object, open_enum};
+use crate::types::{Extra, Presence, body, object, open_enum};
 
 /// The messages of conversations, from [`Conversations::messages`](super::Conversations::messages).
 #[derive(Debug, Clone)]
@@ -142,7 +142,8 @@ impl MessageAttachment {
         MessageAttachment {
             r#type: r#type.into(),
             url: url.into(),
-            ..MessageAttachment::default()
+            extra: Extra::new(),
+            presence: Presence::BUILT,
         }
     }
 }

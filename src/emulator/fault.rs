@@ -250,7 +250,7 @@ impl Fault {
 /// Which request, how often, and whether the operation is performed.
 impl Fault {
     /// Only a request with this method (`*` is any) and path. The path is without the API's
-    /// prefix; a segment `*` stands for any one, `**` at the end for any rest.
+    /// prefix; a segment `*` stands for any one, `**` at the end for one or more.
     pub fn on(mut self, method: &str, path: &str) -> Fault {
         method.clone_into(&mut self.method);
         path.clone_into(&mut self.path);
@@ -392,7 +392,7 @@ fn matches(pattern: &str, path: &str) -> bool {
     let mut segments = path.split('/');
     for wanted in pattern.split('/') {
         if wanted == "**" {
-            return true;
+            return segments.next().is_some();
         }
         let Some(segment) = segments.next() else {
             return false;
@@ -418,6 +418,8 @@ mod tests {
             ("/agents/*", "/agents", false),
             ("/agents/*/calls", "/agents/a%2Fb/calls", true),
             ("/agents/a b", "/agents/a%20b", true),
+            ("/agents/**", "/agents/a/calls", true),
+            ("/agents/**", "/agents", false),
             ("/agents/**", "/workflows", false),
         ] {
             assert_eq!(matches(pattern, path), met, "{pattern} {path}");

@@ -195,6 +195,7 @@ impl Emulator {
 /// What the world outside does.
 impl Emulator {
     /// A customer writes in a conversation, and the agent will answer. The id of the message.
+    #[track_caller]
     pub fn customer_says(&self, agent_id: &str, conversation_id: &str, message: &str) -> String {
         let options = &self.world().options;
         self.outside(|state| {
@@ -206,6 +207,7 @@ impl Emulator {
     }
 
     /// Adds a message in any role, to which nobody answers. Its id.
+    #[track_caller]
     pub fn push_message(
         &self,
         agent_id: &str,
@@ -220,6 +222,7 @@ impl Emulator {
     }
 
     /// Opens a conversation on a channel (`whatsapp`, `test_webchat`, `instagram`, …). Its id.
+    #[track_caller]
     pub fn add_conversation(&self, agent_id: &str, channel: &str) -> String {
         let (channel, is_test) = conversations::split_channel(channel);
         let user = match channel {
@@ -230,6 +233,7 @@ impl Emulator {
     }
 
     /// Connects a live channel (`whatsapp`, `telephony`, …) to an agent. Its id.
+    #[track_caller]
     pub fn connect_channel(&self, agent_id: &str, channel: &str) -> String {
         self.outside(|state| {
             let id = state.next_id();
@@ -241,6 +245,7 @@ impl Emulator {
 
     /// Gives the team a phone number, and with it answers the oldest request that is under
     /// review. The id of the number.
+    #[track_caller]
     pub fn assign_phone_number(&self, e164: &str, agent_id: Option<&str>) -> String {
         self.outside(|state| {
             agent_id.map(|id| state.agent(id)).transpose()?;
@@ -250,6 +255,7 @@ impl Emulator {
 
     /// Follows an onboarding URL to its end: connects `google_calendar`, `google_sheets` or a
     /// Pipedream app. Only with [`EmulatorBuilder::manual_onboarding`] is it needed.
+    #[track_caller]
     pub fn complete_onboarding(&self, agent_id: &str, integration: &str) {
         self.outside(|state| connectors::onboard(state, agent_id, integration));
     }

@@ -119,7 +119,7 @@ static ROUTES: &[Route] = &[
     get("/agents", AGENTS, paging::QUERY, agents::list),
     write("POST", "/agents", AGENTS_WRITE, Body::Either(agents::create_fields), agents::create),
     get("/agents/*", AGENTS, NO_QUERY, agents::retrieve),
-    write("PATCH", "/agents/*", AGENTS_WRITE, Body::Fields(agents::UPDATE_FIELDS), agents::update),
+    write("PATCH", "/agents/*", AGENTS_WRITE, Body::Either(agents::update_fields), agents::update),
     act("DELETE", "/agents/*", AGENTS_WRITE, agents::delete),
     write("PATCH", "/agents/*/live-status", AGENTS_WRITE, Body::Fields(agents::LIVE_STATUS_FIELDS), agents::update_live_status),
     get("/agents/*/deployment/agent-test-code", AGENTS, NO_QUERY, agents::get_test_code),

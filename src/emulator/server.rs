@@ -178,6 +178,9 @@ fn serve(world: &Arc<World>, mut wire: Wire, connection: u64) {
                 let answer = world.refuse(Refusal::new(status, "bad_request", message), &uuid());
                 let _ = wire.settle();
                 let _ = wire.write(&whole(Vec::new(), &answer, false).join());
+                // What is still to come is read, or the close would be a reset.
+                let _ = wire.socket().shutdown(Shutdown::Write);
+                wire.wait_for_close();
                 return;
             }
         };

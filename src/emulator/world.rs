@@ -181,17 +181,20 @@ impl World {
             Action::Stream => stream::open(self, request, &ids).map(Reply::Stream),
             Action::Answer(handler) => {
                 let (query, body) = checked(route, request)?;
-                let perform = || {
-                    self.change(|state| {
-                        handler(&mut Context {
-                            state,
-                            options: &self.options,
-                            ids,
-                            query,
-                            body,
-                        })
+                let run = |state: &mut State| {
+                    handler(&mut Context {
+                        state,
+                        options: &self.options,
+                        ids,
+                        query,
+                        body,
                     })
                 };
+                // Nobody waits for a read.
+                if request.method == "GET" {
+                    return run(&mut self.state()).map(Reply::Answer);
+                }
+                let perform = || self.change(run);
                 self.once(visit, perform).map(Reply::Answer)
             }
         }
@@ -203,7 +206,7 @@ impl World {
         let key = request
             .header("idempotency-key")
             .filter(|key| !key.is_empty());
-        let Some(key) = key.filter(|_| request.method != "GET") else {
+        let Some(key) = key else {
             return perform();
         };
         if key.chars().count() > MAX_KEY {

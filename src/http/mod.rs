@@ -7,6 +7,7 @@ pub(crate) mod headers;
 pub(crate) mod path;
 pub(crate) mod proxy;
 pub(crate) mod retry;
+pub(crate) mod tls;
 pub(crate) mod transport;
 
 #[cfg(test)]

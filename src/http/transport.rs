@@ -23,6 +23,7 @@ use ureq::unversioned::transport::{
 use ureq::{Agent, Body, Timeout};
 
 use super::path::bare_host;
+use super::tls::Tls;
 use crate::error::OneLine;
 
 /// How long a look-up is believed.
@@ -40,24 +41,13 @@ pub(crate) fn finite(time: Duration) -> Duration {
 /// What error bodies are cut at: enough for any message.
 const LARGEST_ERROR_BODY: usize = 1 << 20;
 
-#[cfg(any(feature = "rustls", feature = "native-tls"))]
-pub(crate) use ureq::tls::TlsConfig;
-
-/// Without TLS there is none.
-#[cfg(not(any(feature = "rustls", feature = "native-tls")))]
-pub(crate) type TlsConfig = std::convert::Infallible;
-
 /// How a client reaches its server; shared by the client and all its streams.
 pub(crate) struct Network {
     resolver: Arc<CachingResolver>,
     connector: Arc<DefaultConnector>,
     pub(crate) connect_timeout: Duration,
     proxy: Option<ureq::Proxy>,
-    #[cfg_attr(
-        not(any(feature = "rustls", feature = "native-tls")),
-        expect(dead_code)
-    )]
-    tls: Option<TlsConfig>,
+    tls: Option<Tls>,
 }
 
 impl Network {
@@ -65,7 +55,7 @@ impl Network {
     pub(crate) fn new(
         connect_timeout: Duration,
         proxy: Option<ureq::Proxy>,
-        tls: Option<TlsConfig>,
+        tls: Option<Tls>,
         addresses: HashMap<String, Vec<SocketAddr>>,
     ) -> Self {
         Network {
@@ -92,7 +82,7 @@ impl Network {
         &self,
         adjust: impl FnOnce(ConfigBuilder<AgentScope>) -> ConfigBuilder<AgentScope>,
     ) -> Agent {
-        let config = Agent::config_builder()
+        let mut config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
@@ -104,11 +94,9 @@ impl Network {
             .timeout_connect(Some(finite(self.connect_timeout)))
             .timeout_resolve(Some(finite(self.connect_timeout)))
             .proxy(self.proxy.clone());
-        #[cfg(any(feature = "rustls", feature = "native-tls"))]
-        let config = match &self.tls {
-            Some(tls) => config.tls_config(tls.clone()),
-            None => config,
-        };
+        if let Some(tls) = &self.tls {
+            config = tls.apply(config);
+        }
         let connector = TracedConnector {
             shared: self.connector.clone(),
             resolver: self.resolver.clone(),

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use crate::types::{Patch, body, object, open_enum};
+use crate::types::{Extra, Patch, Presence, body, object, open_enum};
 
 object! {
     /// One rule of a workflow; on the first generation, of an agent.
@@ -323,7 +323,8 @@ impl SetupStepDetail {
         SetupStepDetail {
             title: title.into(),
             description: description.into(),
-            ..SetupStepDetail::default()
+            extra: Extra::new(),
+            presence: Presence::BUILT,
         }
     }
 }

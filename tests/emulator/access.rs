@@ -87,7 +87,8 @@ fn errors_have_the_reference_form() {
 
 #[test]
 fn validation_errors_have_two_forms() {
-    let body = json!({ "name": " ", "persona": "rude" });
+    let body =
+        json!({ "workflow_id": RESTAURANT, "name": " ", "description": "d", "persona": "rude" });
     let refused = api().post("/agents", body.clone());
     assert_eq!(refused.code(), (400, "validation_error".to_owned()));
     let messages = json!([

@@ -80,6 +80,7 @@ fn a_workflow_of_others_is_cloned_and_an_own_one_is_linked() {
 fn each_rule_of_an_agent_is_checked() {
     let api = api();
     for (field, value) in [
+        ("workflow_id", json!("x".repeat(51))),
         ("name", json!("é".repeat(256))),
         ("name", json!(7)),
         ("description", json!("x".repeat(2001))),
@@ -91,7 +92,7 @@ fn each_rule_of_an_agent_is_checked() {
         ("escalation_email", json!("a b@c.d")),
         ("rules", json!({})),
     ] {
-        let mut body = json!({ "name": "A" });
+        let mut body = json!({ "workflow_id": RESTAURANT, "name": "A", "description": "B" });
         body[field] = value;
         assert_eq!(wrong_fields(&api.post("/agents", body)), [field]);
     }
@@ -103,6 +104,27 @@ fn each_rule_of_an_agent_is_checked() {
         api.post("/agents", json!({ "name": "é".repeat(255) }))
             .status,
         201
+    );
+}
+
+#[test]
+fn the_first_generation_takes_any_persona() {
+    let api = api();
+    let made = api
+        .post(
+            "/agents",
+            json!({ "name": "A", "persona": "wise 🦉", "logo": "none" }),
+        )
+        .data();
+    assert_eq!(made["persona"], "wise 🦉");
+    let path = format!("/agents/{}", id(&made));
+    let changed = api
+        .patch(&path, json!({ "persona": "rude", "rules": null }))
+        .data();
+    assert_eq!(changed["persona"], "rude");
+    assert_eq!(
+        wrong_fields(&api.patch(&path, json!({ "persona": "rude" }))),
+        ["persona"]
     );
 }
 

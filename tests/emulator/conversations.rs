@@ -99,6 +99,29 @@ fn an_assistant_message_needs_a_paused_ai() {
 }
 
 #[test]
+fn a_refused_assistant_opens_no_conversation() {
+    let api = api();
+    let agent = api.agent();
+    let body = json!({
+        "message": "x",
+        "role": "assistant",
+        "channel_type": "whatsapp",
+        "channel_user_id": "+2348012345678",
+    });
+    let refused = api.post(&format!("/agents/{agent}/conversations/messages"), body);
+    assert_eq!(refused.code(), (400, "bad_request".to_owned()));
+    let listed = api.get(&format!("/agents/{agent}/conversations")).json();
+    assert_eq!(listed["meta"]["total_count"], 1);
+}
+
+#[test]
+#[should_panic = "Conversation not found"]
+fn an_unknown_id_is_a_mistake_of_the_test() {
+    let api = api();
+    api.push_message(&api.agent(), "none", "user", "x");
+}
+
+#[test]
 fn send_opens_a_conversation_and_brings_the_answer() {
     let api = api();
     let agent = api.agent();

@@ -2,6 +2,9 @@
 
 mod access;
 mod agents;
+mod calls;
+mod connectors;
 mod conversations;
+mod faults;
 mod streams;
 mod support;

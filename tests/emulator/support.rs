@@ -309,6 +309,17 @@ impl Stream {
         }
     }
 
+    /// Whether nothing comes for so long.
+    pub(crate) fn waits_for(&mut self, time: Duration) -> bool {
+        if !self.text.is_empty() || !self.reader.buffer().is_empty() {
+            return false;
+        }
+        self.reader.get_ref().set_read_timeout(Some(time)).unwrap();
+        let waited = self.reader.fill_buf().map(<[u8]>::len);
+        waited
+            .is_err_and(|error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut))
+    }
+
     /// The texts of the next messages.
     pub(crate) fn messages(&mut self, count: usize) -> Vec<String> {
         (0..count)

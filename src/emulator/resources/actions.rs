@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::super::answer::{Answer, Outcome, Record, record};
-use super::super::schema::{ANY_LENGTH, Field, Kind, required};
-use super::super::state::{ActionState, Agent, Connector, array, text};
-use super::super::world::Context;
 use super::catalog::FirstParty;
 use super::integrations::{self, Group};
+use crate::emulator::answer::{Answer, Outcome, Record, record};
+use crate::emulator::schema::{ANY_LENGTH, Field, Kind, required};
+use crate::emulator::state::{ActionState, Agent, Connector, array, text};
+use crate::emulator::world::Context;
 
 /// Something that an integration can do for the agent.
 pub(super) struct Action {
@@ -22,12 +22,12 @@ pub(super) struct Action {
 
 pub(super) type Actions = Vec<Action>;
 
-pub(in super::super) const SWITCH_FIELDS: &[Field] = &[required(
+pub(in crate::emulator) const SWITCH_FIELDS: &[Field] = &[required(
     "action_ids",
     Kind::Some(&Kind::Filled(ANY_LENGTH)),
 )];
 
-pub(in super::super) fn list(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn list(context: &mut Context<'_>) -> Outcome {
     let agent = context.state.agent(&context.id(0))?;
     let actions = of(agent, context.state.workflow_of(agent));
     Ok(Answer::ok(
@@ -35,11 +35,11 @@ pub(in super::super) fn list(context: &mut Context<'_>) -> Outcome {
     ))
 }
 
-pub(in super::super) fn enable(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn enable(context: &mut Context<'_>) -> Outcome {
     switch(context, true)
 }
 
-pub(in super::super) fn disable(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn disable(context: &mut Context<'_>) -> Outcome {
     switch(context, false)
 }
 

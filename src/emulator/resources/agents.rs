@@ -2,51 +2,57 @@
 
 use serde_json::{Value, json};
 
-use super::super::answer::{Answer, Outcome, Record, Refusal, record};
-use super::super::brain;
-use super::super::builder::Options;
-use super::super::clock::to_text;
-use super::super::ids;
-use super::super::paging;
-use super::super::schema::{ANY_LENGTH, Field, Kind, nullable, optional, required};
-use super::super::state::{Agent, State, array, patch, pick, text, touch};
-use super::super::world::Context;
 use super::workflows::{self, RULE};
 use super::{actions, channels, integrations, knowledge_bases};
+use crate::emulator::answer::{Answer, Outcome, Record, Refusal, record};
+use crate::emulator::brain;
+use crate::emulator::builder::Options;
+use crate::emulator::clock::to_text;
+use crate::emulator::ids;
+use crate::emulator::paging;
+use crate::emulator::schema::{ANY_LENGTH, Field, Kind, nullable, optional, required};
+use crate::emulator::state::{Agent, State, array, patch, pick, text, touch};
+use crate::emulator::world::Context;
 
 const PERSONAS: Kind = Kind::Choice(&["professional", "friendly", "concise"]);
 const STATUSES: Kind = Kind::Choice(&["development", "live", "paused"]);
 
-pub(in super::super) fn create_fields(body: &Record) -> &'static [Field] {
-    const CURRENT: &[Field] = &[
+/// The optional fields of both generations; the first takes null to clear one, and any text as
+/// persona, logo and addresses.
+macro_rules! with_common {
+    ($persona:expr, $uri:expr, $email:expr; $($first:expr),* $(,)?) => {
+        &[
+            $($first,)*
+            nullable("agent_workflow_id", Kind::Filled(50)),
+            nullable("system_prompt", Kind::Text(ANY_LENGTH)),
+            nullable("rules", Kind::List(&RULE)),
+            nullable("language", Kind::Text(10)),
+            nullable("persona", $persona),
+            nullable("timezone", Kind::Text(64)),
+            nullable("logo", $uri),
+            nullable("business_name", Kind::Text(255)),
+            nullable("business_address", Kind::Text(500)),
+            nullable("business_email", $email),
+            nullable("business_description", Kind::Text(2000)),
+            nullable("escalation_email", $email),
+        ]
+    };
+}
+
+const FREE: Kind = Kind::Text(ANY_LENGTH);
+
+/// A body that links a workflow by its current name is of the current generation.
+pub(in crate::emulator) fn create_fields(body: &Record) -> &'static [Field] {
+    const CURRENT: &[Field] = with_common![
+        PERSONAS, Kind::Uri, Kind::Email;
         required("workflow_id", Kind::Filled(50)),
         required("name", Kind::Filled(255)),
         required("description", Kind::Filled(2000)),
-        optional("language", Kind::Text(10)),
-        optional("persona", PERSONAS),
-        optional("timezone", Kind::Text(64)),
-        optional("logo", Kind::Uri),
-        optional("business_name", Kind::Text(255)),
-        optional("business_address", Kind::Text(500)),
-        optional("business_email", Kind::Email),
-        optional("business_description", Kind::Text(2000)),
-        optional("escalation_email", Kind::Email),
     ];
-    const FIRST: &[Field] = &[
+    const FIRST: &[Field] = with_common![
+        FREE, FREE, FREE;
         required("name", Kind::Filled(255)),
         nullable("description", Kind::Text(2000)),
-        nullable("system_prompt", Kind::Text(ANY_LENGTH)),
-        nullable("language", Kind::Text(10)),
-        nullable("persona", PERSONAS),
-        nullable("agent_workflow_id", Kind::Filled(50)),
-        nullable("rules", Kind::List(&RULE)),
-        nullable("timezone", Kind::Text(64)),
-        nullable("logo", Kind::Uri),
-        nullable("business_name", Kind::Text(255)),
-        nullable("business_address", Kind::Text(500)),
-        nullable("business_email", Kind::Email),
-        nullable("business_description", Kind::Text(2000)),
-        nullable("escalation_email", Kind::Email),
     ];
     if body.contains_key("workflow_id") {
         CURRENT
@@ -55,38 +61,42 @@ pub(in super::super) fn create_fields(body: &Record) -> &'static [Field] {
     }
 }
 
-/// Both generations: the first takes null to clear a field.
-pub(in super::super) const UPDATE_FIELDS: &[Field] = &[
+/// A body with a field that only the first generation has is of the first generation.
+pub(in crate::emulator) fn update_fields(body: &Record) -> &'static [Field] {
+    const FIRST: &[Field] = with_common![
+        FREE, FREE, FREE;
+        optional("workflow_id", Kind::Filled(50)),
+        optional("name", Kind::Filled(255)),
+        nullable("description", Kind::Text(2000)),
+    ];
+    let first = ["agent_workflow_id", "system_prompt", "rules"];
+    if first.iter().any(|name| body.contains_key(*name)) {
+        FIRST
+    } else {
+        UPDATE
+    }
+}
+
+const UPDATE: &[Field] = with_common![
+    PERSONAS, Kind::Uri, Kind::Email;
     optional("workflow_id", Kind::Filled(50)),
     optional("name", Kind::Filled(255)),
     nullable("description", Kind::Text(2000)),
-    nullable("system_prompt", Kind::Text(ANY_LENGTH)),
-    nullable("language", Kind::Text(10)),
-    nullable("persona", PERSONAS),
-    nullable("agent_workflow_id", Kind::Filled(50)),
-    nullable("rules", Kind::List(&RULE)),
-    nullable("timezone", Kind::Text(64)),
-    nullable("logo", Kind::Uri),
-    nullable("business_name", Kind::Text(255)),
-    nullable("business_address", Kind::Text(500)),
-    nullable("business_email", Kind::Email),
-    nullable("business_description", Kind::Text(2000)),
-    nullable("escalation_email", Kind::Email),
 ];
 
-pub(in super::super) const LIVE_STATUS_FIELDS: &[Field] = &[
+pub(in crate::emulator) const LIVE_STATUS_FIELDS: &[Field] = &[
     required("status", STATUSES),
     nullable("status_reason", Kind::Text(500)),
 ];
 
-pub(in super::super) fn list(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn list(context: &mut Context<'_>) -> Outcome {
     let agents = context.state.agents.items().iter().map(|agent| &agent.data);
     let searched = ["name", "description", "business_name"];
     let sorted = ["created_at", "updated_at", "name", "status"];
     paging::answer(paging::page(agents, &context.query, &searched, &sorted)?)
 }
 
-pub(in super::super) fn create(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn create(context: &mut Context<'_>) -> Outcome {
     let state = &mut *context.state;
     if context
         .options
@@ -134,7 +144,7 @@ pub(in super::super) fn create(context: &mut Context<'_>) -> Outcome {
     Ok(Answer::created(created))
 }
 
-pub(in super::super) fn retrieve(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn retrieve(context: &mut Context<'_>) -> Outcome {
     let agent = context.state.agent(&context.id(0))?;
     let workflow = context.state.workflow_of(agent);
     let summary = |item: &Record| pick(item, &["id", "type", "name", "status", "is_connected"]);
@@ -161,7 +171,7 @@ pub(in super::super) fn retrieve(context: &mut Context<'_>) -> Outcome {
     Ok(Answer::ok(detail))
 }
 
-pub(in super::super) fn update(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn update(context: &mut Context<'_>) -> Outcome {
     let (id, now) = (context.id(0), context.state.now);
     let state = &mut *context.state;
     state.agent(&id)?;
@@ -181,7 +191,7 @@ pub(in super::super) fn update(context: &mut Context<'_>) -> Outcome {
     Ok(Answer::ok(agent.data.clone()))
 }
 
-pub(in super::super) fn delete(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn delete(context: &mut Context<'_>) -> Outcome {
     let id = context.id(0);
     context
         .state
@@ -196,7 +206,7 @@ pub(in super::super) fn delete(context: &mut Context<'_>) -> Outcome {
     Ok(Answer::deleted())
 }
 
-pub(in super::super) fn update_live_status(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn update_live_status(context: &mut Context<'_>) -> Outcome {
     let (id, now) = (context.id(0), context.state.now);
     let agent = context.state.agent_mut(&id)?;
     agent.data.insert("status_reason".to_owned(), Value::Null);
@@ -206,7 +216,7 @@ pub(in super::super) fn update_live_status(context: &mut Context<'_>) -> Outcome
 }
 
 /// A read that makes the code when there is none.
-pub(in super::super) fn get_test_code(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn get_test_code(context: &mut Context<'_>) -> Outcome {
     let id = context.id(0);
     let agent = context.state.agent_mut(&id)?;
     if agent
@@ -247,7 +257,7 @@ pub(in super::super) fn get_test_code(context: &mut Context<'_>) -> Outcome {
 }
 
 /// First generation only; the flows now live on the workflow.
-pub(in super::super) fn list_conversation_flows(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn list_conversation_flows(context: &mut Context<'_>) -> Outcome {
     let agent = context.state.agent(&context.id(0))?;
     Ok(Answer::ok(conversation_flows(
         context.state.workflow_of(agent),
@@ -280,7 +290,7 @@ fn asked_workflow(body: &Record) -> Option<String> {
 
 /// The fields that are copied from a body as they are.
 fn settable() -> impl Iterator<Item = &'static str> {
-    UPDATE_FIELDS
+    UPDATE
         .iter()
         .map(|field| field.name)
         .filter(|name| !name.ends_with("workflow_id"))

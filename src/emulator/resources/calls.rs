@@ -2,15 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::super::answer::{Answer, Outcome, Record, Refusal, record};
-use super::super::brain;
-use super::super::clock::to_text;
-use super::super::paging::{self, LIMIT, PAGE, SEARCH, SORT};
-use super::super::schema::{Field, Kind, optional, required};
-use super::super::state::{array, pick, text};
-use super::super::world::Context;
+use crate::emulator::answer::{Answer, Outcome, Record, Refusal, record};
+use crate::emulator::brain;
+use crate::emulator::clock::to_text;
+use crate::emulator::paging::{self, LIMIT, PAGE, SEARCH, SORT};
+use crate::emulator::schema::{Field, Kind, optional, required};
+use crate::emulator::state::{array, pick, text};
+use crate::emulator::world::Context;
 
-pub(in super::super) const LIST_QUERY: &[Field] = &[
+pub(in crate::emulator) const LIST_QUERY: &[Field] = &[
     PAGE,
     LIMIT,
     SEARCH,
@@ -49,13 +49,13 @@ const LISTED: &[&str] = &[
 /// The vendor's own number, from which test calls come.
 const TEST_NUMBER: &str = "+14155550100";
 
-pub(in super::super) const MAKE_FIELDS: &[Field] = &[
+pub(in crate::emulator) const MAKE_FIELDS: &[Field] = &[
     required("destination", Kind::Phone),
     required("is_test_call", Kind::Flag),
 ];
 
 /// The first generation's placeholder.
-pub(in super::super) fn list_all(_: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn list_all(_: &mut Context<'_>) -> Outcome {
     Err(Refusal::new(
         501,
         "not_implemented",
@@ -63,7 +63,7 @@ pub(in super::super) fn list_all(_: &mut Context<'_>) -> Outcome {
     ))
 }
 
-pub(in super::super) fn list(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn list(context: &mut Context<'_>) -> Outcome {
     let query = &context.query;
     let calls = context.state.agent(&context.id(0))?.calls.items().iter();
     let calls = calls.filter(|call| {
@@ -85,7 +85,7 @@ pub(in super::super) fn list(context: &mut Context<'_>) -> Outcome {
 }
 
 /// Rings, except for numbers that end in 0000 (busy) or 9999 (cannot be reached).
-pub(in super::super) fn make(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn make(context: &mut Context<'_>) -> Outcome {
     let (agent, now) = (context.id(0), to_text(context.state.now));
     let is_test = context.body.get("is_test_call") == Some(&Value::Bool(true));
     let caller = context
@@ -138,7 +138,7 @@ pub(in super::super) fn make(context: &mut Context<'_>) -> Outcome {
 }
 
 /// Each look finds the call as it is, and lets it go one step further.
-pub(in super::super) fn retrieve(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn retrieve(context: &mut Context<'_>) -> Outcome {
     let (agent, id, now) = (context.id(0), context.id(1), to_text(context.state.now));
     let lines: Vec<String> = (0..3).map(|_| context.state.next_id()).collect();
     let agent = context.state.agent_mut(&agent)?;

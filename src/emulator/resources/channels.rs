@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use super::super::answer::{Answer, Outcome, Record, record};
-use super::super::state::{Agent, array};
-use super::super::world::Context;
+use crate::emulator::answer::{Answer, Outcome, Record, record};
+use crate::emulator::state::{Agent, array};
+use crate::emulator::world::Context;
 
-pub(in super::super) fn list(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn list(context: &mut Context<'_>) -> Outcome {
     let agent = context.state.agent(&context.id(0))?;
     let channels = of(agent, context.state.workflow_of(agent));
     Ok(Answer::ok(

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::super::answer::{Answer, Outcome, Record, Refusal, record};
-use super::super::schema::{ANY_LENGTH, Field, Kind, nullable, optional, required};
-use super::super::shelf::Shelf;
-use super::super::state::{Connector, Family, State, patch, pick, text};
-use super::super::world::Context;
 use super::catalog;
+use crate::emulator::answer::{Answer, Outcome, Record, Refusal, record};
+use crate::emulator::schema::{ANY_LENGTH, Field, Kind, nullable, optional, required};
+use crate::emulator::shelf::Shelf;
+use crate::emulator::state::{Connector, Family, State, patch, pick, text};
+use crate::emulator::world::Context;
 
 const AUTH_TYPES: Kind = Kind::Choice(&["none", "bearer", "basic", "api_key", "custom"]);
 const ANY_TEXT: Kind = Kind::Text(ANY_LENGTH);
@@ -50,7 +50,7 @@ impl Family {
 
 // bimpeai: the five first-party integrations.
 
-pub(in super::super) fn bimpeai_fields(body: &Record) -> &'static [Field] {
+pub(in crate::emulator) fn bimpeai_fields(body: &Record) -> &'static [Field] {
     const TYPE: Field = required(
         "type",
         Kind::Choice(&[
@@ -76,7 +76,7 @@ pub(in super::super) fn bimpeai_fields(body: &Record) -> &'static [Field] {
     }
 }
 
-pub(in super::super) fn list_bimpeai(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn list_bimpeai(context: &mut Context<'_>) -> Outcome {
     let connectors = connectors(context, Family::Bimpeai)?;
     let entries = catalog::FIRST_PARTY.iter().map(|entry| {
         let connector = connectors
@@ -93,7 +93,7 @@ pub(in super::super) fn list_bimpeai(context: &mut Context<'_>) -> Outcome {
     Ok(Answer::ok(entries.collect::<Value>()))
 }
 
-pub(in super::super) fn configure_bimpeai(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn configure_bimpeai(context: &mut Context<'_>) -> Outcome {
     let agent = context.id(0);
     let kind = text(&context.body, "type").to_owned();
     require_workflow(context.state, &agent)?;
@@ -129,19 +129,19 @@ pub(in super::super) fn configure_bimpeai(context: &mut Context<'_>) -> Outcome 
     ))
 }
 
-pub(in super::super) fn disconnect_bimpeai(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn disconnect_bimpeai(context: &mut Context<'_>) -> Outcome {
     disconnect(context, Family::Bimpeai)
 }
 
 // pipedream: apps that are connected by following a URL.
 
-pub(in super::super) const PIPEDREAM_FIELDS: &[Field] = &[
+pub(in crate::emulator) const PIPEDREAM_FIELDS: &[Field] = &[
     required("app_slug", SAID),
     nullable("app_name", ANY_TEXT),
     nullable("app_icon", ANY_TEXT),
 ];
 
-pub(in super::super) fn list_pipedream(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn list_pipedream(context: &mut Context<'_>) -> Outcome {
     let entries = connectors(context, Family::Pipedream)?;
     let entries = entries.iter().map(|connector| {
         json!({ "id": connector.id, "channel_type": "mcp_server", "config": connector.config })
@@ -149,7 +149,7 @@ pub(in super::super) fn list_pipedream(context: &mut Context<'_>) -> Outcome {
     Ok(Answer::ok(entries.collect::<Value>()))
 }
 
-pub(in super::super) fn configure_pipedream(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn configure_pipedream(context: &mut Context<'_>) -> Outcome {
     let agent = context.id(0);
     require_workflow(context.state, &agent)?;
     require_room(context, &agent)?;
@@ -160,13 +160,13 @@ pub(in super::super) fn configure_pipedream(context: &mut Context<'_>) -> Outcom
     Ok(context.ok_or_bodyless(onboarding(&agent, &slug)))
 }
 
-pub(in super::super) fn disconnect_pipedream(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn disconnect_pipedream(context: &mut Context<'_>) -> Outcome {
     disconnect(context, Family::Pipedream)
 }
 
 // mcp_server: MCP servers by their URL.
 
-pub(in super::super) const MCP_SERVER_FIELDS: &[Field] = &[
+pub(in crate::emulator) const MCP_SERVER_FIELDS: &[Field] = &[
     required("name", SAID),
     required("server_url", SAID),
     optional("transport", Kind::Choice(&["http_sse", "streamable_http"])),
@@ -174,11 +174,11 @@ pub(in super::super) const MCP_SERVER_FIELDS: &[Field] = &[
     optional("auth_config", AUTH_CONFIG),
 ];
 
-pub(in super::super) fn list_mcp_server(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn list_mcp_server(context: &mut Context<'_>) -> Outcome {
     list_configured(context, Family::McpServer)
 }
 
-pub(in super::super) fn configure_mcp_server(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn configure_mcp_server(context: &mut Context<'_>) -> Outcome {
     let mut config = record! { "transport": "streamable_http", "auth_type": "none" };
     patch(
         &mut config,
@@ -188,7 +188,7 @@ pub(in super::super) fn configure_mcp_server(context: &mut Context<'_>) -> Outco
     configure(context, Family::McpServer, config)
 }
 
-pub(in super::super) fn test_mcp_server(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn test_mcp_server(context: &mut Context<'_>) -> Outcome {
     let server = connector(context, Family::McpServer)?;
     if !server.accepted {
         let message = "The MCP server refused the connection.";
@@ -202,7 +202,7 @@ pub(in super::super) fn test_mcp_server(context: &mut Context<'_>) -> Outcome {
 }
 
 /// The first time creates the server's tools, every later one finds them again.
-pub(in super::super) fn discover_mcp_server(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn discover_mcp_server(context: &mut Context<'_>) -> Outcome {
     let ids: Vec<String> = MCP_TOOLS.iter().map(|_| context.state.next_id()).collect();
     let server = connector(context, Family::McpServer)?;
     let found = MCP_TOOLS.len();
@@ -228,17 +228,17 @@ pub(in super::super) fn discover_mcp_server(context: &mut Context<'_>) -> Outcom
     })))
 }
 
-pub(in super::super) fn list_mcp_server_tools(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn list_mcp_server_tools(context: &mut Context<'_>) -> Outcome {
     list_tools(context, Family::McpServer)
 }
 
-pub(in super::super) fn disconnect_mcp_server(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn disconnect_mcp_server(context: &mut Context<'_>) -> Outcome {
     disconnect(context, Family::McpServer)
 }
 
 // custom_api: HTTP APIs, tool by tool.
 
-pub(in super::super) const CUSTOM_API_FIELDS: &[Field] = &[
+pub(in crate::emulator) const CUSTOM_API_FIELDS: &[Field] = &[
     required("name", SAID),
     optional("description", ANY_TEXT),
     optional("base_url", ANY_TEXT),
@@ -261,7 +261,7 @@ static PARAMETER_FIELDS: [Field; 6] = [
     optional("properties", Kind::Open),
 ];
 
-pub(in super::super) static TOOL_FIELDS: &[Field] = &[
+pub(in crate::emulator) static TOOL_FIELDS: &[Field] = &[
     required("name", Kind::Filled(80)),
     required(
         "http_method",
@@ -288,11 +288,11 @@ pub(in super::super) static TOOL_FIELDS: &[Field] = &[
     optional("timeout", Kind::Whole(1000, 300_000)),
 ];
 
-pub(in super::super) fn list_custom_api(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn list_custom_api(context: &mut Context<'_>) -> Outcome {
     list_configured(context, Family::CustomApi)
 }
 
-pub(in super::super) fn configure_custom_api(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn configure_custom_api(context: &mut Context<'_>) -> Outcome {
     let mut config = record! { "auth_type": "none" };
     patch(
         &mut config,
@@ -302,11 +302,11 @@ pub(in super::super) fn configure_custom_api(context: &mut Context<'_>) -> Outco
     configure(context, Family::CustomApi, config)
 }
 
-pub(in super::super) fn list_custom_api_tools(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn list_custom_api_tools(context: &mut Context<'_>) -> Outcome {
     list_tools(context, Family::CustomApi)
 }
 
-pub(in super::super) fn add_custom_api_tool(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn add_custom_api_tool(context: &mut Context<'_>) -> Outcome {
     let id = context.state.next_id();
     let body = &context.body;
     let action_name: String = text(body, "name")
@@ -336,7 +336,7 @@ pub(in super::super) fn add_custom_api_tool(context: &mut Context<'_>) -> Outcom
     Ok(answer)
 }
 
-pub(in super::super) fn delete_custom_api_tool(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn delete_custom_api_tool(context: &mut Context<'_>) -> Outcome {
     let tool = context.id(2);
     let removed = connector(context, Family::CustomApi)?.tools.remove(&tool);
     removed
@@ -344,7 +344,7 @@ pub(in super::super) fn delete_custom_api_tool(context: &mut Context<'_>) -> Out
         .ok_or_else(|| Refusal::not_found("Tool"))
 }
 
-pub(in super::super) fn disconnect_custom_api(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn disconnect_custom_api(context: &mut Context<'_>) -> Outcome {
     disconnect(context, Family::CustomApi)
 }
 
@@ -360,7 +360,11 @@ const TOOL: &[&str] = &[
 ];
 
 /// What a customer does with an onboarding URL; `false` when there is no such thing to connect.
-pub(in super::super) fn onboard(state: &mut State, agent: &str, what: &str) -> Result<(), Refusal> {
+pub(in crate::emulator) fn onboard(
+    state: &mut State,
+    agent: &str,
+    what: &str,
+) -> Result<(), Refusal> {
     if catalog::find(what).is_some() {
         connect(state, agent, Family::Bimpeai, what, Record::new(), true).map(drop)
     } else {

@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::super::answer::{Answer, Outcome, Record, Refusal};
-use super::super::brain;
-use super::super::ids::is_uuid;
-use super::super::paging::{self, LIMIT, PAGE, SEARCH, SORT};
-use super::super::schema::{ANY_LENGTH, Field, Kind, is_phone, nullable, optional, required};
-use super::super::state::{text, touch};
-use super::super::world::Context;
+use crate::emulator::answer::{Answer, Outcome, Record, Refusal};
+use crate::emulator::brain;
+use crate::emulator::ids::is_uuid;
+use crate::emulator::paging::{self, LIMIT, PAGE, SEARCH, SORT};
+use crate::emulator::schema::{ANY_LENGTH, Field, Kind, is_phone, nullable, optional, required};
+use crate::emulator::state::{State, text, touch};
+use crate::emulator::world::Context;
 
 /// The channels of both generations.
 const CHANNELS: Kind = Kind::Choice(&[
@@ -27,7 +27,7 @@ const CHANNELS: Kind = Kind::Choice(&[
 /// The filters that compare a field with a flag.
 const FLAGS: [&str; 3] = ["is_test_channel", "is_ai_chat_paused", "needs_attention"];
 
-pub(in super::super) const LIST_QUERY: &[Field] = &[
+pub(in crate::emulator) const LIST_QUERY: &[Field] = &[
     PAGE,
     LIMIT,
     SEARCH,
@@ -41,7 +41,7 @@ pub(in super::super) const LIST_QUERY: &[Field] = &[
 pub(super) const MESSAGE: Kind = Kind::Filled(4096);
 pub(super) const ROLE: Kind = Kind::Choice(&["user", "assistant"]);
 
-pub(in super::super) fn send_fields(body: &Record) -> &'static [Field] {
+pub(in crate::emulator) fn send_fields(body: &Record) -> &'static [Field] {
     const KNOWN: &[Field] = &[
         required("message", MESSAGE),
         optional("role", ROLE),
@@ -65,10 +65,10 @@ pub(in super::super) fn send_fields(body: &Record) -> &'static [Field] {
     }
 }
 
-pub(in super::super) const AI_STATUS_FIELDS: &[Field] =
+pub(in crate::emulator) const AI_STATUS_FIELDS: &[Field] =
     &[required("is_ai_chat_paused", Kind::Flag)];
 
-pub(in super::super) fn list(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn list(context: &mut Context<'_>) -> Outcome {
     let query = &context.query;
     let wanted = query
         .get("channel")
@@ -110,14 +110,14 @@ pub(in super::super) fn list(context: &mut Context<'_>) -> Outcome {
     paging::answer(paging::page(conversations, query, &searched, &sorted)?)
 }
 
-pub(in super::super) fn retrieve(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn retrieve(context: &mut Context<'_>) -> Outcome {
     let conversation = context.state.conversation(&context.id(0), &context.id(1))?;
     let mut detail = conversation.data.clone();
     detail.insert("profile_picture".to_owned(), Value::Null);
     Ok(Answer::ok(detail))
 }
 
-pub(in super::super) fn set_ai_status(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn set_ai_status(context: &mut Context<'_>) -> Outcome {
     let (agent, id, now) = (context.id(0), context.id(1), context.state.now);
     let conversation = context.state.conversation_mut(&agent, &id)?;
     let paused = context
@@ -133,7 +133,7 @@ pub(in super::super) fn set_ai_status(context: &mut Context<'_>) -> Outcome {
 }
 
 /// Writes into a conversation, a new one if need be, and answers with what the agent says to it.
-pub(in super::super) fn send(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn send(context: &mut Context<'_>) -> Outcome {
     let agent = context.id(0);
     context.state.agent(&agent)?;
     let conversation = match context.body.get("conversation_id").and_then(Value::as_str) {
@@ -189,6 +189,9 @@ fn conversation_with(context: &mut Context<'_>, agent: &str) -> Result<String, R
     if let Some(known) = known {
         return Ok(text(&known.data, "id").to_owned());
     }
+    if text(body, "role") == "assistant" {
+        return Err(not_paused());
+    }
     let username = body.get("channel_username").and_then(Value::as_str);
     context
         .state
@@ -197,7 +200,7 @@ fn conversation_with(context: &mut Context<'_>, agent: &str) -> Result<String, R
 
 /// Adds the caller's message; as the assistant it may speak only while the AI does not.
 pub(super) fn write(
-    state: &mut super::super::state::State,
+    state: &mut State,
     agent: &str,
     conversation: &str,
     role: &str,
@@ -206,16 +209,19 @@ pub(super) fn write(
     let role = if role.is_empty() { "user" } else { role };
     let data = &state.conversation(agent, conversation)?.data;
     if role == "assistant" && data.get("is_ai_chat_paused") != Some(&Value::Bool(true)) {
-        let message = "Assistant messages can only be sent while AI replies are paused.";
-        return Err(Refusal::bad_request(message));
+        return Err(not_paused());
     }
     state
         .say(agent, conversation, role, message)
         .map(|added| added.clone())
 }
 
+fn not_paused() -> Refusal {
+    Refusal::bad_request("Assistant messages can only be sent while AI replies are paused.")
+}
+
 /// `test_whatsapp` is WhatsApp, for tests.
-pub(in super::super) fn split_channel(channel: &str) -> (&str, bool) {
+pub(in crate::emulator) fn split_channel(channel: &str) -> (&str, bool) {
     channel
         .strip_prefix("test_")
         .map_or((channel, false), |channel| (channel, true))

@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::super::answer::{Answer, Outcome, Record, record};
-use super::super::state::{Agent, Connector, Family, array, text};
-use super::super::world::Context;
 use super::actions::{self, Actions};
 use super::catalog::{self, FirstParty};
+use crate::emulator::answer::{Answer, Outcome, Record, record};
+use crate::emulator::state::{Agent, Connector, Family, array, text};
+use crate::emulator::world::Context;
 
-pub(in super::super) fn list(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn list(context: &mut Context<'_>) -> Outcome {
     let agent = context.state.agent(&context.id(0))?;
     let integrations = of(agent, context.state.workflow_of(agent));
     Ok(Answer::ok(

@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use super::super::answer::{Answer, Outcome, Record, Refusal, record};
-use super::super::clock::to_text;
-use super::super::schema::{Field, Kind, nullable, optional, required};
-use super::super::state::{patch, pick, text, touch};
-use super::super::world::Context;
+use crate::emulator::answer::{Answer, Outcome, Record, Refusal, record};
+use crate::emulator::clock::to_text;
+use crate::emulator::schema::{Field, Kind, nullable, optional, required};
+use crate::emulator::state::{patch, pick, text, touch};
+use crate::emulator::world::Context;
 
 pub(super) const SUMMARY: &[&str] = &["id", "type", "name", "description"];
 const SHOWN: &[&str] = &[
@@ -20,7 +20,7 @@ const SHOWN: &[&str] = &[
     "updated_at",
 ];
 
-pub(in super::super) fn create_fields(body: &Record) -> &'static [Field] {
+pub(in crate::emulator) fn create_fields(body: &Record) -> &'static [Field] {
     const TEXT: &[Field] = &[
         required("type", Kind::Choice(&["text", "url"])),
         required("name", Kind::Filled(255)),
@@ -42,14 +42,14 @@ pub(in super::super) fn create_fields(body: &Record) -> &'static [Field] {
     }
 }
 
-pub(in super::super) const UPDATE_FIELDS: &[Field] = &[
+pub(in crate::emulator) const UPDATE_FIELDS: &[Field] = &[
     optional("name", Kind::Filled(255)),
     nullable("description", Kind::Text(1000)),
     nullable("content", Kind::Text(2500)),
     nullable("url", Kind::Uri),
 ];
 
-pub(in super::super) fn list(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn list(context: &mut Context<'_>) -> Outcome {
     let bases = context
         .state
         .agent(&context.id(0))?
@@ -61,7 +61,7 @@ pub(in super::super) fn list(context: &mut Context<'_>) -> Outcome {
     ))
 }
 
-pub(in super::super) fn create(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn create(context: &mut Context<'_>) -> Outcome {
     let (id, now) = (context.state.next_id(), to_text(context.state.now));
     let mut base = record! {
         "id": id,
@@ -86,7 +86,7 @@ pub(in super::super) fn create(context: &mut Context<'_>) -> Outcome {
     Ok(Answer::created(pick(&base, SHOWN)))
 }
 
-pub(in super::super) fn update(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn update(context: &mut Context<'_>) -> Outcome {
     let (agent, id, now) = (context.id(0), context.id(1), context.state.now);
     let base = context
         .state
@@ -116,7 +116,7 @@ pub(in super::super) fn update(context: &mut Context<'_>) -> Outcome {
     Ok(Answer::ok(pick(base, SHOWN)))
 }
 
-pub(in super::super) fn delete(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn delete(context: &mut Context<'_>) -> Outcome {
     let (agent, id) = (context.id(0), context.id(1));
     let removed = context.state.agent_mut(&agent)?.knowledge_bases.remove(&id);
     removed

@@ -2,16 +2,16 @@
 
 use serde_json::{Value, json};
 
-use super::super::answer::{Answer, Outcome, Refusal};
-use super::super::brain;
-use super::super::clock::millis;
-use super::super::paging;
-use super::super::schema::{ANY_LENGTH, Field, Kind, optional, required};
-use super::super::state::{array, text};
-use super::super::world::Context;
 use super::conversations::{MESSAGE, ROLE, write};
+use crate::emulator::answer::{Answer, Outcome, Refusal};
+use crate::emulator::brain;
+use crate::emulator::clock::millis;
+use crate::emulator::paging;
+use crate::emulator::schema::{ANY_LENGTH, Field, Kind, optional, required};
+use crate::emulator::state::{array, text};
+use crate::emulator::world::Context;
 
-pub(in super::super) const SEND_FIELDS: &[Field] = &[
+pub(in crate::emulator) const SEND_FIELDS: &[Field] = &[
     required("message", MESSAGE),
     optional("role", ROLE),
     optional(
@@ -23,7 +23,7 @@ pub(in super::super) const SEND_FIELDS: &[Field] = &[
     ),
 ];
 
-pub(in super::super) fn list(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn list(context: &mut Context<'_>) -> Outcome {
     let conversation = context.state.conversation(&context.id(0), &context.id(1))?;
     let messages = conversation
         .messages
@@ -40,7 +40,7 @@ pub(in super::super) fn list(context: &mut Context<'_>) -> Outcome {
 }
 
 /// Adds the message; what the agent says to it comes later.
-pub(in super::super) fn send(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn send(context: &mut Context<'_>) -> Outcome {
     let (agent, conversation) = (context.id(0), context.id(1));
     let (role, message) = (text(&context.body, "role"), text(&context.body, "message"));
     let state = &mut *context.state;
@@ -59,7 +59,7 @@ pub(in super::super) fn send(context: &mut Context<'_>) -> Outcome {
     Ok(Answer::created(said))
 }
 
-pub(in super::super) fn retrieve(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn retrieve(context: &mut Context<'_>) -> Outcome {
     let conversation = context.state.conversation(&context.id(0), &context.id(1))?;
     let message = conversation.messages.get(&context.id(2));
     Ok(Answer::ok(
@@ -70,7 +70,7 @@ pub(in super::super) fn retrieve(context: &mut Context<'_>) -> Outcome {
     ))
 }
 
-pub(in super::super) fn stream_ticket(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn stream_ticket(context: &mut Context<'_>) -> Outcome {
     let (agent, conversation) = (context.id(0), context.id(1));
     context.state.conversation(&agent, &conversation)?;
     let life = context.options.ticket_lifetime;

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::super::answer::{Answer, Outcome, Refusal, record};
-use super::super::clock::to_text;
-use super::super::paging;
-use super::super::schema::{ANY_LENGTH, Field, Kind, nullable, optional, required};
-use super::super::state::{State, patch, pick, text, touch};
-use super::super::world::Context;
+use crate::emulator::answer::{Answer, Outcome, Refusal, record};
+use crate::emulator::clock::to_text;
+use crate::emulator::paging;
+use crate::emulator::schema::{ANY_LENGTH, Field, Kind, nullable, optional, required};
+use crate::emulator::state::{State, patch, pick, text, touch};
+use crate::emulator::world::Context;
 
 /// A number in a list; the detail has more.
 const LISTED: &[&str] = &["id", "agent_id", "label", "e164"];
@@ -21,7 +21,7 @@ const SORTED: &[&str] = &[
     "business_name",
 ];
 
-pub(in super::super) const REQUEST_FIELDS: &[Field] = &[
+pub(in crate::emulator) const REQUEST_FIELDS: &[Field] = &[
     required("business_name", Kind::Filled(191)),
     required("intended_use", Kind::Filled(ANY_LENGTH)),
     required("region", Kind::Choice(&["us", "uk", "eu", "ng"])),
@@ -30,12 +30,12 @@ pub(in super::super) const REQUEST_FIELDS: &[Field] = &[
     optional("submitted_by_agent_id", Kind::Text(ANY_LENGTH)),
 ];
 
-pub(in super::super) const UPDATE_FIELDS: &[Field] = &[
+pub(in crate::emulator) const UPDATE_FIELDS: &[Field] = &[
     nullable("agent_id", Kind::Filled(ANY_LENGTH)),
     optional("label", Kind::Text(128)),
 ];
 
-pub(in super::super) fn list(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn list(context: &mut Context<'_>) -> Outcome {
     let numbers = context.state.phone_numbers.items().iter();
     let (data, meta) = paging::page(numbers, &context.query, &["label", "e164"], SORTED)?;
     let data = data
@@ -46,14 +46,14 @@ pub(in super::super) fn list(context: &mut Context<'_>) -> Outcome {
     answer(context, data, meta)
 }
 
-pub(in super::super) fn list_requests(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn list_requests(context: &mut Context<'_>) -> Outcome {
     let requests = context.state.phone_requests.items().iter();
     let searched = ["business_name", "intended_use", "region", "status"];
     let (data, meta) = paging::page(requests, &context.query, &searched, SORTED)?;
     answer(context, data, meta)
 }
 
-pub(in super::super) fn request(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn request(context: &mut Context<'_>) -> Outcome {
     let (id, now) = (context.state.next_id(), to_text(context.state.now));
     let asks_for = text(&context.body, "submitted_by_agent_id");
     if !asks_for.is_empty() {
@@ -82,7 +82,7 @@ pub(in super::super) fn request(context: &mut Context<'_>) -> Outcome {
     })
 }
 
-pub(in super::super) fn retrieve(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn retrieve(context: &mut Context<'_>) -> Outcome {
     let number = context.state.phone_numbers.get(&context.id(0));
     Ok(Answer::ok(
         number
@@ -92,7 +92,7 @@ pub(in super::super) fn retrieve(context: &mut Context<'_>) -> Outcome {
 }
 
 /// A null agent takes the number away from its agent.
-pub(in super::super) fn update(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn update(context: &mut Context<'_>) -> Outcome {
     let (id, now) = (context.id(0), context.state.now);
     if let Some(agent) = context.body.get("agent_id").and_then(Value::as_str) {
         context.state.agent(agent)?;
@@ -105,7 +105,7 @@ pub(in super::super) fn update(context: &mut Context<'_>) -> Outcome {
 }
 
 /// The vendor gives the team a number, and with it answers the oldest request under review.
-pub(in super::super) fn assign(state: &mut State, e164: &str, agent: Option<&str>) -> String {
+pub(in crate::emulator) fn assign(state: &mut State, e164: &str, agent: Option<&str>) -> String {
     let (id, now) = (state.next_id(), to_text(state.now));
     let mut open = state.phone_requests.items_mut().iter_mut();
     if let Some(request) = open.find(|request| text(request, "status") == "under_review") {

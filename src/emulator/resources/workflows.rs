@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::super::answer::{Answer, Outcome, Record, Refusal, record};
-use super::super::clock::to_text;
-use super::super::paging::{self, LIMIT, PAGE, SEARCH, SORT};
-use super::super::schema::{ANY_LENGTH, Field, Kind, nullable, optional, required};
-use super::super::state::{State, patch, text, touch};
-use super::super::world::Context;
+use crate::emulator::answer::{Answer, Outcome, Record, Refusal, record};
+use crate::emulator::clock::to_text;
+use crate::emulator::paging::{self, LIMIT, PAGE, SEARCH, SORT};
+use crate::emulator::schema::{ANY_LENGTH, Field, Kind, nullable, optional, required};
+use crate::emulator::state::{State, patch, text, touch};
+use crate::emulator::world::Context;
 
-pub(in super::super) const LIST_QUERY: &[Field] = &[
+pub(in crate::emulator) const LIST_QUERY: &[Field] = &[
     PAGE,
     LIMIT,
     SEARCH,
@@ -17,7 +17,7 @@ pub(in super::super) const LIST_QUERY: &[Field] = &[
     optional("scope", Kind::Choice(&["owned", "public", "accessible"])),
 ];
 
-pub(in super::super) const RULE: Kind = Kind::Object(&[
+pub(in crate::emulator) const RULE: Kind = Kind::Object(&[
     required("id", Kind::Filled(100)),
     required("name", Kind::Filled(200)),
     required("trigger", Kind::Filled(500)),
@@ -85,22 +85,45 @@ const SETUP_STEPS: Field = optional(
 const SETUP_TIME: Field = optional("setup_time", Kind::Whole(1, i64::MAX));
 const VIDEO_URL: Field = optional("video_url", Kind::Uri);
 
-/// The fields beside name and prompt.
-#[rustfmt::skip]
+const NAME: Kind = Kind::Filled(255);
+const PROMPT: Kind = Kind::Filled(ANY_LENGTH);
+const PROMPT_CONFIG: Field = optional("prompt_config", Kind::Open);
+/// In the first generation flows are free objects.
+const FREE_FLOWS: Field = optional("flows", Kind::List(&Kind::Open));
+
+/// Name, prompt and flows, which differ, before the fields that all bodies share.
 macro_rules! with_common {
     ($($first:expr),*) => {
         &[
             $($first,)*
-            DESCRIPTION, CATEGORY, RULES, FLOWS, TAGS, INTEGRATIONS, CHANNELS, ACTIONS, GUIDE, FAQ,
-            SETUP_STEPS, SETUP_TIME, VIDEO_URL,
+            DESCRIPTION,
+            CATEGORY,
+            RULES,
+            TAGS,
+            INTEGRATIONS,
+            CHANNELS,
+            ACTIONS,
+            GUIDE,
+            FAQ,
+            SETUP_STEPS,
+            SETUP_TIME,
+            VIDEO_URL,
+            PROMPT_CONFIG,
         ]
     };
 }
 
-pub(in super::super) fn create_fields(body: &Record) -> &'static [Field] {
+/// A body with `prompt_config` is of the first generation, where only the name is required.
+pub(in crate::emulator) fn create_fields(body: &Record) -> &'static [Field] {
     const CURRENT: &[Field] = with_common![
-        required("name", Kind::Filled(255)),
-        required("system_prompt", Kind::Filled(ANY_LENGTH))
+        required("name", NAME),
+        required("system_prompt", PROMPT),
+        FLOWS
+    ];
+    const FIRST: &[Field] = with_common![
+        required("name", NAME),
+        optional("system_prompt", PROMPT),
+        FREE_FLOWS
     ];
     if body.contains_key("prompt_config") {
         FIRST
@@ -109,45 +132,28 @@ pub(in super::super) fn create_fields(body: &Record) -> &'static [Field] {
     }
 }
 
-pub(in super::super) fn update_fields(body: &Record) -> &'static [Field] {
+pub(in crate::emulator) fn update_fields(body: &Record) -> &'static [Field] {
     const CURRENT: &[Field] = with_common![
-        optional("name", Kind::Filled(255)),
-        optional("system_prompt", Kind::Filled(ANY_LENGTH))
+        optional("name", NAME),
+        optional("system_prompt", PROMPT),
+        FLOWS
     ];
-    const FIRST_UPDATE: &[Field] = &[
-        optional("name", Kind::Filled(255)),
-        optional("system_prompt", Kind::Filled(ANY_LENGTH)),
-        DESCRIPTION,
-        CATEGORY,
-        RULES,
-        optional("flows", Kind::List(&Kind::Open)),
-        TAGS,
-        optional("prompt_config", Kind::Open),
+    const FIRST: &[Field] = with_common![
+        optional("name", NAME),
+        optional("system_prompt", PROMPT),
+        FREE_FLOWS
     ];
     if body.contains_key("prompt_config") {
-        FIRST_UPDATE
+        FIRST
     } else {
         CURRENT
     }
 }
 
-/// A body with `prompt_config` is of the first generation: only the name is required, and flows
-/// are free objects.
-const FIRST: &[Field] = &[
-    required("name", Kind::Filled(255)),
-    optional("system_prompt", Kind::Text(ANY_LENGTH)),
-    DESCRIPTION,
-    CATEGORY,
-    RULES,
-    optional("flows", Kind::List(&Kind::Open)),
-    TAGS,
-    optional("prompt_config", Kind::Open),
-];
-
-pub(in super::super) const CLONE_FIELDS: &[Field] =
+pub(in crate::emulator) const CLONE_FIELDS: &[Field] =
     &[required("source_workflow_id", Kind::Filled(ANY_LENGTH))];
 
-pub(in super::super) fn list(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn list(context: &mut Context<'_>) -> Outcome {
     let scope = text(&context.query, "scope");
     let in_scope = |workflow: &&Record| match scope {
         "owned" => is_owned(workflow),
@@ -160,7 +166,7 @@ pub(in super::super) fn list(context: &mut Context<'_>) -> Outcome {
     paging::answer(paging::page(workflows, &context.query, &searched, &sorted)?)
 }
 
-pub(in super::super) fn create(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn create(context: &mut Context<'_>) -> Outcome {
     let state = &mut *context.state;
     let id = state.next_id();
     let mut workflow = blank(&id);
@@ -170,13 +176,13 @@ pub(in super::super) fn create(context: &mut Context<'_>) -> Outcome {
     Ok(Answer::created(workflow))
 }
 
-pub(in super::super) fn clone(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn clone(context: &mut Context<'_>) -> Outcome {
     let source = text(&context.body, "source_workflow_id").to_owned();
     let id = copy(context.state, &source)?;
     Ok(Answer::created(json!(context.state.workflows.get(&id))))
 }
 
-pub(in super::super) fn retrieve(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn retrieve(context: &mut Context<'_>) -> Outcome {
     let workflow = context.state.workflows.get(&context.id(0));
     Ok(Answer::ok(
         workflow
@@ -185,7 +191,7 @@ pub(in super::super) fn retrieve(context: &mut Context<'_>) -> Outcome {
     ))
 }
 
-pub(in super::super) fn update(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn update(context: &mut Context<'_>) -> Outcome {
     let (id, now) = (context.id(0), context.state.now);
     let workflow = context
         .state
@@ -198,7 +204,7 @@ pub(in super::super) fn update(context: &mut Context<'_>) -> Outcome {
     Ok(Answer::ok(workflow.clone()))
 }
 
-pub(in super::super) fn delete(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn delete(context: &mut Context<'_>) -> Outcome {
     let (id, state) = (context.id(0), &mut *context.state);
     if !state.workflows.get(&id).is_some_and(is_owned) {
         return Err(Refusal::not_found("Workflow"));
@@ -221,7 +227,7 @@ pub(super) fn adopt(state: &mut State, id: &str) -> Result<String, Refusal> {
 }
 
 /// Adds a workflow of the public library.
-pub(in super::super) fn publish(state: &mut State, entry: Record) {
+pub(in crate::emulator) fn publish(state: &mut State, entry: Record) {
     let id = text(&entry, "id").to_owned();
     let mut workflow = blank(&id);
     workflow.extend(entry);
@@ -268,7 +274,7 @@ fn blank(id: &str) -> Record {
         "system_prompt": null,
         "rules": [],
         "flows": [],
-        "tags": null,
+        "tags": [],
         "integrations": null,
         "channels": null,
         "actions": null,
@@ -282,6 +288,5 @@ fn blank(id: &str) -> Record {
 
 /// The fields that are copied from a body as they are.
 fn settable() -> impl Iterator<Item = &'static str> {
-    let current = create_fields(&Record::new()).iter().chain(FIRST);
-    current.map(|field| field.name)
+    create_fields(&Record::new()).iter().map(|field| field.name)
 }

@@ -1,0 +1,220 @@
+//! Calls and phone numbers.
+
+use serde_json::{Value, json};
+
+use crate::support::{api, id, quiet, start};
+
+#[test]
+fn a_call_rings_and_ends() {
+    let api = api();
+    let path = format!("/agents/{}/calls", api.agent());
+    let made = api
+        .post(
+            &path,
+            json!({ "destination": "+2348012345678", "is_test_call": true }),
+        )
+        .data();
+    assert_eq!(made["status"], "initiated");
+    let one = format!("{path}/{}", made["call_id"].as_str().unwrap());
+    let looks: Vec<Value> = (0..5).map(|_| api.get(&one).data()).collect();
+    let statuses: Vec<&str> = looks
+        .iter()
+        .map(|call| call["status"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        statuses,
+        ["queued", "ringing", "answered", "ended", "ended"]
+    );
+    assert_eq!(looks[0]["duration_seconds"], Value::Null);
+    assert_eq!(looks[4]["duration_seconds"], 42);
+    assert_eq!(looks[4]["conversation_logs"].as_array().unwrap().len(), 3);
+    let listed = api
+        .get(&format!("{path}?status=ended&is_test_call=true"))
+        .data();
+    assert_eq!(listed[0].as_object().unwrap().len(), 12);
+    assert_eq!(api.get(&format!("{path}?status=queued")).data(), json!([]));
+}
+
+#[test]
+fn some_numbers_are_busy_or_fail() {
+    let api = api();
+    let path = format!("/agents/{}/calls", api.agent());
+    for (destination, status) in [("+2348012340000", "busy"), ("+2348012349999", "failed")] {
+        let made = api
+            .post(
+                &path,
+                json!({ "destination": destination, "is_test_call": true }),
+            )
+            .data();
+        assert_eq!(made["status"], status);
+        let call = api
+            .get(&format!("{path}/{}", made["call_id"].as_str().unwrap()))
+            .data();
+        assert_eq!(call["status"], status);
+        assert!(call["error_reason"].is_string());
+    }
+}
+
+#[test]
+fn a_live_call_needs_a_channel() {
+    let api = api();
+    let agent = api.agent();
+    let path = format!("/agents/{agent}/calls");
+    let live = json!({ "destination": "+2348012345678", "is_test_call": false });
+    assert_eq!(
+        api.post(&path, live.clone()).code(),
+        (400, "channel_not_configured".to_owned())
+    );
+    api.assign_phone_number("+14155550123", Some(&agent));
+    let made = api.post(&path, live.clone()).data();
+    let call = api
+        .get(&format!("{path}/{}", made["call_id"].as_str().unwrap()))
+        .data();
+    assert_eq!(call["source"], "+14155550123");
+
+    let other = api.agent();
+    api.connect_channel(&other, "telephony");
+    assert_eq!(
+        api.post(&format!("/agents/{other}/calls"), live).status,
+        201
+    );
+}
+
+#[test]
+fn each_rule_of_a_call_is_checked() {
+    let api = api();
+    let path = format!("/agents/{}/calls", api.agent());
+    for destination in [
+        "08012345678",
+        "+0801234567",
+        "+123456",
+        "+1234567890123456",
+        "+1 415",
+    ] {
+        let refused = api.post(
+            &path,
+            json!({ "destination": destination, "is_test_call": true }),
+        );
+        assert_eq!(
+            refused.code(),
+            (400, "validation_error".to_owned()),
+            "{destination}"
+        );
+    }
+    let refused = api.post(&path, json!({ "destination": "+2348012345678" }));
+    assert_eq!(
+        refused.json()["message"],
+        json!(["is_test_call: must be a boolean value"])
+    );
+}
+
+#[test]
+fn the_first_generations_list_is_not_implemented() {
+    assert_eq!(
+        api().get("/calls").code(),
+        (501, "not_implemented".to_owned())
+    );
+}
+
+#[test]
+fn a_phone_number_is_requested_and_assigned() {
+    let api = api();
+    let body = json!({
+        "business_name": "Chez Ada",
+        "intended_use": "Bookings",
+        "region": "ng",
+        "agent_count": 1,
+        "outbound_minutes": 0,
+    });
+    let reply = api.post("/phone-numbers/request", body);
+    assert_eq!((reply.status, reply.body.as_slice()), (201, b"".as_slice()));
+    let requests = || api.get("/phone-numbers/request").data();
+    assert_eq!(requests()[0]["status"], "under_review");
+    let agent = api.agent();
+    let number = api.assign_phone_number("+14155550123", Some(&agent));
+    assert_eq!(
+        (&requests()[0]["status"], &requests()[0]["e164"]),
+        (&json!("assigned"), &json!("+14155550123"))
+    );
+    let listed = json!({ "id": number, "agent_id": agent, "label": null, "e164": "+14155550123" });
+    assert_eq!(api.get("/phone-numbers").data(), json!([listed]));
+    assert_eq!(
+        api.get(&format!("/phone-numbers/{number}")).data()["inbound_enabled"],
+        true
+    );
+}
+
+#[test]
+fn null_unassigns_a_number_and_absent_does_not() {
+    let api = api();
+    let agent = api.agent();
+    let path = format!(
+        "/phone-numbers/{}",
+        api.assign_phone_number("+14155550123", Some(&agent))
+    );
+    let labelled = api.patch(&path, json!({ "label": "Front desk" })).data();
+    assert_eq!(
+        (&labelled["agent_id"], &labelled["label"]),
+        (&json!(agent), &json!("Front desk"))
+    );
+    assert_eq!(
+        api.patch(&path, json!({ "agent_id": null })).data()["agent_id"],
+        Value::Null
+    );
+    assert_eq!(
+        api.patch(&path, json!({ "agent_id": "none" })).code(),
+        (404, "not_found".to_owned())
+    );
+    assert_eq!(
+        api.patch(&path, json!({ "label": "x".repeat(129) })).status,
+        400
+    );
+    api.patch(&path, json!({ "agent_id": agent }));
+    api.delete(&format!("/agents/{agent}"));
+    assert_eq!(api.get(&path).data()["agent_id"], Value::Null);
+}
+
+#[test]
+fn each_rule_of_a_number_request_is_checked() {
+    let api = api();
+    let good = json!({ "business_name": "A", "intended_use": "B", "region": "us",
+                       "agent_count": 50.0, "outbound_minutes": 10000 });
+    for (field, value) in [
+        ("business_name", json!("x".repeat(192))),
+        ("intended_use", json!("")),
+        ("region", json!("fr")),
+        ("agent_count", json!(51)),
+        ("agent_count", json!(0)),
+        ("agent_count", json!("1")),
+        ("outbound_minutes", json!(10001)),
+    ] {
+        let mut body = good.clone();
+        body[field] = value;
+        let message = api.post("/phone-numbers/request", body).json()["message"].clone();
+        assert!(
+            message[0]
+                .as_str()
+                .unwrap()
+                .starts_with(&format!("{field}: ")),
+            "{message}"
+        );
+    }
+    assert_eq!(api.post("/phone-numbers/request", good).status, 201);
+}
+
+#[test]
+fn both_forms_of_the_phone_number_answers_can_be_had() {
+    let api = start(
+        quiet()
+            .phone_number_request_body(true)
+            .empty_phone_number_meta(true),
+    );
+    let body = json!({ "business_name": "A", "intended_use": "B", "region": "us",
+                       "agent_count": 1, "outbound_minutes": 5 });
+    let made = api.post("/phone-numbers/request", body).data();
+    assert_eq!(made["status"], "under_review");
+    assert!(!id(&made).is_empty());
+    for path in ["/phone-numbers", "/phone-numbers/request"] {
+        assert_eq!(api.get(path).json()["meta"], json!({}), "{path}");
+    }
+}

@@ -1,0 +1,316 @@
+//! Faults on demand.
+
+use std::io::{ErrorKind, Read, Write};
+use std::time::{Duration, Instant};
+
+use bimpeai::emulator::Fault;
+use serde_json::json;
+
+use crate::support::{Api, Next, api, eventually, parse, quiet, start};
+
+fn agents(api: &Api) -> u64 {
+    api.get("/agents").json()["meta"]["total_count"]
+        .as_u64()
+        .unwrap()
+}
+
+/// What comes of creating an agent: the bytes that came, or how the connection broke.
+fn create(api: &Api) -> std::io::Result<Vec<u8>> {
+    api.raw(
+        api.request("POST", "/agents", &[], r#"{"name":"A"}"#)
+            .as_bytes(),
+    )
+}
+
+#[test]
+fn a_status_comes_with_what_belongs_to_it() {
+    let api = api();
+    api.fault(Fault::status(503).retry_after(3));
+    let refused = api.get("/agents");
+    assert_eq!(refused.code(), (503, "internal_error".to_owned()));
+    assert_eq!(refused.header("Retry-After"), Some("3"));
+    assert_eq!(api.get("/agents").status, 200);
+
+    let odd = Fault::status(409)
+        .code("conflict")
+        .message("No.")
+        .header("Date", "never")
+        .header("X-A", "b");
+    api.fault(odd);
+    let refused = api.get("/agents");
+    assert_eq!(
+        (refused.json()["message"].as_str(), refused.header("X-A")),
+        (Some("No."), Some("b"))
+    );
+    assert_eq!(
+        refused
+            .headers
+            .iter()
+            .filter(|(name, _)| name == "Date")
+            .count(),
+        1
+    );
+    assert_eq!(refused.header("Date"), Some("never"));
+}
+
+#[test]
+fn faults_meet_what_they_are_for_in_their_order() {
+    let api = api();
+    api.fault(Fault::status(500).on("POST", "/agents"));
+    api.fault(Fault::status(502).on("*", "/agents/**").times(2));
+    api.fault(Fault::status(504));
+    assert_eq!(api.get("/agents/x").status, 502);
+    assert_eq!(api.get("/agents").status, 504);
+    assert_eq!(api.get("/agents").status, 200);
+    assert_eq!(api.get("/agents/x").status, 502);
+    assert_eq!(api.get("/agents/x").status, 404);
+    assert_eq!(api.post("/agents", json!({})).status, 500);
+    api.fault(Fault::status(500).times(9));
+    api.clear_faults();
+    assert_eq!(api.get("/agents").status, 200);
+}
+
+#[test]
+fn contents_can_be_anything() {
+    let api = api();
+    api.fault(Fault::json(200, &json!({ "message": "ok", "data": [] })));
+    api.fault(Fault::html(200));
+    api.fault(Fault::empty_body(200));
+    api.fault(Fault::empty_body(204));
+    assert_eq!(
+        api.get("/agents").json(),
+        json!({ "message": "ok", "data": [] })
+    );
+    let page = api.get("/agents");
+    assert_eq!(
+        page.header("Content-Type"),
+        Some("text/html; charset=utf-8")
+    );
+    assert!(page.body.starts_with(b"<!doctype html>"));
+    assert_eq!(api.get("/agents").body, b"");
+    assert_eq!(api.get("/agents").header("Content-Length"), None);
+}
+
+#[test]
+fn raw_bytes_and_garbage_are_sent_as_they_are() {
+    let api = api();
+    let canned = b"HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n";
+    api.fault(Fault::raw(*canned));
+    api.fault(Fault::garbage());
+    assert_eq!(create(&api).unwrap(), canned);
+    assert!(!create(&api).unwrap().starts_with(b"HTTP"));
+    assert_eq!(agents(&api), 0);
+}
+
+#[test]
+fn a_reset_is_one() {
+    let api = api();
+    api.fault(Fault::reset());
+    assert_eq!(create(&api).unwrap_err().kind(), ErrorKind::ConnectionReset);
+    assert_eq!(agents(&api), 0);
+    api.fault(Fault::reset().after_performing());
+    assert_eq!(create(&api).unwrap_err().kind(), ErrorKind::ConnectionReset);
+    assert_eq!(agents(&api), 1);
+}
+
+#[test]
+fn a_reset_after_the_headers_is_one() {
+    let api = api();
+    api.fault(Fault::reset_after_headers());
+    assert_eq!(create(&api).unwrap_err().kind(), ErrorKind::ConnectionReset);
+    assert_eq!(agents(&api), 1);
+}
+
+#[test]
+fn a_lost_answer_is_replayed_to_its_key() {
+    let api = api();
+    api.fault(Fault::close().after_performing());
+    let text = api.request(
+        "POST",
+        "/agents",
+        &[("Idempotency-Key", "k")],
+        r#"{"name":"A"}"#,
+    );
+    assert_eq!(api.raw(text.as_bytes()).unwrap(), b"");
+    assert_eq!(parse(&api.raw(text.as_bytes()).unwrap()).status, 201);
+    assert_eq!(agents(&api), 1);
+}
+
+#[test]
+fn a_stall_lasts_until_the_client_or_the_emulator_gives_up() {
+    let api = api();
+    api.fault(Fault::stall().times(2));
+    let mut socket = api.connect();
+    socket
+        .write_all(api.request("GET", "/agents", &[], "").as_bytes())
+        .unwrap();
+    eventually("the request is stalled", || api.requests().len() == 1);
+    drop(socket);
+    eventually("the connection is closed", || api.open_connections() == 0);
+
+    let mut socket = api.connect();
+    socket
+        .write_all(api.request("GET", "/agents", &[], "").as_bytes())
+        .unwrap();
+    eventually("the request is stalled", || api.requests().len() == 2);
+    api.shutdown();
+    assert!(matches!(socket.read(&mut [0; 1]), Ok(0) | Err(_)));
+}
+
+#[test]
+fn a_delay_is_one_that_a_shutdown_ends() {
+    let api = api();
+    api.fault(Fault::delay(Duration::from_millis(30)));
+    let started = Instant::now();
+    assert_eq!(api.get("/agents").status, 200);
+    assert!(started.elapsed() >= Duration::from_millis(30));
+    api.fault(Fault::delay(Duration::from_secs(3600)));
+    let mut socket = api.connect();
+    socket
+        .write_all(api.request("GET", "/agents", &[], "").as_bytes())
+        .unwrap();
+    eventually("the request has come", || api.requests().len() == 2);
+    drop(api);
+    assert!(started.elapsed() < Duration::from_secs(2));
+}
+
+#[test]
+fn a_body_is_cut_or_trickles() {
+    let api = api();
+    api.fault(Fault::truncate(5));
+    api.fault(Fault::trickle(7, Duration::from_micros(100)));
+    let cut = parse(&create(&api).unwrap());
+    assert_eq!(cut.body.len(), 5);
+    assert!(
+        cut.header("Content-Length")
+            .unwrap()
+            .parse::<usize>()
+            .unwrap()
+            > 5
+    );
+    let whole = parse(&create(&api).unwrap());
+    assert_eq!(whole.data()["name"], "A");
+    assert_eq!(agents(&api), 2);
+}
+
+#[test]
+fn a_stream_request_can_fail_like_any_other() {
+    let api = api();
+    let (agent, conversation) = api.conversation();
+    api.fault(Fault::status(503).on("GET", "/agents/*/conversations/*/stream"));
+    api.fault(Fault::status(500).on("POST", "/agents/*/conversations/*/stream-ticket"));
+    let ticket = format!("/agents/{agent}/conversations/{conversation}/stream-ticket");
+    assert_eq!(api.send("POST", &ticket, &[], "").status, 500);
+    assert_eq!(api.stream(&agent, &conversation, "").status, 503);
+    assert_eq!(api.stream(&agent, &conversation, "").status, 200);
+}
+
+/// A stream that meets this fault, with messages "0", "1", "2" on it.
+fn broken(api: &Api, fault: Fault) -> crate::support::Stream {
+    let (agent, conversation) = api.conversation();
+    api.fault(fault);
+    let stream = api.stream(&agent, &conversation, "");
+    for n in 0..3 {
+        api.push_message(&agent, &conversation, "user", &n.to_string());
+    }
+    stream
+}
+
+#[test]
+fn a_stream_ends_cleanly_after_its_messages() {
+    let api = api();
+    let mut stream = broken(&api, Fault::cut(2));
+    assert_eq!(stream.messages(2), ["0", "1"]);
+    assert_eq!(stream.next(), Next::End);
+}
+
+#[test]
+fn a_stream_is_reset_after_its_messages() {
+    let api = api();
+    let mut stream = broken(&api, Fault::reset_stream(2));
+    assert_eq!(stream.messages(2), ["0", "1"]);
+    assert_eq!(stream.next(), Next::Reset);
+    assert_eq!(api.open_streams(), 0);
+}
+
+#[test]
+fn a_stream_falls_silent() {
+    let api = start(quiet().heartbeat(Duration::from_millis(2)));
+    let mut stream = broken(&api, Fault::silence(1));
+    while let Next::Event { event, .. } = stream.next() {
+        if event == "message" {
+            break;
+        }
+    }
+    let silent = stream.waits_for(Duration::from_millis(50));
+    assert!(silent, "something came");
+    assert_eq!(api.open_streams(), 1);
+    drop(stream);
+    eventually("the stream is closed", || api.open_streams() == 0);
+}
+
+#[test]
+fn a_stream_carries_nonsense_and_goes_on() {
+    let api = api();
+    let mut stream = broken(&api, Fault::garbage_lines(1));
+    assert_eq!(stream.messages(1), ["0"]);
+    let nonsense = std::iter::from_fn(|| match stream.next() {
+        Next::Event { event, .. } if event.is_empty() => Some(()),
+        _ => None,
+    });
+    assert!(nonsense.count() >= 1);
+    assert_eq!(stream.messages(1), ["2"]);
+}
+
+#[test]
+fn a_malformed_message_stands_between_good_ones() {
+    let api = api();
+    let mut stream = broken(&api, Fault::malformed_message(1));
+    assert_eq!(stream.messages(1), ["0"]);
+    let Next::Event { event, data, .. } = stream.next() else {
+        panic!()
+    };
+    assert_eq!(event, "message");
+    assert!(serde_json::from_str::<serde_json::Value>(&data).is_err());
+    assert_eq!(stream.messages(2), ["1", "2"]);
+}
+
+#[test]
+fn a_stream_repeats_messages_from_before_its_cursor() {
+    let api = api();
+    let (agent, conversation) = api.conversation();
+    let ids: Vec<_> = ["a", "b", "c"]
+        .iter()
+        .map(|t| api.push_message(&agent, &conversation, "user", t))
+        .collect();
+    api.fault(Fault::replay(2));
+    let after = format!("&after={}", ids[1]);
+    assert_eq!(
+        api.stream(&agent, &conversation, &after).messages(3),
+        ["a", "b", "c"]
+    );
+    assert_eq!(api.stream(&agent, &conversation, &after).messages(1), ["c"]);
+}
+
+#[test]
+fn heartbeats_can_be_left_out() {
+    let api = start(quiet().heartbeat(Duration::from_millis(2)));
+    let mut stream = broken(&api, Fault::no_heartbeats());
+    assert_eq!(stream.messages(3), ["0", "1", "2"]);
+    assert!(
+        stream.waits_for(Duration::from_millis(50)),
+        "a heartbeat came"
+    );
+}
+
+#[test]
+fn stream_faults_choose_their_stream() {
+    let api = api();
+    let (one, first) = api.conversation();
+    let (two, second) = api.conversation();
+    api.fault(Fault::cut(0).on("GET", &format!("/agents/{two}/conversations/*/stream")));
+    let mut unhurt = api.stream(&one, &first, "");
+    assert_eq!(api.stream(&two, &second, "").next(), Next::End);
+    api.push_message(&one, &first, "user", "x");
+    assert_eq!(unhurt.messages(1), ["x"]);
+}

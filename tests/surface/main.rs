@@ -1,0 +1,11 @@
+//! The whole surface: every operation of `tests/data/wire.json` called against a recording server
+//! and against the emulator, and held to the official Python SDK.
+
+mod cases;
+mod operations;
+mod recording;
+#[path = "../support/mod.rs"]
+mod support;
+mod table;
+#[path = "../support/wire.rs"]
+mod wire;

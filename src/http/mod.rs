@@ -11,7 +11,7 @@ pub(crate) mod tls;
 pub(crate) mod transport;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! The retry loop by a clock of its own: no wait here takes any time.
 
 #[path = "../../tests/support/mod.rs"]
-mod support;
+pub(crate) mod support;
 
 use std::sync::Mutex;
 

@@ -10,6 +10,9 @@ pub(crate) mod retry;
 pub(crate) mod tls;
 pub(crate) mod transport;
 
+#[cfg(test)]
+pub(crate) mod tests;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

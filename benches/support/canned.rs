@@ -59,7 +59,10 @@ pub fn agent() -> String {
 }
 
 pub fn created() -> String {
-    format!(r#"{{"success":true,"message":"OK","data":{{{}}}}}"#, agent_fields(2))
+    format!(
+        r#"{{"success":true,"message":"OK","data":{{{}}}}}"#,
+        agent_fields(2)
+    )
 }
 
 /// A page of agents.

@@ -456,6 +456,10 @@ pub(crate) struct OneLine<'a>(pub(crate) &'a str, pub(crate) usize);
 
 impl fmt::Display for OneLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Every call writes its path so: nearly always there is nothing to do.
+        if self.0.len() <= self.1 && self.0.bytes().all(|b| (b' '..=b'~').contains(&b)) {
+            return f.write_str(self.0);
+        }
         let mut chars = self.0.chars();
         for c in chars.by_ref().take(self.1) {
             f.write_char(if is_unprintable(c) { ' ' } else { c })?;

@@ -15,9 +15,11 @@
 //! ```
 //! use bimpeai::emulator::Emulator;
 //!
-//! # fn main() -> std::io::Result<()> {
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let emulator = Emulator::start()?;
 //! println!("{} takes {}", emulator.base_url(), emulator.api_key());
+//! let client = emulator.client_builder().max_retries(0).build()?;
+//! assert!(client.workflows().list().send()?.data.len() >= 10);
 //! # Ok(())
 //! # }
 //! ```
@@ -67,6 +69,8 @@ use self::server::Server;
 use self::state::{State, text};
 use self::world::{World, lock};
 
+use crate::client::{Client, ClientBuilder};
+
 pub use self::builder::EmulatorBuilder;
 pub use self::fault::Fault;
 pub use self::record::RecordedRequest;
@@ -112,6 +116,11 @@ impl Emulator {
         &self.world().options.api_key
     }
 
+    /// A builder of clients of this emulator, with the key that has all scopes.
+    pub fn client_builder(&self) -> ClientBuilder {
+        Client::builder(self.api_key()).base_url(self.base_url())
+    }
+
     /// Stops it: closes all connections and ends all threads. Later calls do nothing.
     pub fn shutdown(&self) {
         self.server.shutdown();
@@ -122,12 +131,12 @@ impl Emulator {
 impl Emulator {
     /// The requests that came, in their order; of a great many, the last 20,000.
     pub fn requests(&self) -> Vec<RecordedRequest> {
-        lock(&self.world().record).all()
+        lock(&self.world().requests).all()
     }
 
     /// Forgets the requests that came.
     pub fn clear_requests(&self) {
-        lock(&self.world().record).clear();
+        lock(&self.world().requests).clear();
     }
 
     /// How many streams are open now.

@@ -87,12 +87,13 @@ fn shown<'a>(name: &str, value: &'a str) -> &'a str {
     }
 }
 
+/// The requests in the order in which they came.
 #[derive(Default)]
-pub(super) struct Record {
+pub(super) struct Requests {
     requests: VecDeque<RecordedRequest>,
 }
 
-impl Record {
+impl Requests {
     pub(super) fn add(&mut self, request: &http::Request, connection: u64) {
         if self.requests.len() == KEPT {
             self.requests.pop_front();

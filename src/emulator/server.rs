@@ -184,7 +184,7 @@ fn serve(world: &Arc<World>, mut wire: Wire, connection: u64) {
                 return;
             }
         };
-        lock(&world.record).add(&request, connection);
+        lock(&world.requests).add(&request, connection);
         let struck = lock(&world.faults).strike(&request);
         if !respond(world, &mut wire, &request, struck) || !request.keep_alive {
             return;

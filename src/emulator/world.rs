@@ -14,7 +14,7 @@ use super::http::Request;
 use super::idempotency::{Ledger, Turn};
 use super::ids::uuid;
 use super::rate::{self, Figures};
-use super::record;
+use super::record::Requests;
 use super::routes::{self, Access, Action, Body, Route};
 use super::schema::{check, typed_query};
 use super::state::State;
@@ -32,7 +32,7 @@ pub(super) struct World {
     pub(super) options: Options,
     pub(super) clock: Clock,
     pub(super) faults: Mutex<Faults>,
-    pub(super) record: Mutex<record::Record>,
+    pub(super) requests: Mutex<Requests>,
     state: Mutex<State>,
     /// There are new messages, or a stream is to end.
     pub(super) news: Condvar,
@@ -81,7 +81,7 @@ impl World {
             options,
             clock: Clock::default(),
             faults: Mutex::default(),
-            record: Mutex::default(),
+            requests: Mutex::default(),
             state: Mutex::new(state),
             news: Condvar::new(),
             agenda: Condvar::new(),

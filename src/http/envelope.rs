@@ -1,7 +1,7 @@
 //! What an answer's body says: the envelope of a success, the body of an error.
 
 use serde::Deserialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::{DeserializeOwned, Error as _, IgnoredAny};
 use serde_json::Value;
 use serde_json::error::Category;
 
@@ -35,21 +35,27 @@ pub(crate) fn open<T: DeserializeOwned>(
         let what = "not what is documented: a list, and an envelope (an object) was expected";
         return Err(decode_error(answer, what.to_owned(), None));
     }
-    let envelope = match serde_json::from_slice::<Envelope<T>>(&answer.body) {
-        Ok(envelope) => envelope,
-        Err(error) => {
-            // Some answers hold raw control characters in their strings, or bytes that are no
-            // UTF-8; strict JSON has neither, and the rest of the answer is sound.
-            let mended = mend(&answer.body).ok_or_else(|| mismatch(answer, &error))?;
-            serde_json::from_slice(&mended).map_err(|error| mismatch(answer, &error))?
-        }
-    };
+    let envelope: Envelope<T> = decode(&answer.body).map_err(|error| mismatch(answer, &error))?;
     Ok((envelope.data, envelope.meta))
 }
 
 /// Whether a body says nothing: some frameworks write `null` where they have none.
 fn is_empty(body: &[u8]) -> bool {
     matches!(body.trim_ascii(), b"" | b"null")
+}
+
+/// Decodes JSON, and what strict JSON has none of where the rest is sound: raw control characters
+/// in strings, bytes that are no UTF-8.
+pub(crate) fn decode<T: DeserializeOwned>(json: &[u8]) -> Result<T, serde_json::Error> {
+    // One look at the whole costs a third of what serde_json's looks at each string would.
+    let first = match std::str::from_utf8(json) {
+        Ok(text) => serde_json::from_str(text),
+        Err(_) => Err(serde_json::Error::custom("invalid UTF-8")),
+    };
+    first.or_else(|error| match mend(json) {
+        Some(mended) => serde_json::from_str(&mended),
+        None => Err(error),
+    })
 }
 
 /// The data of a success that has to have some.
@@ -221,7 +227,7 @@ fn place(json: &[u8], line: usize, column: usize) -> String {
 
 /// The text with raw control characters in strings escaped and invalid UTF-8 replaced; `None`
 /// where there are none.
-pub(crate) fn mend(json: &[u8]) -> Option<Vec<u8>> {
+fn mend(json: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(json);
     let invalid = matches!(text, std::borrow::Cow::Owned(_));
     let mut mended = String::with_capacity(text.len() + 16);
@@ -242,7 +248,7 @@ pub(crate) fn mend(json: &[u8]) -> Option<Vec<u8>> {
             in_string = !in_string;
         }
     }
-    (raw || invalid).then(|| mended.into_bytes())
+    (raw || invalid).then_some(mended)
 }
 
 fn looks_like_html(body: &[u8]) -> bool {
@@ -317,10 +323,7 @@ struct ErrorBody {
 impl ErrorBody {
     /// Reads both shapes that the API documents, and as much as there is of any other.
     fn parse(body: &[u8], secret: &str) -> ErrorBody {
-        let parsed = serde_json::from_slice(body)
-            .ok()
-            .or_else(|| serde_json::from_slice(&mend(body)?).ok());
-        let Some(mut parsed) = parsed else {
+        let Ok(mut parsed) = decode(body) else {
             return ErrorBody::default();
         };
         redact(&mut parsed, secret);

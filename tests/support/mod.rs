@@ -137,6 +137,11 @@ impl Connection {
         Some(request)
     }
 
+    /// Reads what [`Connection::request_unread`] has left.
+    pub fn read_rest(&mut self) {
+        let _ = self.stream().read_exact(&mut [0]);
+    }
+
     /// Writes bytes as they are.
     pub fn raw(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         self.reader.get_mut().write_all(bytes.as_ref()).is_ok()

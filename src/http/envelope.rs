@@ -260,6 +260,7 @@ pub(crate) fn api_error(answer: Answer, secret: &str) -> Error {
     let parsed = ErrorBody::parse(&answer.body, secret);
     let status = answer.status;
     let mut call = answer.call_info();
+    call.request_id = call.request_id.filter(|id| !id.contains(secret));
     if answer.headers.request_id().is_none() {
         call.request_id = parsed.request_id.or(call.request_id);
     }

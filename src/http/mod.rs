@@ -291,16 +291,15 @@ impl Http {
 
     /// An agent for one stream: closing its connections stops that stream and no other.
     ///
-    /// Its buffers are small, for there may be a thousand streams; the request line, and so the
-    /// path, has to fit in whole.
-    pub(crate) fn stream_agent(&self, path: usize) -> ureq::Agent {
+    /// Its buffers are small, for there may be a thousand streams; `line` is how long a line of its
+    /// requests may be without the ticket and what it goes on after: each has to fit in whole.
+    pub(crate) fn stream_agent(&self, line: usize) -> ureq::Agent {
         const INPUT: usize = 32 * 1024;
-        // And so has the longest header that is taken.
-        const OUTPUT: usize = 4 * 1024 + headers::LONGEST_VALUE;
+        const OUTPUT: usize = 16 * 1024;
         self.network.agent(|config| {
             config
                 .input_buffer_size(INPUT)
-                .output_buffer_size(OUTPUT + path)
+                .output_buffer_size(OUTPUT + line)
                 .timeout_global(self.timeout)
                 .max_idle_connections(1)
         })

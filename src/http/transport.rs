@@ -513,7 +513,11 @@ impl Transport for TracedTransport {
         }
     }
 
-    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
+    fn await_input(&mut self, mut timeout: NextTimeout) -> Result<bool, ureq::Error> {
+        // The wait for the head has a bound of its own; the idle time is for what comes after.
+        if timeout.reason == Timeout::RecvResponse {
+            timeout.per_read = None;
+        }
         let timeout = self.bounded(timeout);
         let result = self.inner.await_input(timeout);
         match &result {

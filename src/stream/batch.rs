@@ -9,6 +9,7 @@ use crate::error::{CallInfo, DecodeError, Error};
 use crate::http::envelope;
 use crate::http::headers::Headers;
 use crate::sse::{Oversized, Span};
+use crate::types::Id;
 
 /// Events whose data lies in the bytes that the socket gave.
 pub(super) struct Batch {
@@ -30,10 +31,10 @@ pub(super) enum Kind {
 }
 
 impl BatchEvent {
-    pub(super) fn oversized(oversized: Oversized) -> Self {
+    pub(super) fn oversized(oversized: Oversized, id: Option<Vec<u8>>) -> Self {
         BatchEvent {
             kind: Kind::Oversized(oversized),
-            id: None,
+            id: id.map(Span::Owned),
             data: Span::Owned(Vec::new()),
         }
     }
@@ -75,11 +76,12 @@ impl Batch {
 pub(super) fn id_in_data(data: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     struct Identified {
-        id: String,
+        id: Id,
     }
     envelope::decode(data)
         .ok()
-        .map(|Identified { id }| id)
+        .or_else(|| serde_json::from_slice(&mend(data)?).ok())
+        .map(|Identified { id }| id.0)
         .filter(|id| !id.is_empty())
 }
 

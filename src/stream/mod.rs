@@ -218,7 +218,16 @@ impl StreamRequest {
         };
         let queue = self.queue;
         queue.bound(self.buffer);
-        let agent = self.http.stream_agent(url.path().len());
+        // Escaped, a byte takes three; and a header takes a line with its name.
+        let after = self
+            .options
+            .after
+            .as_ref()
+            .map_or(0, |after| 3 * after.len());
+        let headers = self.http.headers.iter().chain(&self.options.headers);
+        let header = headers.map(|(name, value)| name.as_str().len() + value.len());
+        let line = (url.path().len() + after).max(header.max().unwrap_or(0));
+        let agent = self.http.stream_agent(line);
         queue.set_agent(agent.clone());
         if queue.is_cancelled() {
             return Err(Error::Cancelled(Box::new(CancelledError { call: info })));
@@ -401,6 +410,9 @@ impl Inbox {
         match &event.kind {
             Kind::Heartbeat => Delivery::Heartbeat(batch::heartbeat(data)),
             Kind::Oversized(oversized) => {
+                if let Some(id) = batch.id(event) {
+                    self.last_event_id = Some(String::from_utf8_lossy(id).into_owned());
+                }
                 Delivery::Message(Err(batch::oversized(&self.info, oversized)))
             }
             Kind::Message => {

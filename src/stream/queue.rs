@@ -22,6 +22,16 @@ pub(super) enum Item {
     Disconnected { error: Error, wait: Duration },
 }
 
+impl Item {
+    /// How many messages it counts for, and how many bytes.
+    fn weight(&self) -> (usize, usize) {
+        match self {
+            Item::Batch(batch) => (batch.len(), batch.bytes()),
+            Item::Connected | Item::Disconnected { .. } => (1, 0),
+        }
+    }
+}
+
 /// What the caller finds in the queue.
 pub(super) enum Taken {
     Item(Item),
@@ -84,10 +94,9 @@ impl Queue {
         if self.is_cancelled() {
             return false;
         }
-        if let Item::Batch(batch) = &item {
-            state.messages += batch.len();
-            state.bytes += batch.bytes();
-        }
+        let (messages, bytes) = item.weight();
+        state.messages += messages;
+        state.bytes += bytes;
         state.items.push_back(item);
         self.tell_caller(&mut state);
         if state.messages >= state.most_messages || state.bytes >= MOST_BYTES {
@@ -150,10 +159,9 @@ impl Queue {
                 return Taken::Ended(None);
             }
             if let Some(item) = state.items.pop_front() {
-                if let Item::Batch(batch) = &item {
-                    state.messages -= batch.len();
-                    state.bytes -= batch.bytes();
-                }
+                let (messages, bytes) = item.weight();
+                state.messages -= messages;
+                state.bytes -= bytes;
                 // Half empty, not just below the mark: the two sides would wake each other for
                 // every item.
                 let roomy =

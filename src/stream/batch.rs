@@ -80,7 +80,6 @@ pub(super) fn id_in_data(data: &[u8]) -> Option<String> {
     }
     envelope::decode(data)
         .ok()
-        .or_else(|| serde_json::from_slice(&mend(data)?).ok())
         .map(|Identified { id }| id.0)
         .filter(|id| !id.is_empty())
 }

@@ -462,3 +462,43 @@ impl<T> fmt::Debug for Items<T> {
         f.debug_struct("Items").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::http::tests::support::Server;
+
+    #[test]
+    fn a_panic_while_fetching_ahead_is_the_callers_and_no_silent_end() {
+        struct Picky;
+
+        static SEEN: AtomicUsize = AtomicUsize::new(0);
+
+        impl<'de> serde::Deserialize<'de> for Picky {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                serde::de::IgnoredAny::deserialize(from)?;
+                assert!(
+                    SEEN.fetch_add(1, Ordering::SeqCst) < 1,
+                    "a type's own panic"
+                );
+                Ok(Picky)
+            }
+        }
+
+        let server = Server::answering(|connection, request, _| {
+            let page = request.query("page").unwrap_or_default();
+            let meta = format!(r#"{{"current_page":{page},"has_next_page":true}}"#);
+            connection.answer(200, &[], format!(r#"{{"data":[1],"meta":{meta}}}"#));
+        });
+        let client = Client::builder("sk_1")
+            .base_url(server.url())
+            .build()
+            .unwrap();
+        let list = ListRequest::<Picky>::new(&client, Path::new("agents")).prefetch();
+        let walk = std::thread::spawn(move || list.into_iter().count());
+        let panic = walk.join().unwrap_err();
+        assert_eq!(panic.downcast_ref::<&str>(), Some(&"a type's own panic"));
+    }
+}

@@ -209,7 +209,7 @@ fn a_ticket_is_data_and_so_is_what_to_go_on_after() {
 #[test]
 fn long_tickets_ids_and_headers_fit() {
     let after = "m".repeat(5000);
-    let header = "h".repeat(30_000);
+    let header = "h".repeat(8_000);
     let server = Server::start(|mut connection| {
         connection.request();
         connection.ticket(&"t".repeat(8000));

@@ -27,11 +27,21 @@ struct Envelope<T> {
 pub(crate) fn open<T: DeserializeOwned>(
     answer: &mut Answer,
 ) -> Result<(Option<T>, Option<PaginationMeta>), Error> {
-    if answer.body.is_empty() {
+    if is_empty(&answer.body) {
         return Ok((None, None));
+    }
+    // serde would read a list as the fields of an envelope in their order.
+    if answer.body.trim_ascii_start().first() == Some(&b'[') {
+        let what = "not what is documented: a list, and an envelope (an object) was expected";
+        return Err(decode_error(answer, what.to_owned(), None));
     }
     let envelope: Envelope<T> = decode(&answer.body).map_err(|error| mismatch(answer, &error))?;
     Ok((envelope.data, envelope.meta))
+}
+
+/// Whether a body says nothing: some frameworks write `null` where they have none.
+fn is_empty(body: &[u8]) -> bool {
+    matches!(body.trim_ascii(), b"" | b"null")
 }
 
 /// Decodes JSON, and what strict JSON has none of where the rest is sound: raw control characters
@@ -50,7 +60,7 @@ pub(crate) fn decode<T: DeserializeOwned>(json: &[u8]) -> Result<T, serde_json::
 
 /// The data of a success that has to have some.
 pub(crate) fn data<T: DeserializeOwned>(answer: &mut Answer) -> Result<T, Error> {
-    let empty = answer.body.is_empty();
+    let empty = is_empty(&answer.body);
     match open(answer)? {
         (Some(data), _) => Ok(data),
         (None, _) if empty => Err(decode_error(

@@ -10,6 +10,9 @@ pub(crate) mod retry;
 pub(crate) mod tls;
 pub(crate) mod transport;
 
+#[cfg(test)]
+pub(crate) mod tests;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -295,7 +298,9 @@ impl Http {
     /// requests may be without the ticket and what it goes on after: each has to fit in whole.
     pub(crate) fn stream_agent(&self, line: usize) -> ureq::Agent {
         const INPUT: usize = 32 * 1024;
+        // And so has the longest header that is taken.
         const OUTPUT: usize = 16 * 1024;
+        const { assert!(OUTPUT > 4 * 1024 + headers::LONGEST_VALUE) };
         self.network.agent(|config| {
             config
                 .input_buffer_size(INPUT)

@@ -192,9 +192,16 @@ impl Connection {
         self.answer(201, &[], body)
     }
 
-    /// Ends the connection with a reset, where there is something unread; else with a close.
+    /// Ends the connection with a reset: what was written may be lost on the way.
     pub fn reset(self) {
+        let socket = socket2::SockRef::from(self.reader.get_ref());
+        let _ = socket.set_linger(Some(Duration::ZERO));
         drop(self);
+    }
+
+    /// Ends the connection in order: what was written still arrives.
+    pub fn shut(&mut self) {
+        let _ = self.reader.get_ref().shutdown(Shutdown::Write);
     }
 
     pub fn close(mut self) {

@@ -12,6 +12,9 @@ use bimpeai::Client;
 /// What opens the stream, as awkward as the rest.
 pub(crate) const TICKET: &str = "tkt é&+%=#/🍕";
 
+/// A header that every call carries.
+pub(crate) const TEAM: &str = "a, b; c=\"d\" &+% {}";
+
 pub(crate) const PREFIX: &str = "/api/v1/console";
 
 pub(crate) struct Recorder {
@@ -29,7 +32,7 @@ impl Recorder {
                 let number = request.path().split('/').nth(2);
                 let number: usize = number.and_then(|n| n.parse().ok()).expect("a case");
                 if !answer(&mut connection, &request, &known[number]) {
-                    break;
+                    return connection.close();
                 }
             }
         });
@@ -44,7 +47,7 @@ impl Recorder {
     pub(crate) fn client(&self, who: &str, number: usize) -> Client {
         Client::builder(KEY)
             .base_url(format!("{}/{who}/{number}", self.server.url()))
-            .default_header("X-Team", "a, b; c=\"d\" &+% {}")
+            .default_header("X-Team", TEAM)
             .build()
             .expect("a client")
     }

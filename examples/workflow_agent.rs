@@ -74,9 +74,7 @@ fn run(options: &Options) -> Result<(), Box<dyn std::error::Error>> {
     let client = match &emulator {
         Some(emulator) => {
             say("No BIMPEAI_API_KEY is set, so this runs against the built-in emulator.");
-            Client::builder(emulator.api_key())
-                .base_url(emulator.base_url())
-                .build()?
+            emulator.client_builder().build()?
         }
         None => Client::from_env()?,
     };

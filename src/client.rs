@@ -12,9 +12,10 @@ use ureq::http::{HeaderMap, HeaderValue};
 use crate::error::Error;
 use crate::http::headers::{CallerHeader, caller_header};
 use crate::http::path::BaseUrl;
+use crate::http::proxy::from_environment;
 use crate::http::retry::{RetryPolicy, SystemClock};
 use crate::http::tls::TlsSettings;
-use crate::http::transport::Network;
+use crate::http::transport::{Network, finite};
 use crate::http::{Http, client_headers};
 use crate::request::Request;
 use crate::types::Secret;
@@ -23,6 +24,8 @@ const DEFAULT_BASE_URL: &str = "https://api.bimpe.ai";
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const DEFAULT_MAX_RESPONSE_SIZE: usize = 16 << 20;
+/// With `Bearer ` before it, it has to fit into a header.
+const LONGEST_KEY: usize = 4096;
 
 /// A client of the BimpeAI Console API.
 ///
@@ -212,7 +215,7 @@ impl ClientBuilder {
         if timeout.is_zero() {
             self.refuse(Error::user("a timeout of zero lets no call succeed"));
         }
-        self.timeout = Some(timeout);
+        self.timeout = Some(finite(timeout));
         self
     }
 
@@ -275,8 +278,10 @@ impl ClientBuilder {
     /// Goes through this proxy: `http://`, `https://`, or with the feature `socks` `socks5://` and
     /// its kin, each with `user:password@` where it asks for that.
     ///
-    /// Unless set, `ALL_PROXY`, `HTTPS_PROXY` and `HTTP_PROXY` are followed, but for hosts in
-    /// `NO_PROXY` and for this machine.
+    /// Unless set, the environment is followed: `HTTPS_PROXY` (`HTTP_PROXY` where the base URL is
+    /// plain http), else `ALL_PROXY`, also in lower case; but not for this machine, and not for
+    /// hosts in `NO_PROXY` (names, which stand for their subdomains too, addresses, `10.0.0.0/8`,
+    /// or `*`, with commas between).
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.proxy = Proxy::Url(Secret::from(url.into()));
         self
@@ -310,9 +315,14 @@ impl ClientBuilder {
         host: impl Into<String>,
         addresses: impl IntoIterator<Item = SocketAddr>,
     ) -> Self {
-        let addresses = addresses.into_iter().collect();
-        self.addresses
-            .insert(host.into().to_ascii_lowercase(), addresses);
+        let addresses: Vec<_> = addresses.into_iter().collect();
+        let host = host.into().to_ascii_lowercase();
+        if addresses.is_empty() {
+            self.refuse(Error::user(format!(
+                "{host:?} is to have no address at all"
+            )));
+        }
+        self.addresses.insert(host, addresses);
         self
     }
 
@@ -386,6 +396,9 @@ fn check_key(key: &str) -> Result<(), Error> {
     if !key.is_ascii() {
         return refuse("has a character in it that is not ASCII");
     }
+    if key.len() > LONGEST_KEY {
+        return refuse("is longer than any key; was it read from the right place?");
+    }
     if key.starts_with("Bearer") {
         return refuse("starts with \"Bearer\"; give the key alone");
     }
@@ -394,6 +407,11 @@ fn check_key(key: &str) -> Result<(), Error> {
 
 fn user_agent(suffix: Option<&str>) -> Result<HeaderValue, Error> {
     let own = concat!("bimpeai-rust/", env!("CARGO_PKG_VERSION"));
+    if suffix.is_some_and(|suffix| suffix.len() > 1024) {
+        return Err(Error::user(
+            "the user agent suffix is longer than 1,024 bytes",
+        ));
+    }
     let text = match suffix {
         Some(suffix) => format!("{own} ({}) {suffix}", std::env::consts::OS),
         None => format!("{own} ({})", std::env::consts::OS),
@@ -407,15 +425,18 @@ impl Proxy {
         let proxy = match self {
             Proxy::None => return Ok(None),
             Proxy::Environment if base.is_loopback() => return Ok(None),
-            Proxy::Environment => match ureq::Proxy::try_from_env() {
+            Proxy::Environment => match from_environment(base, |name| std::env::var(name).ok())? {
                 Some(proxy) => proxy,
                 None => return Ok(None),
             },
             Proxy::Url(url) => ureq::Proxy::new(url.expose())
                 .map_err(|_| Error::user("the proxy's URL is not valid"))?,
         };
-        let socks = format!("{:?}", proxy.protocol()).starts_with("Socks");
-        if socks && cfg!(not(feature = "socks")) {
+        let by_connect = matches!(
+            proxy.protocol(),
+            ureq::ProxyProtocol::Http | ureq::ProxyProtocol::Https
+        );
+        if !by_connect && cfg!(not(feature = "socks")) {
             return Err(Error::user(
                 "the proxy speaks SOCKS, which this build does not: turn on the feature `socks`, \
                  or call ClientBuilder::no_proxy()",

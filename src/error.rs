@@ -194,6 +194,7 @@ impl fmt::Display for Trailer<'_> {
             request_id,
             ..
         } = self.0;
+        let request_id = request_id.as_deref().map(|id| OneLine(id, 255));
         match (request_id, attempts) {
             (Some(id), 0 | 1) => write!(f, " (request {id})"),
             (Some(id), n) => write!(f, " (request {id}, {n} attempts)"),
@@ -455,12 +456,22 @@ pub(crate) struct OneLine<'a>(pub(crate) &'a str, pub(crate) usize);
 
 impl fmt::Display for OneLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Every call writes its path so: nearly always there is nothing to do.
+        if self.0.len() <= self.1 && self.0.bytes().all(|b| (b' '..=b'~').contains(&b)) {
+            return f.write_str(self.0);
+        }
         let mut chars = self.0.chars();
         for c in chars.by_ref().take(self.1) {
-            f.write_char(if c.is_control() { ' ' } else { c })?;
+            f.write_char(if is_unprintable(c) { ' ' } else { c })?;
         }
         f.write_str(if chars.next().is_some() { "…" } else { "" })
     }
+}
+
+/// What ends a line, moves a cursor, or turns the direction of what follows.
+fn is_unprintable(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// `Debug` is the line that `Display` prints: nothing else of an error is for printing.

@@ -190,7 +190,11 @@ impl<T: DeserializeOwned> ListRequest<T> {
                     );
                     return Err(envelope::decode_error(&answer, what, None));
                 }
-                Some(meta.current_page.saturating_add(1))
+                let Some(next) = meta.current_page.checked_add(1) else {
+                    let what = "a page follows the last number that there is".to_owned();
+                    return Err(envelope::decode_error(&answer, what, None));
+                };
+                Some(next)
             }
             _ => None,
         };
@@ -342,7 +346,10 @@ impl<T: DeserializeOwned + Send + 'static> Iterator for Pages<T> {
             },
             PagesState::Request(request) => request.send(),
             PagesState::Ahead(ahead) => {
-                let fetched = ahead.pages.recv().ok()?;
+                let Ok(fetched) = ahead.pages.recv() else {
+                    ahead.finish();
+                    return None;
+                };
                 self.state = PagesState::Ahead(ahead);
                 fetched
             }
@@ -374,7 +381,7 @@ impl<T> fmt::Debug for Pages<T> {
 struct Ahead<T> {
     pages: Receiver<Result<Page<T>, Error>>,
     cancel: Arc<Cancel>,
-    _thread: JoinHandle<()>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl<T: DeserializeOwned + Send + 'static> Ahead<T> {
@@ -402,12 +409,20 @@ impl<T: DeserializeOwned + Send + 'static> Ahead<T> {
                 }
             });
         match thread {
-            Ok(_thread) => Ok(Ahead {
+            Ok(thread) => Ok(Ahead {
                 pages,
                 cancel,
-                _thread,
+                thread: Some(thread),
             }),
             Err(_) => Err(request),
+        }
+    }
+
+    /// Ends a walk whose thread has ended; its panic, if it had one, is the caller's, for without
+    /// it the list would seem to end here.
+    fn finish(mut self) {
+        if let Some(Err(panic)) = self.thread.take().map(JoinHandle::join) {
+            std::panic::resume_unwind(panic);
         }
     }
 }
@@ -445,5 +460,45 @@ impl<T: DeserializeOwned + Send + 'static> FusedIterator for Items<T> {}
 impl<T> fmt::Debug for Items<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Items").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::http::tests::support::Server;
+
+    #[test]
+    fn a_panic_while_fetching_ahead_is_the_callers_and_no_silent_end() {
+        struct Picky;
+
+        static SEEN: AtomicUsize = AtomicUsize::new(0);
+
+        impl<'de> serde::Deserialize<'de> for Picky {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                serde::de::IgnoredAny::deserialize(from)?;
+                assert!(
+                    SEEN.fetch_add(1, Ordering::SeqCst) < 1,
+                    "a type's own panic"
+                );
+                Ok(Picky)
+            }
+        }
+
+        let server = Server::answering(|connection, request, _| {
+            let page = request.query("page").unwrap_or_default();
+            let meta = format!(r#"{{"current_page":{page},"has_next_page":true}}"#);
+            connection.answer(200, &[], format!(r#"{{"data":[1],"meta":{meta}}}"#));
+        });
+        let client = Client::builder("sk_1")
+            .base_url(server.url())
+            .build()
+            .unwrap();
+        let list = ListRequest::<Picky>::new(&client, Path::new("agents")).prefetch();
+        let walk = std::thread::spawn(move || list.into_iter().count());
+        let panic = walk.join().unwrap_err();
+        assert_eq!(panic.downcast_ref::<&str>(), Some(&"a type's own panic"));
     }
 }

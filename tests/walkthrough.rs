@@ -14,10 +14,7 @@ use bimpeai::{Client, Error};
 use support::Server;
 
 fn emulated(emulator: &Emulator) -> Client {
-    Client::builder(emulator.api_key())
-        .base_url(emulator.base_url())
-        .build()
-        .unwrap()
+    emulator.client_builder().build().unwrap()
 }
 
 #[test]

@@ -15,9 +15,11 @@
 //! ```
 //! use bimpeai::emulator::Emulator;
 //!
-//! # fn main() -> std::io::Result<()> {
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let emulator = Emulator::start()?;
 //! println!("{} takes {}", emulator.base_url(), emulator.api_key());
+//! let client = emulator.client_builder().max_retries(0).build()?;
+//! assert!(client.workflows().list().send()?.data.len() >= 10);
 //! # Ok(())
 //! # }
 //! ```
@@ -67,6 +69,8 @@ use self::server::Server;
 use self::state::{State, text};
 use self::world::{World, lock};
 
+use crate::client::{Client, ClientBuilder};
+
 pub use self::builder::EmulatorBuilder;
 pub use self::fault::Fault;
 pub use self::record::RecordedRequest;
@@ -110,6 +114,11 @@ impl Emulator {
     /// The key with all scopes.
     pub fn api_key(&self) -> &str {
         &self.world().options.api_key
+    }
+
+    /// A builder of clients of this emulator, with the key that has all scopes.
+    pub fn client_builder(&self) -> ClientBuilder {
+        Client::builder(self.api_key()).base_url(self.base_url())
     }
 
     /// Stops it: closes all connections and ends all threads. Later calls do nothing.

@@ -1,12 +1,14 @@
 //! What an answer's body says: the envelope of a success, the body of an error.
 
 use serde::Deserialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::{DeserializeOwned, Error as _, IgnoredAny};
 use serde_json::Value;
 use serde_json::error::Category;
 
 use super::Answer;
-use crate::error::{ApiError, ApiErrorKind, DecodeError, Error, ErrorCode, FieldError, Mismatch};
+use crate::error::{
+    ApiError, ApiErrorKind, DecodeError, Error, ErrorCode, FieldError, Mismatch, OneLine,
+};
 use crate::pagination::PaginationMeta;
 
 #[derive(Deserialize)]
@@ -25,24 +27,40 @@ struct Envelope<T> {
 pub(crate) fn open<T: DeserializeOwned>(
     answer: &mut Answer,
 ) -> Result<(Option<T>, Option<PaginationMeta>), Error> {
-    if answer.body.is_empty() {
+    if is_empty(&answer.body) {
         return Ok((None, None));
     }
-    let envelope = match serde_json::from_slice::<Envelope<T>>(&answer.body) {
-        Ok(envelope) => envelope,
-        Err(error) => {
-            // Some answers hold raw control characters in their strings, or bytes that are no
-            // UTF-8; strict JSON has neither, and the rest of the answer is sound.
-            let mended = mend(&answer.body).ok_or_else(|| mismatch(answer, &error))?;
-            serde_json::from_slice(&mended).map_err(|error| mismatch(answer, &error))?
-        }
-    };
+    // serde would read a list as the fields of an envelope in their order.
+    if answer.body.trim_ascii_start().first() == Some(&b'[') {
+        let what = "not what is documented: a list, and an envelope (an object) was expected";
+        return Err(decode_error(answer, what.to_owned(), None));
+    }
+    let envelope: Envelope<T> = decode(&answer.body).map_err(|error| mismatch(answer, &error))?;
     Ok((envelope.data, envelope.meta))
+}
+
+/// Whether a body says nothing: some frameworks write `null` where they have none.
+fn is_empty(body: &[u8]) -> bool {
+    matches!(body.trim_ascii(), b"" | b"null")
+}
+
+/// Decodes JSON, and what strict JSON has none of where the rest is sound: raw control characters
+/// in strings, bytes that are no UTF-8.
+pub(crate) fn decode<T: DeserializeOwned>(json: &[u8]) -> Result<T, serde_json::Error> {
+    // One look at the whole costs a third of what serde_json's looks at each string would.
+    let first = match std::str::from_utf8(json) {
+        Ok(text) => serde_json::from_str(text),
+        Err(_) => Err(serde_json::Error::custom("invalid UTF-8")),
+    };
+    first.or_else(|error| match mend(json) {
+        Some(mended) => serde_json::from_str(&mended),
+        None => Err(error),
+    })
 }
 
 /// The data of a success that has to have some.
 pub(crate) fn data<T: DeserializeOwned>(answer: &mut Answer) -> Result<T, Error> {
-    let empty = answer.body.is_empty();
+    let empty = is_empty(&answer.body);
     match open(answer)? {
         (Some(data), _) => Ok(data),
         (None, _) if empty => Err(decode_error(
@@ -63,6 +81,12 @@ pub(crate) fn nothing(answer: &mut Answer) -> Result<(), Error> {
     open::<IgnoredAny>(answer).map(|_| ())
 }
 
+/// How much of a media type is shown; real ones are shorter.
+const SHOWN_TYPE: usize = 80;
+
+/// How much of the path to a value is shown: keys are the server's.
+const SHOWN_PLACE: usize = 200;
+
 fn mismatch(answer: &Answer, error: &serde_json::Error) -> Error {
     let (what, expected) = match error.classify() {
         Category::Data => ("not what is documented", expectation(&error.to_string())),
@@ -75,7 +99,12 @@ fn mismatch(answer: &Answer, error: &serde_json::Error) -> Error {
             }
             let media_type = answer.headers.media_type().unwrap_or_default();
             if let Some(encoding) = answer.headers.get("content-encoding") {
-                let what = format!("compressed ({encoding:?}) though nobody asked for it");
+                let encoding = OneLine(encoding, SHOWN_TYPE);
+                let what = format!("compressed (\"{encoding}\") though nobody asked for it");
+                return decode_error(answer, what, None);
+            }
+            if error.to_string().starts_with("recursion limit exceeded") {
+                let what = "the JSON is nested too deeply".to_owned();
                 return decode_error(answer, what, None);
             }
             return if media_type.contains("json") {
@@ -87,7 +116,10 @@ fn mismatch(answer: &Answer, error: &serde_json::Error) -> Error {
             } else {
                 decode_error(
                     answer,
-                    format!("not JSON (its type is {media_type:?})"),
+                    format!(
+                        "not JSON (its type is \"{}\")",
+                        OneLine(&media_type, SHOWN_TYPE)
+                    ),
                     None,
                 )
             };
@@ -190,12 +222,12 @@ fn place(json: &[u8], line: usize, column: usize) -> String {
     if text.is_empty() {
         text.push_str("the top");
     }
-    text.chars().filter(|c| !c.is_control()).collect()
+    OneLine(&text, SHOWN_PLACE).to_string()
 }
 
 /// The text with raw control characters in strings escaped and invalid UTF-8 replaced; `None`
 /// where there are none.
-pub(crate) fn mend(json: &[u8]) -> Option<Vec<u8>> {
+fn mend(json: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(json);
     let invalid = matches!(text, std::borrow::Cow::Owned(_));
     let mut mended = String::with_capacity(text.len() + 16);
@@ -216,7 +248,7 @@ pub(crate) fn mend(json: &[u8]) -> Option<Vec<u8>> {
             in_string = !in_string;
         }
     }
-    (raw || invalid).then(|| mended.into_bytes())
+    (raw || invalid).then_some(mended)
 }
 
 fn looks_like_html(body: &[u8]) -> bool {
@@ -228,6 +260,7 @@ pub(crate) fn api_error(answer: Answer, secret: &str) -> Error {
     let parsed = ErrorBody::parse(&answer.body, secret);
     let status = answer.status;
     let mut call = answer.call_info();
+    call.request_id = call.request_id.filter(|id| !id.contains(secret));
     if answer.headers.request_id().is_none() {
         call.request_id = parsed.request_id.or(call.request_id);
     }
@@ -291,15 +324,11 @@ struct ErrorBody {
 impl ErrorBody {
     /// Reads both shapes that the API documents, and as much as there is of any other.
     fn parse(body: &[u8], secret: &str) -> ErrorBody {
-        let mut text = String::from_utf8_lossy(body);
-        // A server that quotes the key back must not make this crate print it.
-        if !secret.is_empty() && text.contains(secret) {
-            text = text.replace(secret, "[redacted]").into();
-        }
-        let parsed = serde_json::from_str(&text)
-            .ok()
-            .or_else(|| serde_json::from_slice(&mend(text.as_bytes())?).ok());
-        let Some(Value::Object(mut object)) = parsed else {
+        let Ok(mut parsed) = decode(body) else {
+            return ErrorBody::default();
+        };
+        redact(&mut parsed, secret);
+        let Value::Object(mut object) = parsed else {
             return ErrorBody::default();
         };
         let mut text_of = |key: &str| match object.get_mut(key).map(Value::take) {
@@ -336,6 +365,19 @@ impl ErrorBody {
             request_id,
             field_errors,
         }
+    }
+}
+
+/// A server that quotes the key back must not make this crate print it. After decoding, for JSON
+/// can write the same text in many ways.
+fn redact(value: &mut Value, secret: &str) {
+    match value {
+        Value::String(text) if !secret.is_empty() && text.contains(secret) => {
+            *text = text.replace(secret, "[redacted]");
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| redact(item, secret)),
+        Value::Object(object) => object.values_mut().for_each(|item| redact(item, secret)),
+        _ => {}
     }
 }
 

@@ -46,12 +46,12 @@ impl Headers {
     /// How long the server asks to wait: seconds, fractions too, or a date that is read against
     /// the answer's own `Date`. Zero and what is past ask for nothing.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
+        // A caller may add it to an `Instant`, which not every `Duration` can be added to.
+        const MOST: f64 = 100.0 * 365.0 * 24.0 * 3600.0;
         let text = self.get("retry-after")?.trim();
-        let wait = if let Ok(seconds) = text.parse::<f64>() {
-            if seconds.is_nan() || seconds <= 0.0 {
-                return None;
-            }
-            Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+        let numeric = text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+        let wait = if let (true, Ok(seconds)) = (numeric, text.parse::<f64>()) {
+            Duration::try_from_secs_f64(seconds.min(MOST)).ok()?
         } else {
             let until = httpdate::parse_http_date(text).ok()?;
             let now = self.date().unwrap_or_else(SystemTime::now);
@@ -77,17 +77,37 @@ impl Headers {
     }
 }
 
-/// Names and values are shown but for what may hold a secret.
+/// What holds no secret whoever sends it. A request id has its accessor: a gateway may set it to
+/// anything.
+const SHOWN: [&str; 12] = [
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "date",
+    "retry-after",
+    "server",
+    "transfer-encoding",
+    "vary",
+    "x-ratelimit-limit",
+    "x-ratelimit-remaining",
+    "x-ratelimit-reset",
+];
+
+/// All names; the values of the headers of HTTP itself and of the rate limit, no others.
 impl fmt::Debug for Headers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map()
-            .entries(self.iter().map(|(name, value)| match name {
-                "set-cookie" | "location" | "www-authenticate" => (name, "[redacted]"),
-                _ => (name, value),
+            .entries(self.iter().map(|(name, value)| {
+                let shown = SHOWN.contains(&name);
+                (name, if shown { value } else { "[redacted]" })
             }))
             .finish()
     }
 }
+
+/// The longest value of a header that is sent; servers take no longer ones.
+pub(crate) const LONGEST_VALUE: usize = 8 * 1024;
 
 /// What a caller's header turns out to be.
 pub(crate) enum CallerHeader {
@@ -98,10 +118,24 @@ pub(crate) enum CallerHeader {
 
 /// Checks a header of the caller's; a refusal never shows the value.
 pub(crate) fn caller_header(name: &str, value: &str) -> Result<CallerHeader, Error> {
-    let refuse = |why: &str| Err(Error::user(format!("the header {name:?} {why}")));
+    // A name that is none is not shown: it may be a whole header, with its secret.
     let Ok(parsed) = HeaderName::try_from(name) else {
-        return refuse("has no valid name");
+        return Err(Error::user(
+            "a header has no valid name: letters, digits and dashes are, without the colon",
+        ));
     };
+    let refuse = |why: &str| {
+        Err(Error::user(format!(
+            "the header {:?} {why}",
+            parsed.as_str()
+        )))
+    };
+    if value.len() > LONGEST_VALUE {
+        return refuse(&format!(
+            "has a value of {} bytes; {LONGEST_VALUE} is the most",
+            value.len()
+        ));
+    }
     match parsed.as_str() {
         "idempotency-key" => return Ok(CallerHeader::IdempotencyKey(value.to_owned())),
         "x-request-id" => return Ok(CallerHeader::RequestId(value.to_owned())),

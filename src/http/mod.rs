@@ -5,9 +5,13 @@
 pub(crate) mod envelope;
 pub(crate) mod headers;
 pub(crate) mod path;
+pub(crate) mod proxy;
 pub(crate) mod retry;
 pub(crate) mod tls;
 pub(crate) mod transport;
+
+#[cfg(test)]
+pub(crate) mod tests;
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,7 +27,7 @@ use crate::types::Secret;
 use headers::{CallerHeader, Headers};
 use path::{BaseUrl, Path};
 use retry::{Backoff, Cancel, Clock, Decision, RetryPolicy};
-use transport::{Bound, Failure, FailureKind, Limits, Network, Outgoing, Wire};
+use transport::{Bound, Failure, FailureKind, Limits, Network, Outgoing, Read};
 
 pub(crate) static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 pub(crate) static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -185,13 +189,19 @@ impl Http {
                 return Err(deadline.expired(info));
             }
             info.attempts += 1;
+            let mut cut = false;
             let error = match self.attempt(agent, call, &prepared, left) {
                 Ok((head, body)) => {
-                    let answer = answer(&info, head, body);
-                    if (200..300).contains(&answer.status) {
+                    cut = body.cut;
+                    let answer = self.answer(&info, head, body.bytes);
+                    if !(200..300).contains(&answer.status) {
+                        envelope::api_error(answer, self.key.expose())
+                    } else if cut {
+                        let what = "the connection closed before the body was whole".to_owned();
+                        envelope::decode_error(&answer, what, None)
+                    } else {
                         return Ok(answer);
                     }
-                    envelope::api_error(answer, self.key.expose())
                 }
                 Err(failure) => {
                     info.sent |= failure.wire.sent;
@@ -202,7 +212,7 @@ impl Http {
                 return Err(Error::Cancelled(Box::new(CancelledError { call: info })));
             }
             info.sent |= error.status().is_some();
-            if !error.is_retryable() {
+            if !error.is_retryable() && !cut {
                 return Err(error);
             }
             let left = deadline.left(&*self.clock);
@@ -224,9 +234,9 @@ impl Http {
         &self,
         agent: &ureq::Agent,
         call: &Call,
-        prepared: &Prepared,
+        prepared: &Prepared<'_>,
         left: Option<Duration>,
-    ) -> Result<(ureq::http::response::Parts, Vec<u8>), Failure> {
+    ) -> Result<(ureq::http::response::Parts, Read), Failure> {
         let started = self.clock.now();
         let bound = prepared.bound(left);
         let limits = Limits {
@@ -261,71 +271,60 @@ impl Http {
         &self,
         agent: &ureq::Agent,
         call: &Call,
-        prepared: &Prepared,
+        prepared: &Prepared<'_>,
         limits: Limits,
-    ) -> Result<(ureq::http::response::Parts, Vec<u8>), Failure> {
+    ) -> Result<(ureq::http::response::Parts, Read), Failure> {
         let outgoing = Outgoing {
             method: &call.method,
             uri: prepared.uri.clone(),
-            headers: prepared.headers.clone(),
+            headers: prepared.headers(&self.headers),
             body: call.body.as_deref(),
         };
         let (head, body) = transport::exchange(agent, outgoing, limits)?.into_parts();
         let body = if head.status.is_success() {
             transport::read_body(&head, body, self.largest_body)?
         } else {
-            transport::read_error_body(body)
+            Read {
+                bytes: transport::read_error_body(body),
+                cut: false,
+            }
         };
         Ok((head, body))
     }
 
     /// An agent for one stream: closing its connections stops that stream and no other.
     ///
-    /// Its buffers are small, for there may be a thousand streams; the request line, and so the
-    /// path, has to fit in whole.
-    pub(crate) fn stream_agent(&self, path: usize) -> ureq::Agent {
+    /// Its buffers are small, for there may be a thousand streams; `line` is how long a line of its
+    /// requests may be without the ticket and what it goes on after: each has to fit in whole.
+    pub(crate) fn stream_agent(&self, line: usize) -> ureq::Agent {
         const INPUT: usize = 32 * 1024;
-        const OUTPUT: usize = 4 * 1024;
+        // And so has the longest header that is taken.
+        const OUTPUT: usize = 16 * 1024;
+        const { assert!(OUTPUT > 4 * 1024 + headers::LONGEST_VALUE) };
         self.network.agent(|config| {
             config
                 .input_buffer_size(INPUT)
-                .output_buffer_size(OUTPUT + path)
+                .output_buffer_size(OUTPUT + line)
                 .timeout_global(self.timeout)
                 .max_idle_connections(1)
         })
     }
 
-    fn prepare(&self, call: &Call, options: &Options) -> Result<Prepared, Error> {
+    fn prepare<'a>(&self, call: &Call, options: &'a Options) -> Result<Prepared<'a>, Error> {
         if let Some(why) = &options.refused {
             return Err(Error::user(why));
-        }
-        let uri = self.base.join(&call.path, &call.query)?;
-        let mut headers = self.headers.clone();
-        headers.extend(options.headers.clone());
-        headers
-            .entry(ACCEPT)
-            .or_insert(HeaderValue::from_static("application/json"));
-        if call.body.is_some() {
-            headers
-                .entry(CONTENT_TYPE)
-                .or_insert(HeaderValue::from_static("application/json"));
-        }
-        let request_id = options.request_id.clone().unwrap_or_else(random_id);
-        headers.insert(REQUEST_ID.clone(), request_id);
-        match &options.idempotency_key {
-            Some(key) => {
-                headers.insert(IDEMPOTENCY_KEY.clone(), key.clone());
-            }
-            None if call.is_write() => {
-                headers.insert(IDEMPOTENCY_KEY.clone(), random_id());
-            }
-            None => {}
         }
         let own = call.default_timeout.filter(|_| !self.timeout_chosen);
         let chosen = options.timeout.or(own);
         Ok(Prepared {
-            uri,
-            headers,
+            uri: self.base.join(&call.path, &call.query)?,
+            headers: &options.headers,
+            has_body: call.body.is_some(),
+            request_id: options.request_id.clone().unwrap_or_else(random_id),
+            idempotency_key: match &options.idempotency_key {
+                Some(key) => Some(key.clone()),
+                None => call.is_write().then(random_id),
+            },
             timeout: chosen.or(self.timeout),
             differs: chosen.is_some(),
         })
@@ -346,19 +345,28 @@ impl Http {
         };
         match failure.kind {
             FailureKind::Timeout { connecting } => {
-                let by_deadline = match (left, timeout) {
-                    (Some(left), Some(timeout)) => left < timeout,
-                    (Some(_), None) => true,
-                    (None, _) => false,
-                };
-                if by_deadline && !connecting {
+                // The least of the limits that were in force is the one that was reached.
+                let least = |a: Option<Duration>, b| a.into_iter().chain(b).min();
+                let connect = Some(self.network.connect_timeout).filter(|_| connecting);
+                if left.is_some() && left == least(left, least(timeout, connect)) {
                     return deadline.expired(call);
                 }
-                let Wire { received, .. } = failure.wire;
-                Error::Timeout(Box::new(timed_out(call, connecting, received, timeout)))
+                let error = if connecting && connect != least(connect, timeout) {
+                    let what = "no connection could be made in time";
+                    limit_reached(call, what, timeout, "`timeout`")
+                } else if connecting {
+                    let what = "no connection could be made in time";
+                    limit_reached(call, what, connect, "ClientBuilder::connect_timeout")
+                } else {
+                    timed_out(call, false, failure.wire.received, timeout)
+                };
+                Error::Timeout(Box::new(error))
             }
             FailureKind::Connection(what, source) => {
-                let what = format!("{what} ({})", self.base.as_str());
+                let what = match self.network.proxy_address() {
+                    Some(proxy) => format!("{what} ({}, by the proxy {proxy})", self.base.as_str()),
+                    None => format!("{what} ({})", self.base.as_str()),
+                };
                 Error::Connection(Box::new(ConnectionError { call, what, source }))
             }
             FailureKind::TooLarge(head) => {
@@ -367,8 +375,25 @@ impl Http {
                      ClientBuilder::max_response_size",
                     self.largest_body
                 );
-                envelope::decode_error(&answer(info, *head, Vec::new()), what, None)
+                envelope::decode_error(&self.answer(info, *head, Vec::new()), what, None)
             }
+        }
+    }
+
+    fn answer(&self, info: &CallInfo, head: ureq::http::response::Parts, body: Vec<u8>) -> Answer {
+        let headers = Headers(head.headers);
+        Answer {
+            operation: info.operation.clone(),
+            status: head.status.as_u16(),
+            // Errors print the id, so one that quotes the key back is none.
+            request_id: headers
+                .request_id()
+                .filter(|id| !id.contains(self.key.expose()))
+                .map(str::to_owned)
+                .or_else(|| info.request_id.clone()),
+            headers,
+            body,
+            attempts: info.attempts,
         }
     }
 }
@@ -380,46 +405,62 @@ pub(crate) fn timed_out(
     received: bool,
     limit: Option<Duration>,
 ) -> TimeoutError {
-    let (what, raise) = match (connecting, received) {
-        (true, _) => (
+    match (connecting, received) {
+        (true, _) => limit_reached(
+            call,
             "no connection could be made in time",
+            None,
             "ClientBuilder::connect_timeout",
         ),
-        (false, false) => ("no answer came in time", "`timeout`"),
-        (false, true) => ("the answer was not complete in time", "`timeout`"),
-    };
-    let what = match limit.filter(|_| !connecting) {
+        (false, false) => limit_reached(call, "no answer came in time", limit, "`timeout`"),
+        (false, true) => limit_reached(
+            call,
+            "the answer was not complete in time",
+            limit,
+            "`timeout`",
+        ),
+    }
+}
+
+fn limit_reached(call: CallInfo, what: &str, limit: Option<Duration>, raise: &str) -> TimeoutError {
+    let what = match limit {
         Some(limit) => format!("{what}; the limit is {limit:?}, raise it with {raise}"),
         None => format!("{what}; raise the limit with {raise}"),
     };
     TimeoutError { call, what, limit }
 }
 
-fn answer(info: &CallInfo, head: ureq::http::response::Parts, body: Vec<u8>) -> Answer {
-    let headers = Headers(head.headers);
-    Answer {
-        operation: info.operation.clone(),
-        status: head.status.as_u16(),
-        request_id: headers
-            .request_id()
-            .map(str::to_owned)
-            .or_else(|| info.request_id.clone()),
-        headers,
-        body,
-        attempts: info.attempts,
-    }
-}
-
 /// What stays the same over the attempts of a call.
-struct Prepared {
+struct Prepared<'a> {
     uri: ureq::http::Uri,
-    headers: HeaderMap,
+    /// The caller's.
+    headers: &'a HeaderMap,
+    has_body: bool,
+    request_id: HeaderValue,
+    idempotency_key: Option<HeaderValue>,
     timeout: Option<Duration>,
     /// Whether `timeout` is not the one the agent has.
     differs: bool,
 }
 
-impl Prepared {
+impl Prepared<'_> {
+    /// All that one attempt carries; `client` is what every request of the client does.
+    fn headers(&self, client: &HeaderMap) -> HeaderMap {
+        const JSON: HeaderValue = HeaderValue::from_static("application/json");
+        let mut headers = client.clone();
+        for (name, value) in self.headers {
+            headers.insert(name.clone(), value.clone());
+        }
+        if self.has_body {
+            headers.entry(CONTENT_TYPE).or_insert(JSON);
+        }
+        headers.insert(REQUEST_ID.clone(), self.request_id.clone());
+        if let Some(key) = &self.idempotency_key {
+            headers.insert(IDEMPOTENCY_KEY.clone(), key.clone());
+        }
+        headers
+    }
+
     /// The bound of the next attempt.
     fn bound(&self, left: Option<Duration>) -> Bound {
         match (left, self.timeout) {
@@ -431,8 +472,7 @@ impl Prepared {
     }
 
     fn request_id(&self) -> Option<String> {
-        let id = self.headers.get(&REQUEST_ID)?;
-        id.to_str().ok().map(str::to_owned)
+        self.request_id.to_str().ok().map(str::to_owned)
     }
 }
 
@@ -470,18 +510,21 @@ impl Deadline {
 
 /// A random UUID (version 4), as the value of a header.
 pub(crate) fn random_id() -> HeaderValue {
-    let bits: u128 = rand::random();
-    let bits = bits & !(0xf << 76) | 0x4 << 76;
-    let bits = bits & !(0x3 << 62) | 0x2 << 62;
-    let hex = format!("{bits:032x}");
-    let parts = [
-        &hex[..8],
-        &hex[8..12],
-        &hex[12..16],
-        &hex[16..20],
-        &hex[20..],
-    ];
-    HeaderValue::from_str(&parts.join("-")).unwrap_or(HeaderValue::from_static("0"))
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut bytes: [u8; 16] = rand::random();
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let mut text = [b'-'; 36];
+    let mut at = 0;
+    for (index, byte) in bytes.iter().enumerate() {
+        if matches!(index, 4 | 6 | 8 | 10) {
+            at += 1;
+        }
+        text[at] = DIGITS[usize::from(byte >> 4)];
+        text[at + 1] = DIGITS[usize::from(byte & 0xf)];
+        at += 2;
+    }
+    HeaderValue::from_bytes(&text).unwrap_or(HeaderValue::from_static("0"))
 }
 
 /// The headers that every request of a client carries.
@@ -500,6 +543,7 @@ pub(crate) fn client_headers(
     if cfg!(not(feature = "gzip")) {
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     }
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
     headers.extend(defaults);
     headers.insert(AUTHORIZATION, authorization);
     Ok(headers)

@@ -163,6 +163,10 @@ impl BaseUrl {
         if host.is_empty() {
             return refuse("has no host");
         }
+        // A port that is none would be left out, and the key sent to another one.
+        if authority.as_str() != authority.host() && authority.port_u16().is_none() {
+            return refuse("has a port that is no number up to 65535");
+        }
         if !https
             && !is_loopback(&host)
             && !http_hosts.iter().any(|h| h.eq_ignore_ascii_case(&host))
@@ -202,6 +206,23 @@ impl BaseUrl {
 
     pub(crate) fn is_loopback(&self) -> bool {
         is_loopback(&self.host)
+    }
+
+    pub(crate) fn is_https(&self) -> bool {
+        self.text
+            .get(..6)
+            .is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"))
+    }
+
+    /// The host, in lower case and without brackets.
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port, where the URL names one.
+    pub(crate) fn port(&self) -> Option<u16> {
+        let uri: Uri = self.text.parse().ok()?;
+        uri.port_u16()
     }
 }
 

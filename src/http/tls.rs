@@ -60,14 +60,17 @@ impl TlsSettings {
         let mut config = TlsConfig::builder().provider(provider);
         if !self.roots.is_empty() {
             let roots = certificates("root certificates", &self.roots)?;
+            check_roots(&roots)?;
             config = config.root_certs(RootCerts::new_with_certs(&roots));
         } else if cfg!(feature = "platform-verifier") || cfg!(not(feature = "rustls")) {
             config = config.root_certs(RootCerts::PlatformVerifier);
         }
         if let Some((chain, key)) = self.client {
             let chain = certificates("client certificates", &chain)?;
-            let key = PrivateKey::from_pem(key.expose().as_bytes())
+            let pem = key.expose().as_bytes();
+            let key = PrivateKey::from_pem(pem)
                 .map_err(|_| Error::user("the client certificate's key is not valid PEM"))?;
+            check_pair(&chain, pem)?;
             config = config.client_cert(Some(ClientCert::new_with_certs(&chain, key)));
         }
         Ok(Some(Tls(config.build())))
@@ -90,4 +93,47 @@ fn certificates(what: &str, pem: &[u8]) -> Result<Vec<ureq::tls::Certificate<'st
         return Err(Error::user(format!("the {what} hold no certificate")));
     }
     Ok(found)
+}
+
+/// ureq leaves out a root that it cannot read, and then trusts nobody.
+#[cfg(feature = "rustls")]
+fn check_roots(roots: &[ureq::tls::Certificate<'_>]) -> Result<(), Error> {
+    let mut store = rustls::RootCertStore::empty();
+    for root in roots {
+        if store.add(root.der().into()).is_err() {
+            return Err(Error::user(
+                "one of the root certificates is no certificate",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// ureq panics at the first connection where a key is not that of its certificate.
+#[cfg(feature = "rustls")]
+fn check_pair(chain: &[ureq::tls::Certificate<'_>], key: &[u8]) -> Result<(), Error> {
+    use rustls::pki_types::PrivateKeyDer;
+    use rustls::pki_types::pem::PemObject as _;
+    let chain = chain.iter().map(|one| one.der().to_vec().into()).collect();
+    let provider = rustls::crypto::ring::default_provider();
+    let fits = PrivateKeyDer::from_pem_slice(key)
+        .is_ok_and(|key| rustls::sign::CertifiedKey::from_der(chain, key, &provider).is_ok());
+    if fits {
+        return Ok(());
+    }
+    Err(Error::user(
+        "the client certificate and its key do not belong together, or one of them is of a kind \
+         that is not known",
+    ))
+}
+
+#[cfg(all(feature = "native-tls", not(feature = "rustls")))]
+fn check_roots(_: &[ureq::tls::Certificate<'_>]) -> Result<(), Error> {
+    Ok(())
+}
+
+/// The operating system's library refuses a wrong pair itself, when it connects.
+#[cfg(all(feature = "native-tls", not(feature = "rustls")))]
+fn check_pair(_: &[ureq::tls::Certificate<'_>], _: &[u8]) -> Result<(), Error> {
+    Ok(())
 }

@@ -7,12 +7,12 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::io::{self, Read as _};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ureq::config::{AutoHeaderValue, Config, ConfigBuilder};
-use ureq::http::header::HeaderMap;
+use ureq::http::header::{CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
 use ureq::http::response::Parts;
 use ureq::http::{Method, Request, Uri};
 use ureq::typestate::AgentScope;
@@ -24,12 +24,19 @@ use ureq::{Agent, Body, Timeout};
 
 use super::path::bare_host;
 use super::tls::Tls;
+use crate::error::OneLine;
 
 /// How long a look-up is believed.
 const LOOKUP_LIFETIME: Duration = Duration::from_secs(30);
 
 /// Threads of one client keep their connections; ureq's own three would make them reconnect.
 const IDLE_CONNECTIONS: usize = 32;
+
+/// A time that can be added to any other: `Duration::MAX` is what callers write for "no limit".
+pub(crate) fn finite(time: Duration) -> Duration {
+    const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+    time.min(YEAR)
+}
 
 /// What error bodies are cut at: enough for any message.
 const LARGEST_ERROR_BODY: usize = 1 << 20;
@@ -38,7 +45,7 @@ const LARGEST_ERROR_BODY: usize = 1 << 20;
 pub(crate) struct Network {
     resolver: Arc<CachingResolver>,
     connector: Arc<DefaultConnector>,
-    connect_timeout: Duration,
+    pub(crate) connect_timeout: Duration,
     proxy: Option<ureq::Proxy>,
     tls: Option<Tls>,
 }
@@ -64,6 +71,12 @@ impl Network {
         }
     }
 
+    /// Host and port of the proxy, for errors; never its user and password.
+    pub(crate) fn proxy_address(&self) -> Option<String> {
+        let proxy = self.proxy.as_ref()?;
+        Some(format!("{}:{}", proxy.host(), proxy.port()))
+    }
+
     /// An agent with a pool of its own, on the shared resolver and TLS configuration.
     pub(crate) fn agent(
         &self,
@@ -78,8 +91,8 @@ impl Network {
             .allow_non_standard_methods(true)
             .max_idle_connections(IDLE_CONNECTIONS)
             .max_idle_connections_per_host(IDLE_CONNECTIONS)
-            .timeout_connect(Some(self.connect_timeout))
-            .timeout_resolve(Some(self.connect_timeout))
+            .timeout_connect(Some(finite(self.connect_timeout)))
+            .timeout_resolve(Some(finite(self.connect_timeout)))
             .proxy(self.proxy.clone());
         if let Some(tls) = &self.tls {
             config = tls.apply(config);
@@ -173,6 +186,7 @@ pub(crate) fn exchange(
         }
         None => run(agent, request, limits),
     };
+    note(|wire| wire.head = result.is_ok());
     result.map_err(failure)
 }
 
@@ -187,12 +201,12 @@ fn run<B: ureq::AsSendBody>(
     let mut config = agent.configure_request(request);
     config = match limits.bound {
         Bound::Agent => config,
-        Bound::Whole(timeout) => config.timeout_global(timeout),
+        Bound::Whole(timeout) => config.timeout_global(timeout.map(finite)),
         Bound::Stream { head, idle } => config
             .timeout_global(None)
-            .timeout_send_request(head)
-            .timeout_recv_response(head)
-            .timeout_per_read(Some(idle)),
+            .timeout_send_request(head.map(finite))
+            .timeout_recv_response(head.map(finite))
+            .timeout_per_read(Some(finite(idle))),
     };
     if limits.fresh {
         config = config.max_idle_age(Duration::ZERO);
@@ -200,8 +214,14 @@ fn run<B: ureq::AsSendBody>(
     agent.run(config.build())
 }
 
+/// A whole body; `cut` where it has no length of its own, and its JSON ends early.
+pub(crate) struct Read {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) cut: bool,
+}
+
 /// Reads the whole body of a success.
-pub(crate) fn read_body(head: &Parts, body: Body, most: usize) -> Result<Vec<u8>, Failure> {
+pub(crate) fn read_body(head: &Parts, body: Body, most: usize) -> Result<Read, Failure> {
     // A length that the server only claims is not worth more than this in memory.
     const BELIEVED: u64 = 1 << 20;
     let claimed = body.content_length().unwrap_or(0).min(BELIEVED) as usize;
@@ -216,7 +236,22 @@ pub(crate) fn read_body(head: &Parts, body: Body, most: usize) -> Result<Vec<u8>
             wire: WIRE.get(),
         });
     }
-    Ok(bytes)
+    let until_close =
+        !head.headers.contains_key(CONTENT_LENGTH) && !head.headers.contains_key(TRANSFER_ENCODING);
+    let cut = until_close && is_cut(&bytes, WIRE.get().broken);
+    Ok(Read { bytes, cut })
+}
+
+/// Whether a body that ends with its connection ends too early: its JSON tells, and where there is
+/// none, whether the connection was closed in order.
+fn is_cut(bytes: &[u8], broken: bool) -> bool {
+    if bytes.trim_ascii().is_empty() {
+        return broken;
+    }
+    match serde_json::from_slice::<serde::de::IgnoredAny>(bytes) {
+        Ok(_) => false,
+        Err(error) => error.is_eof() || broken,
+    }
 }
 
 /// Reads the body of an error that has said enough in its status: what there is of it.
@@ -240,19 +275,29 @@ pub(crate) fn failure(error: ureq::Error) -> Failure {
         },
         ureq::Error::Io(error) => io_failure(error, wire),
         ureq::Error::HostNotFound => plain("the host is not known; check the base URL"),
+        ureq::Error::ConnectProxyFailed(why) if why.contains("407") => plain(
+            "the proxy asks for a user and password; give the right ones in its URL, as in \
+             http://user:password@host:port",
+        ),
         ureq::Error::ConnectProxyFailed(_) => plain("the proxy refused to connect to the host"),
         ureq::Error::InvalidProxyUrl => plain("the proxy's URL is not valid"),
         ureq::Error::LargeResponseHeader(_, most) => plain(&format!(
             "the answer's headers are larger than {most} bytes"
         )),
-        ureq::Error::Protocol(_) => {
-            plain("the answer is not HTTP; is this the API's port, and does it speak plain http?")
-        }
+        // Its text names no part of the request; the type cannot be named from here.
+        ureq::Error::Protocol(error) => plain(match error.to_string().as_str() {
+            "output too small to write output" => {
+                "the request's URL or one of its headers is too long to be sent"
+            }
+            "http parse resulted in too many headers" => "the answer has too many headers",
+            _ if wire.head => "the answer's body is damaged",
+            _ => "the answer is not HTTP; is this the API's port, and does it speak plain http?",
+        }),
         ureq::Error::Tls(what) => plain(&format!("TLS failed: {what}")),
         #[cfg(feature = "rustls")]
-        ureq::Error::Rustls(error) => plain(&format!("TLS failed: {error}")),
+        ureq::Error::Rustls(error) => plain(&tls_failed(&error)),
         #[cfg(feature = "native-tls")]
-        ureq::Error::NativeTls(error) => plain(&format!("TLS failed: {error}")),
+        ureq::Error::NativeTls(error) => plain(&tls_failed(&error)),
         ureq::Error::TlsRequired => plain("the connection is not encrypted, and must be"),
         #[cfg(feature = "gzip")]
         ureq::Error::Decompress(..) => plain("the compressed answer is damaged"),
@@ -282,7 +327,14 @@ fn io_failure(error: io::Error, wire: Wire) -> FailureKind {
         _ if wire.connects == 0 && !wire.sent => {
             "the host cannot be looked up; check the base URL, and the network".to_owned()
         }
-        ErrorKind::InvalidData if !wire.sent => format!("TLS failed: {error}"),
+        ErrorKind::InvalidData if is_tls(&error) => tls_failed(&error),
+        // In words of the library's own: what SOCKS proxies say, before there is a request.
+        _ if !wire.sent && error.get_ref().is_some() => {
+            format!(
+                "no connection could be made: {}",
+                OneLine(&error.to_string(), 120)
+            )
+        }
         _ => "the connection failed".to_owned(),
     };
     // The system's own error is kept as the source; texts that libraries put in one are not.
@@ -291,6 +343,32 @@ fn io_failure(error: io::Error, wire: Wire) -> FailureKind {
         None => io::Error::from(error.kind()),
     };
     FailureKind::Connection(what, Some(source))
+}
+
+/// Whether it is rustls that says so, and not, say, what unpacks a body.
+fn is_tls(error: &io::Error) -> bool {
+    #[cfg(feature = "rustls")]
+    return error
+        .get_ref()
+        .is_some_and(|inner| inner.is::<rustls::Error>());
+    #[cfg(not(feature = "rustls"))]
+    return {
+        let _ = error;
+        false
+    };
+}
+
+/// What is wrong with the other side's certificate, or with ours, and what to do.
+fn tls_failed(error: &dyn std::fmt::Display) -> String {
+    let why = error.to_string();
+    let advice = if why.contains("UnknownIssuer") {
+        "; if the server has a private authority, trust it with ClientBuilder::root_certificates"
+    } else if why.contains("CertificateRequired") {
+        "; the server wants a certificate: give one with ClientBuilder::client_certificate"
+    } else {
+        ""
+    };
+    format!("TLS failed: {}{advice}", OneLine(&why, 300))
 }
 
 /// What happened on the connection in the exchange that this thread made last.
@@ -306,6 +384,11 @@ pub(crate) struct Wire {
     /// Whether anything of the answer came in.
     pub(crate) received: bool,
     connecting: bool,
+    /// Whether the head of the answer came in whole.
+    head: bool,
+    /// Whether reading ended in anything but an orderly close. ureq takes that for the end of a
+    /// body that has no length.
+    broken: bool,
 }
 
 thread_local! {
@@ -314,6 +397,8 @@ thread_local! {
         sent: false,
         received: false,
         connecting: false,
+        head: false,
+        broken: false,
     }) };
 }
 
@@ -343,6 +428,20 @@ impl Connector<()> for TracedConnector {
         if WIRE.get().connecting {
             return self.shared.connect(details, chained);
         }
+        // For a request with settings of its own ureq would build the TLS configuration anew, at
+        // each connection; ours is the same for all requests of a client.
+        let details = &ConnectionDetails {
+            uri: details.uri,
+            addrs: details.addrs.clone(),
+            config: details.config,
+            request_level: false,
+            resolver: details.resolver,
+            now: details.now,
+            timeout: details.timeout,
+            current_time: details.current_time.clone(),
+            run_connector: details.run_connector.clone(),
+            register_shutdown: details.register_shutdown.clone(),
+        };
         note(|wire| {
             wire.connects += 1;
             wire.connecting = true;
@@ -414,15 +513,25 @@ impl Transport for TracedTransport {
         }
     }
 
-    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
+    fn await_input(&mut self, mut timeout: NextTimeout) -> Result<bool, ureq::Error> {
+        // The wait for the head has a bound of its own; the idle time is for what comes after.
+        if timeout.reason == Timeout::RecvResponse {
+            timeout.per_read = None;
+        }
         let timeout = self.bounded(timeout);
         let result = self.inner.await_input(timeout);
-        if let Ok(true) = result {
-            note(|wire| wire.received = true);
-        } else if let Some(error) = self.written.take() {
-            return Err(error.into());
+        match &result {
+            Ok(true) => {
+                note(|wire| wire.received = true);
+                return result;
+            }
+            Err(ureq::Error::Io(_)) => note(|wire| wire.broken = true),
+            _ => {}
         }
-        result
+        match self.written.take() {
+            Some(error) => Err(error.into()),
+            None => result,
+        }
     }
 
     fn is_open(&mut self) -> bool {
@@ -498,8 +607,13 @@ impl Resolver for SharedResolver {
         if let Ok(address) = host.parse::<IpAddr>() {
             return Ok(list(&[SocketAddr::new(address, port)]));
         }
-        if let Some(addresses) = resolver.fixed.get(host) {
+        if let Some(addresses) = resolver.fixed.get(&host.to_ascii_lowercase()) {
             return Ok(list(addresses));
+        }
+        // Plain http may go to `localhost`, so nobody else's answer says where that is.
+        if host.eq_ignore_ascii_case("localhost") {
+            let here = [IpAddr::from([127, 0, 0, 1]), Ipv6Addr::LOCALHOST.into()];
+            return Ok(list(&here.map(|address| SocketAddr::new(address, port))));
         }
         if let Some((when, addresses)) = resolver.known().get(authority.as_str()) {
             if when.elapsed() < LOOKUP_LIFETIME {

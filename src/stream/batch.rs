@@ -6,9 +6,10 @@ use serde::Deserialize;
 
 use super::event::{StreamHeartbeatEvent, StreamMessageEvent};
 use crate::error::{CallInfo, DecodeError, Error};
-use crate::http::envelope::mend;
+use crate::http::envelope;
 use crate::http::headers::Headers;
 use crate::sse::{Oversized, Span};
+use crate::types::Id;
 
 /// Events whose data lies in the bytes that the socket gave.
 pub(super) struct Batch {
@@ -30,10 +31,10 @@ pub(super) enum Kind {
 }
 
 impl BatchEvent {
-    pub(super) fn oversized(oversized: Oversized) -> Self {
+    pub(super) fn oversized(oversized: Oversized, id: Option<Vec<u8>>) -> Self {
         BatchEvent {
             kind: Kind::Oversized(oversized),
-            id: None,
+            id: id.map(Span::Owned),
             data: Span::Owned(Vec::new()),
         }
     }
@@ -75,11 +76,11 @@ impl Batch {
 pub(super) fn id_in_data(data: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     struct Identified {
-        id: String,
+        id: Id,
     }
-    serde_json::from_slice(data)
+    envelope::decode(data)
         .ok()
-        .map(|Identified { id }| id)
+        .map(|Identified { id }| id.0)
         .filter(|id| !id.is_empty())
 }
 
@@ -89,13 +90,11 @@ pub(super) fn message(
     id: Option<&[u8]>,
     stream: &CallInfo,
 ) -> Result<StreamMessageEvent, Error> {
-    let error = match serde_json::from_slice::<StreamMessageEvent>(data) {
+    let error = match envelope::decode::<StreamMessageEvent>(data) {
         Ok(message) => return Ok(message),
         Err(error) => error,
     };
-    let mended = mend(data);
-    let data = mended.as_deref().unwrap_or(data);
-    let mut value = serde_json::from_slice::<serde_json::Value>(data).ok();
+    let mut value = envelope::decode::<serde_json::Value>(data).ok();
     // The block says which message it is, where the message itself does not.
     if let (Some(serde_json::Value::Object(object)), Some(id)) = (&mut value, id) {
         if !object.contains_key("id") {
@@ -116,7 +115,7 @@ pub(super) fn message(
 }
 
 pub(super) fn heartbeat(data: &[u8]) -> StreamHeartbeatEvent {
-    serde_json::from_slice(data).unwrap_or_default()
+    envelope::decode(data).unwrap_or_default()
 }
 
 /// An event that was larger than allowed.

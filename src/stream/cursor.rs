@@ -11,12 +11,16 @@ const REMEMBERED: usize = 4096;
 /// How much earlier than its first heartbeat a stream may have been opened.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(20);
 
+/// The longest id that goes out, in bytes; those of the API have 25.
+const LONGEST_ID: usize = 1024;
+
 /// From where to go on after a break.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Cursor {
     /// Nothing is known yet.
     Unknown,
-    /// When the stream was opened, by the server's clock: there was no message yet.
+    /// When the stream was opened, by the server's clock, or what time the caller gave as `after`:
+    /// there was no message yet.
     Opened(String),
     /// The last message, or what the caller gave as `after`.
     After(String),
@@ -41,8 +45,34 @@ impl Cursor {
         self.answered_at(time.and_then(|time| time.checked_sub(HEARTBEAT_INTERVAL)));
     }
 
-    pub(super) fn message(&mut self, id: &str) {
-        *self = Cursor::After(id.to_owned());
+    /// Starts where the caller says: after a message, or after a time.
+    pub(super) fn given(after: &str) -> Self {
+        // `2026-06-05T…`: no header is for it, as a time is no event's id.
+        let is_time = after.as_bytes().get(..11).is_some_and(|date| {
+            date.iter().enumerate().all(|(at, byte)| match at {
+                4 | 7 => *byte == b'-',
+                10 => matches!(byte, b'T' | b't' | b' '),
+                _ => byte.is_ascii_digit(),
+            })
+        });
+        match is_time {
+            true => Cursor::Opened(after.to_owned()),
+            false => Cursor::After(after.to_owned()),
+        }
+    }
+
+    /// Goes on after a message; one whose id no request line could hold leaves the cursor where it
+    /// is, and is recognised when it comes again.
+    pub(super) fn message(&mut self, id: &[u8]) {
+        if id.len() > LONGEST_ID {
+            return;
+        }
+        if !matches!(self, Cursor::After(_)) {
+            *self = Cursor::After(String::new());
+        }
+        if let Cursor::After(last) = self {
+            set_text(last, id);
+        }
     }
 
     /// What goes out as `after=`.
@@ -60,6 +90,15 @@ impl Cursor {
             Cursor::After(id) => Some(id),
             Cursor::Unknown | Cursor::Opened(_) => None,
         }
+    }
+}
+
+/// Makes a text that of an id, in its memory: this happens for every message.
+pub(super) fn set_text(text: &mut String, id: &[u8]) {
+    text.clear();
+    match std::str::from_utf8(id) {
+        Ok(id) => text.push_str(id),
+        Err(_) => text.push_str(&String::from_utf8_lossy(id)),
     }
 }
 
@@ -160,12 +199,33 @@ mod tests {
         cursor.heartbeat_at(90_000);
         assert_eq!(cursor.after(), Some("1970-01-01T00:00:10.000Z"));
         assert_eq!(cursor.last_event_id(), None);
-        cursor.message("m1");
+        cursor.message(b"m1");
         cursor.answered_at(Some(at(30, 0)));
         assert_eq!(
             (cursor.after(), cursor.last_event_id()),
             (Some("m1"), Some("m1"))
         );
+    }
+
+    #[test]
+    fn a_time_goes_out_as_after_alone_and_an_id_that_is_too_long_not_at_all() {
+        for (after, last_event_id) in [
+            ("2026-06-05T08:00:00.000Z", None),
+            ("2026-06-05", Some("2026-06-05")),
+            (
+                "cmlqacdwm0001zovcpe6656cg",
+                Some("cmlqacdwm0001zovcpe6656cg"),
+            ),
+        ] {
+            let mut cursor = Cursor::given(after);
+            cursor.answered_at(Some(at(10, 0)));
+            assert_eq!(cursor.after(), Some(after));
+            assert_eq!(cursor.last_event_id(), last_event_id);
+            cursor.message(&[b'x'; LONGEST_ID + 1]);
+            assert_eq!(cursor.after(), Some(after));
+            cursor.message(&[b'x'; LONGEST_ID]);
+            assert_eq!(cursor.last_event_id().map(str::len), Some(LONGEST_ID));
+        }
     }
 
     #[test]

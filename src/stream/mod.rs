@@ -22,6 +22,7 @@ use crate::http::Http;
 use crate::http::headers::{CallerHeader, caller_header};
 use crate::http::path::Path;
 use batch::{Batch, BatchEvent, Kind};
+use cursor::set_text;
 pub use event::{
     MessageRole, StreamHeartbeatEvent, StreamMessageEvent, StreamMessageRole, StreamTicket,
 };
@@ -218,7 +219,16 @@ impl StreamRequest {
         };
         let queue = self.queue;
         queue.bound(self.buffer);
-        let agent = self.http.stream_agent(url.path().len());
+        // Escaped, a byte takes three; and a header takes a line with its name.
+        let after = self
+            .options
+            .after
+            .as_ref()
+            .map_or(0, |after| 3 * after.len());
+        let headers = self.http.headers.iter().chain(&self.options.headers);
+        let header = headers.map(|(name, value)| name.as_str().len() + value.len());
+        let line = (url.path().len() + after).max(header.max().unwrap_or(0));
+        let agent = self.http.stream_agent(line);
         queue.set_agent(agent.clone());
         if queue.is_cancelled() {
             return Err(Error::Cancelled(Box::new(CancelledError { call: info })));
@@ -401,18 +411,21 @@ impl Inbox {
         match &event.kind {
             Kind::Heartbeat => Delivery::Heartbeat(batch::heartbeat(data)),
             Kind::Oversized(oversized) => {
+                if let Some(id) = batch.id(event) {
+                    set_text(self.last_event_id.get_or_insert_default(), id);
+                }
                 Delivery::Message(Err(batch::oversized(&self.info, oversized)))
             }
             Kind::Message => {
                 let id = batch.id(event).filter(|id| !id.is_empty());
                 let message = batch::message(data, id, &self.info);
-                let last = match (&message, id) {
-                    (_, Some(id)) => Some(String::from_utf8_lossy(id).into_owned()),
-                    (Ok(message), None) => Some(message.id.clone()),
-                    (Err(_), None) => batch::id_in_data(data),
-                };
-                if last.is_some() {
-                    self.last_event_id = last;
+                match (&message, id) {
+                    (_, Some(id)) => set_text(self.last_event_id.get_or_insert_default(), id),
+                    (Ok(message), None) => self.last_event_id = Some(message.id.clone()),
+                    (Err(_), None) => {
+                        let id = batch::id_in_data(data);
+                        self.last_event_id = id.or(self.last_event_id.take());
+                    }
                 }
                 Delivery::Message(message)
             }

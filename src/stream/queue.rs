@@ -22,6 +22,16 @@ pub(super) enum Item {
     Disconnected { error: Error, wait: Duration },
 }
 
+impl Item {
+    /// How many messages it counts for, and how many bytes.
+    fn weight(&self) -> (usize, usize) {
+        match self {
+            Item::Batch(batch) => (batch.len(), batch.bytes()),
+            Item::Connected | Item::Disconnected { .. } => (1, 0),
+        }
+    }
+}
+
 /// What the caller finds in the queue.
 pub(super) enum Taken {
     Item(Item),
@@ -84,17 +94,19 @@ impl Queue {
         if self.is_cancelled() {
             return false;
         }
-        if let Item::Batch(batch) = &item {
-            state.messages += batch.len();
-            state.bytes += batch.bytes();
-        }
+        let (messages, bytes) = item.weight();
+        state.messages += messages;
+        state.bytes += bytes;
         state.items.push_back(item);
-        self.tell_caller(&mut state);
-        if state.messages >= state.most_messages || state.bytes >= MOST_BYTES {
-            state.reader_waits = true;
+        let full = state.messages >= state.most_messages || state.bytes >= MOST_BYTES;
+        state.reader_waits = full;
+        self.tell_caller(state);
+        if full {
             let _state = self
                 .drained
-                .wait_while(state, |state| !self.is_cancelled() && state.reader_waits)
+                .wait_while(self.state(), |state| {
+                    !self.is_cancelled() && state.reader_waits
+                })
                 .unwrap_or_else(PoisonError::into_inner);
         }
         !self.is_cancelled()
@@ -104,7 +116,7 @@ impl Queue {
         let mut state = self.state();
         if !state.opened {
             state.opened = true;
-            self.tell_caller(&mut state);
+            self.tell_caller(state);
         }
     }
 
@@ -122,7 +134,7 @@ impl Queue {
         let mut state = self.state();
         state.ended = true;
         state.failure = failure;
-        self.tell_caller(&mut state);
+        self.tell_caller(state);
     }
 
     /// The reader's thread returns after this, and touches nothing.
@@ -134,8 +146,11 @@ impl Queue {
         self.gone.notify_all();
     }
 
-    fn tell_caller(&self, state: &mut State) {
-        if std::mem::take(&mut state.caller_waits) {
+    /// Wakes a caller that waits, once the lock is free: woken under it, it would stop at it again.
+    fn tell_caller(&self, mut state: MutexGuard<'_, State>) {
+        let waits = std::mem::take(&mut state.caller_waits);
+        drop(state);
+        if waits {
             self.filled.notify_all();
         }
     }
@@ -150,15 +165,16 @@ impl Queue {
                 return Taken::Ended(None);
             }
             if let Some(item) = state.items.pop_front() {
-                if let Item::Batch(batch) = &item {
-                    state.messages -= batch.len();
-                    state.bytes -= batch.bytes();
-                }
+                let (messages, bytes) = item.weight();
+                state.messages -= messages;
+                state.bytes -= bytes;
                 // Half empty, not just below the mark: the two sides would wake each other for
                 // every item.
                 let roomy =
                     state.messages * 2 <= state.most_messages && state.bytes * 2 <= MOST_BYTES;
-                if roomy && std::mem::take(&mut state.reader_waits) {
+                let wake = roomy && std::mem::take(&mut state.reader_waits);
+                drop(state);
+                if wake {
                     self.drained.notify_all();
                 }
                 return Taken::Item(item);

@@ -3,7 +3,7 @@
 
 use std::io::Read as _;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ureq::Body;
 use ureq::http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, HeaderMap};
@@ -20,7 +20,7 @@ use crate::http::path::{Path, push_query};
 use crate::http::retry::Backoff;
 use crate::http::transport::{self, Bound, Failure, FailureKind, Limits, Outgoing};
 use crate::http::{Answer, Call, Http, Options, envelope};
-use crate::sse::{RawEvent, Splitter};
+use crate::sse::{Oversized, RawEvent, Splitter};
 
 /// The largest event that is taken; a message of the API has 4,096 characters at most.
 const LARGEST_EVENT: usize = 1 << 20;
@@ -48,6 +48,7 @@ pub(super) struct Reader {
     alive: bool,
     /// Whether a connection stood once.
     stood: bool,
+    /// What the server's `retry:` says.
     retry: Option<Duration>,
 }
 
@@ -76,7 +77,7 @@ impl Reader {
         let cursor = match &options.after {
             Some(after) => {
                 seen.is_new(after.as_bytes());
-                Cursor::After(after.clone())
+                Cursor::given(after)
             }
             None => Cursor::Unknown,
         };
@@ -108,7 +109,9 @@ impl Reader {
         let gone = Gone(self.queue.clone());
         let failure = self.work();
         self.queue.end(failure);
-        // The socket is closed before the thread is said to be gone.
+        // A stream that has ended keeps no socket, though its handles may live on; and the socket
+        // is closed before the thread is said to be gone.
+        self.agent.clone().shutdown();
         drop(self);
         drop(gone);
     }
@@ -118,8 +121,12 @@ impl Reader {
         let mut failures = 0;
         let mut backoff = self.backoff();
         loop {
+            if self.queue.is_cancelled() {
+                return None;
+            }
             self.info.attempts += 1;
             self.alive = false;
+            let retry = self.retry;
             let ending = match self.connect() {
                 Ok(body) => self.follow(body),
                 Err(ending) => ending,
@@ -135,25 +142,20 @@ impl Reader {
             if !self.options.reconnect {
                 return (!stood).then_some(error);
             }
-            if self.alive {
-                failures = 0;
+            if self.alive || self.retry != retry {
                 backoff = self.backoff();
-            } else {
-                failures += 1;
             }
+            failures = if self.alive { 0 } else { failures + 1 };
             let asked = error.retry_after();
             let too_long = asked.is_some_and(|wait| wait > self.http.retry.max_retry_wait);
             if is_final || too_long || failures > self.options.max_retries {
                 return Some(error);
             }
-            let wait = asked.unwrap_or_else(|| {
-                let least = if self.retry.is_some() {
-                    Duration::ZERO
-                } else {
-                    SHORTEST_WAIT
-                };
-                backoff.next_wait().max(least)
-            });
+            let least = match self.retry {
+                Some(_) => Duration::ZERO,
+                None => SHORTEST_WAIT,
+            };
+            let wait = asked.unwrap_or_else(|| backoff.next_wait()).max(least);
             log::debug!(target: "bimpeai", "{error}; connecting again in {wait:?}");
             if self.lifecycle && !self.queue.put(Item::Disconnected { error, wait }) {
                 return None;
@@ -168,8 +170,9 @@ impl Reader {
         const MOST: Duration = Duration::from_secs(60);
         match self.retry {
             Some(base) => {
-                let base = base.clamp(Duration::from_millis(1), MOST);
-                Backoff::with_base(base, base.max(Duration::from_secs(6)))
+                // From once to twice what the server asks for: never earlier.
+                let middle = base.clamp(Duration::from_millis(1), MOST) * 3 / 2;
+                Backoff::with_base(middle, middle.max(Duration::from_secs(6)))
             }
             None => Backoff::new(),
         }
@@ -179,7 +182,7 @@ impl Reader {
     fn connect(&mut self) -> Result<Body, Ending> {
         let ticket = self.ticket()?;
         let (head, body) = self.open(&ticket).map_err(|failure| Ending {
-            error: self.failed(failure, "the stream could not be opened"),
+            error: self.not_opened(failure),
             is_final: false,
             stood: false,
         })?;
@@ -210,7 +213,12 @@ impl Reader {
         let answer = self.http.execute_on(&self.agent, &call, &options, None);
         let ticket = answer.and_then(|mut answer| {
             self.cursor.answered_at(answer.headers.date());
-            envelope::data::<StreamTicket>(&mut answer)
+            let ticket = envelope::data::<StreamTicket>(&mut answer)?;
+            if ticket.ticket.expose().is_empty() {
+                let what = "there is no ticket in it".to_owned();
+                return Err(envelope::decode_error(&answer, what, None));
+            }
+            Ok(ticket)
         });
         ticket.map_err(|mut error| {
             if let Error::Api(error) = &error {
@@ -234,7 +242,7 @@ impl Reader {
         let mut query = String::new();
         push_query(&mut query, "ticket", ticket.ticket.expose());
         // What was sent before the first connection is no part of the stream, unless asked for.
-        let fresh = matches!(self.cursor, Cursor::Opened(_)) && !self.stood;
+        let fresh = self.options.after.is_none() && !self.stood;
         if let Some(after) = self.cursor.after().filter(|_| !fresh) {
             push_query(&mut query, "after", after);
         }
@@ -247,7 +255,7 @@ impl Reader {
                 wire: transport::Wire::default(),
             })?;
         let bound = Bound::Stream {
-            head: self.options.timeout.or(self.http.timeout),
+            head: self.timeout(),
             idle: self.options.idle_timeout,
         };
         let exchange = |fresh| {
@@ -276,7 +284,8 @@ impl Reader {
         headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        if let Some(id) = self.cursor.last_event_id() {
+        // A header loses the blanks around its value.
+        if let Some(id) = self.cursor.last_event_id().filter(|id| id.trim() == *id) {
             if let Ok(id) = HeaderValue::from_str(id) {
                 headers.insert(HeaderName::from_static("last-event-id"), id);
             }
@@ -308,13 +317,14 @@ impl Reader {
                 stood: false,
             };
         }
-        answer.body = transport::read_error_body(body);
+        answer.body = self.error_body(body);
         let error = envelope::api_error(answer, ticket);
         let is_final = match status.as_u16() {
+            _ if is_too_many_streams(&error) => true,
             // A ticket can expire on the way; the next one is fresh.
             401 => false,
             // Once it stood, the server may still hold its dead predecessor.
-            429 => is_too_many_streams(&error) || !self.stood,
+            429 => !self.stood,
             _ => !error.is_retryable(),
         };
         Ending {
@@ -324,22 +334,46 @@ impl Reader {
         }
     }
 
+    /// What there is of the body of an error, within the time of the call: nothing else bounds the
+    /// reading of a body that comes in drops.
+    fn error_body(&self, body: Body) -> Vec<u8> {
+        const MOST: usize = 1 << 20;
+        let until = self
+            .timeout()
+            .and_then(|timeout| Instant::now().checked_add(timeout));
+        let mut reader = body.into_reader();
+        let mut bytes = Vec::new();
+        let mut piece = [0; 4096];
+        while bytes.len() < MOST && until.is_none_or(|until| Instant::now() < until) {
+            match reader.read(&mut piece) {
+                Ok(0) | Err(_) => break,
+                Ok(read) => bytes.extend_from_slice(&piece[..read]),
+            }
+        }
+        bytes
+    }
+
+    /// The bound of the ticket call, and of the wait for the stream's headers.
+    fn timeout(&self) -> Option<Duration> {
+        self.options.timeout.or(self.http.timeout)
+    }
+
     /// Reads a connection to its end.
     fn follow(&mut self, body: Body) -> Ending {
         let mut body = body.into_reader();
         let mut splitter = Splitter::new(LARGEST_EVENT);
-        let mut left_out = false;
+        let mut left_out = None;
+        // Read into, and copied from: what a batch takes along is then no larger than what came,
+        // and nothing is cleared for a read that brings little.
+        let mut landing = vec![0; SMALLEST_READ];
         let mut buffer = Vec::new();
-        let mut size = SMALLEST_READ;
         loop {
-            let filled = buffer.len();
-            buffer.resize(filled + size, 0);
-            let read = match body.read(&mut buffer[filled..]) {
+            let read = match body.read(&mut landing) {
                 Ok(read) => read,
                 Err(error) => {
                     let failure = transport::failure(ureq::Error::from(error));
                     return Ending {
-                        error: self.failed(failure, "the stream broke"),
+                        error: self.broken(failure),
                         is_final: false,
                         stood: true,
                     };
@@ -352,11 +386,15 @@ impl Reader {
                     stood: true,
                 };
             }
-            buffer.truncate(filled + read);
-            if read == size {
-                size = (size * 2).min(LARGEST_READ);
-            } else if read < size / 4 {
-                size = (size / 2).max(SMALLEST_READ);
+            buffer.extend_from_slice(&landing[..read]);
+            let size = landing.len();
+            let fitting = match read {
+                _ if read == size => (size * 2).min(LARGEST_READ),
+                _ if read < size / 4 => (size / 2).max(SMALLEST_READ),
+                _ => size,
+            };
+            if fitting != size {
+                landing = vec![0; fitting];
             }
             let events = self.split(&mut splitter, &buffer, &mut left_out);
             let done = splitter.consumed(&buffer);
@@ -364,8 +402,7 @@ impl Reader {
                 buffer.drain(..done);
                 continue;
             }
-            let mut rest = Vec::with_capacity(buffer.len() - done + size);
-            rest.extend_from_slice(&buffer[done..]);
+            let rest = buffer[done..].to_vec();
             let bytes = std::mem::replace(&mut buffer, rest);
             if !self.queue.put(Item::Batch(Batch::new(bytes, events))) {
                 return Ending {
@@ -378,42 +415,58 @@ impl Reader {
     }
 
     /// The events in the buffer that are for the caller.
+    ///
+    /// `left_out` is an event that was too large and has not ended yet: it is reported at its end,
+    /// when its id is known, so that a repeat of it is recognised.
     fn split(
         &mut self,
         splitter: &mut Splitter,
         buffer: &[u8],
-        left_out: &mut bool,
+        left_out: &mut Option<Oversized>,
     ) -> Vec<BatchEvent> {
         let mut events = Vec::new();
         while let Some(next) = splitter.next(buffer) {
-            self.left_out(splitter, left_out);
+            // What an event without data set came before this one.
+            let id = splitter.take_bare_id();
+            events.extend(left_out.take().and_then(|event| self.report(event, id)));
             match next {
-                Ok(raw) => {
-                    *left_out = false;
-                    events.extend(self.sort(raw, buffer));
-                }
-                Err(oversized) => {
-                    *left_out = true;
-                    self.alive = true;
-                    events.push(BatchEvent::oversized(oversized));
-                }
+                Ok(raw) => events.extend(self.sort(raw, buffer)),
+                Err(oversized) => *left_out = Some(oversized),
             }
         }
-        self.left_out(splitter, left_out);
+        if let Some(id) = splitter.take_bare_id() {
+            events.extend(
+                left_out
+                    .take()
+                    .and_then(|event| self.report(event, Some(id))),
+            );
+        }
         if let Some(retry) = splitter.retry() {
             self.retry = Some(retry);
         }
         events
     }
 
-    /// Moves past an event that was left out for its size: else it would come again for ever.
-    fn left_out(&mut self, splitter: &mut Splitter, left_out: &mut bool) {
-        if let Some(id) = splitter.take_bare_id() {
-            if std::mem::take(left_out) {
-                self.seen.is_new(&id);
-                self.cursor.message(&String::from_utf8_lossy(&id));
+    /// Reports an event that was left out for its size, once, and moves past it: else it would come
+    /// again for ever.
+    fn report(&mut self, event: Oversized, id: Option<Vec<u8>>) -> Option<BatchEvent> {
+        let id = id.filter(|id| !id.is_empty());
+        if let Some(id) = &id {
+            if !self.is_new(id) {
+                return None;
             }
         }
+        Some(BatchEvent::oversized(event, id))
+    }
+
+    /// Whether a message is new; if so it is remembered, and the stream goes on after it.
+    fn is_new(&mut self, id: &[u8]) -> bool {
+        let is_new = self.seen.is_new(id);
+        if is_new {
+            self.cursor.message(id);
+            self.alive = true;
+        }
+        is_new
     }
 
     /// Keeps new messages, moves the cursor, and drops repeats and what is no message.
@@ -436,54 +489,67 @@ impl Reader {
             });
         }
         let own = raw.id.as_ref().map(|id| id.bytes(buffer));
-        if let Some(id) = own.filter(|id| !id.is_empty()) {
-            if !self.seen.is_new(id) {
-                return None;
-            }
-            self.cursor.message(&String::from_utf8_lossy(id));
-        } else if let Some(id) = batch::id_in_data(data) {
-            if !self.seen.is_new(id.as_bytes()) {
-                return None;
-            }
-            self.cursor.message(&id);
-        }
-        self.alive = true;
-        Some(BatchEvent {
+        let is_new = match own.filter(|id| !id.is_empty()) {
+            Some(id) => self.is_new(id),
+            // One without any id cannot be told from its repeat: it is delivered, and is no sign of
+            // progress.
+            None => batch::id_in_data(data).is_none_or(|id| self.is_new(id.as_bytes())),
+        };
+        is_new.then_some(BatchEvent {
             kind,
             id: raw.id,
             data: raw.data,
         })
     }
 
-    fn failed(&self, failure: Failure, what: &str) -> Error {
-        let call = self.info.clone();
+    /// Why there is no stream.
+    fn not_opened(&self, failure: Failure) -> Error {
+        let call = self.call(failure.wire.sent);
         match failure.kind {
             FailureKind::Timeout { connecting } => {
-                let wire = failure.wire;
-                if self.stood && wire.received && !connecting {
-                    let limit = Some(self.options.idle_timeout);
-                    let what = format!(
-                        "nothing came for {:?}, not even a heartbeat",
-                        self.options.idle_timeout
-                    );
-                    return Error::Timeout(Box::new(TimeoutError { call, what, limit }));
-                }
-                let limit = self.options.timeout.or(self.http.timeout);
-                let error = crate::http::timed_out(call, connecting, wire.received, limit);
+                let received = failure.wire.received;
+                let error = crate::http::timed_out(call, connecting, received, self.timeout());
                 Error::Timeout(Box::new(error))
             }
-            FailureKind::Connection(why, source) => Error::Connection(Box::new(ConnectionError {
-                call,
-                what: format!("{what}: {why}"),
-                source,
-            })),
+            FailureKind::Connection(why, source) => {
+                let what = format!("the stream could not be opened: {why}");
+                Error::Connection(Box::new(ConnectionError { call, what, source }))
+            }
             FailureKind::TooLarge(_) => self.closed(),
+        }
+    }
+
+    /// Why a stream that stood has ended.
+    fn broken(&self, failure: Failure) -> Error {
+        let call = self.call(true);
+        match failure.kind {
+            FailureKind::Timeout { .. } => {
+                let limit = self.options.idle_timeout;
+                let what = format!(
+                    "nothing came for {limit:?}, not even a heartbeat; the connection counts as \
+                     dead, see `idle_timeout`"
+                );
+                let limit = Some(limit);
+                Error::Timeout(Box::new(TimeoutError { call, what, limit }))
+            }
+            FailureKind::Connection(why, source) => {
+                let what = format!("the stream broke: {why}");
+                Error::Connection(Box::new(ConnectionError { call, what, source }))
+            }
+            FailureKind::TooLarge(_) => self.closed(),
+        }
+    }
+
+    fn call(&self, sent: bool) -> CallInfo {
+        CallInfo {
+            sent,
+            ..self.info.clone()
         }
     }
 
     fn closed(&self) -> Error {
         Error::Connection(Box::new(ConnectionError {
-            call: self.info.clone(),
+            call: self.call(true),
             what: "the server ended the stream".to_owned(),
             source: None,
         }))

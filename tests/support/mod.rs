@@ -1,10 +1,11 @@
 //! A server of raw bytes on a loopback socket: what no mock can do, a test does here itself.
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
+use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -55,7 +56,16 @@ pub struct Connection {
     reader: BufReader<TcpStream>,
     /// Which connection of the server's it is, from 0.
     pub number: usize,
+    /// Whether an event stream was begun on it.
+    pub streaming: bool,
     shared: Arc<Shared>,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // The server's own handle on the socket would keep it open.
+        self.shared.sockets.lock().unwrap().remove(&self.number);
+    }
 }
 
 impl Connection {
@@ -91,6 +101,45 @@ impl Connection {
         self.reader.read_exact(&mut request.body).ok()?;
         self.shared.requests.lock().unwrap().push(request.clone());
         Some(request)
+    }
+
+    /// The next request, of which the last byte is left unread: what ends the connection then is
+    /// a reset, until [`Connection::close`] has read it. For requests without a body.
+    pub fn request_unread(&mut self) -> Option<Request> {
+        let mut head = vec![0; 64 * 1024];
+        let length = loop {
+            let peeked = self.stream().peek(&mut head).ok()?;
+            let end = head[..peeked].windows(4).position(|end| end == b"\r\n\r\n");
+            match end {
+                Some(end) => break end + 4,
+                None if peeked == 0 => return None,
+                None => std::thread::yield_now(),
+            }
+        };
+        if head.starts_with(b"POST") {
+            return self.request();
+        }
+        let mut socket = self.stream();
+        socket.read_exact(&mut head[..length - 1]).ok()?;
+        let text = String::from_utf8_lossy(&head[..length]).into_owned();
+        let mut lines = text.lines();
+        let mut words = lines.next()?.split_whitespace();
+        let request = Request {
+            method: words.next()?.to_owned(),
+            target: words.next()?.to_owned(),
+            headers: lines
+                .filter_map(|line| line.split_once(':'))
+                .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
+                .collect(),
+            body: Vec::new(),
+        };
+        self.shared.requests.lock().unwrap().push(request.clone());
+        Some(request)
+    }
+
+    /// Reads what [`Connection::request_unread`] has left.
+    pub fn read_rest(&mut self) {
+        let _ = self.stream().read_exact(&mut [0]);
     }
 
     /// Writes bytes as they are.
@@ -132,15 +181,33 @@ impl Connection {
 
     /// Writes the head of an event stream.
     pub fn event_stream(&mut self) -> bool {
+        self.streaming = true;
         self.raw("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n")
     }
 
-    /// Ends the connection with a reset, where there is something unread; else with a close.
+    /// Answers a ticket call.
+    pub fn ticket(&mut self, ticket: &str) -> bool {
+        let body =
+            format!(r#"{{"message":"Success","data":{{"ticket":"{ticket}","expires_in":60}}}}"#);
+        self.answer(201, &[], body)
+    }
+
+    /// Ends the connection with a reset: what was written may be lost on the way.
     pub fn reset(self) {
+        let socket = socket2::SockRef::from(self.reader.get_ref());
+        let _ = socket.set_linger(Some(Duration::ZERO));
         drop(self);
     }
 
-    pub fn close(self) {
+    /// Ends the connection in order: what was written still arrives.
+    pub fn shut(&mut self) {
+        let _ = self.reader.get_ref().shutdown(Shutdown::Write);
+    }
+
+    pub fn close(mut self) {
+        // What lies unread would make it a reset.
+        let _ = self.stream().set_nonblocking(true);
+        let _ = self.reader.read(&mut [0; 16]);
         let _ = self.reader.get_ref().shutdown(Shutdown::Both);
     }
 
@@ -167,7 +234,7 @@ struct Shared {
     connections: AtomicUsize,
     open: AtomicUsize,
     requests: Mutex<Vec<Request>>,
-    sockets: Mutex<Vec<TcpStream>>,
+    sockets: Mutex<HashMap<usize, TcpStream>>,
 }
 
 pub struct Server {
@@ -198,18 +265,17 @@ impl Server {
                 socket.set_nodelay(true).unwrap();
                 socket.set_read_timeout(Some(PATIENCE)).unwrap();
                 socket.set_write_timeout(Some(PATIENCE)).unwrap();
-                let mut sockets = accepting.sockets.lock().unwrap();
-                if let Ok(clone) = socket.try_clone() {
-                    sockets.push(clone);
-                }
-                drop(sockets);
                 let number = accepting.connections.fetch_add(1, Ordering::SeqCst);
+                if let Ok(clone) = socket.try_clone() {
+                    accepting.sockets.lock().unwrap().insert(number, clone);
+                }
                 let (serve, shared) = (serve.clone(), accepting.clone());
                 threads.push(std::thread::spawn(move || {
                     shared.open.fetch_add(1, Ordering::SeqCst);
                     serve(Connection {
                         reader: BufReader::new(socket),
                         number,
+                        streaming: false,
                         shared: shared.clone(),
                     });
                     shared.open.fetch_sub(1, Ordering::SeqCst);
@@ -239,6 +305,28 @@ impl Server {
         })
     }
 
+    /// Hands out the tickets `ticket-0`, `ticket-1`, …; `serve` gets every other request with its
+    /// number, and the connection lives on after it unless an event stream was begun.
+    pub fn streaming(
+        serve: impl Fn(&mut Connection, &Request, usize) + Send + Sync + 'static,
+    ) -> Server {
+        let (tickets, streams) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Server::start(move |mut connection| {
+            while let Some(request) = connection.request() {
+                if request.path().ends_with("/stream-ticket") {
+                    let number = tickets.fetch_add(1, Ordering::SeqCst);
+                    connection.ticket(&format!("ticket-{number}"));
+                } else {
+                    let number = streams.fetch_add(1, Ordering::SeqCst);
+                    serve(&mut connection, &request, number);
+                }
+                if connection.streaming {
+                    break;
+                }
+            }
+        })
+    }
+
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -259,6 +347,27 @@ impl Server {
         self.shared.requests.lock().unwrap().clone()
     }
 
+    /// The requests since the last time.
+    pub fn take_requests(&self) -> Vec<Request> {
+        std::mem::take(&mut *self.shared.requests.lock().unwrap())
+    }
+
+    /// The ticket calls that came.
+    pub fn tickets(&self) -> Vec<Request> {
+        self.matching("/stream-ticket")
+    }
+
+    /// The event streams that were asked for.
+    pub fn streams(&self) -> Vec<Request> {
+        self.matching("/stream")
+    }
+
+    fn matching(&self, end: &str) -> Vec<Request> {
+        let mut requests = self.requests();
+        requests.retain(|request| request.path().ends_with(end));
+        requests
+    }
+
     pub fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::SeqCst)
     }
@@ -271,13 +380,57 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.shared.stopped.store(true, Ordering::SeqCst);
-        for socket in self.shared.sockets.lock().unwrap().iter() {
+        for socket in self.shared.sockets.lock().unwrap().values() {
             let _ = socket.shutdown(Shutdown::Both);
         }
         let _ = TcpStream::connect(self.address);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+    }
+}
+
+/// The frame of a message, as documented.
+pub fn message(id: &str, text: &str) -> String {
+    format!(
+        "id: {id}\nevent: message\ndata: {}\n\n",
+        message_data(id, text)
+    )
+}
+
+pub fn message_data(id: &str, text: &str) -> String {
+    format!(
+        r#"{{"id":"{id}","conversation_id":"cnv_1","role":"user","message":"{text}","message_type":"text","created_at":"2026-06-05T08:00:00.000Z"}}"#
+    )
+}
+
+/// The frame of a heartbeat, with an id that is no message id.
+pub fn heartbeat(id: u64, ts: u64) -> String {
+    format!("id: {id}\nevent: heartbeat\ndata: {{\"ts\":{ts}}}\n\n")
+}
+
+/// What one thread opens and others wait for.
+#[derive(Clone, Default)]
+pub struct Gate(Arc<(Mutex<bool>, Condvar)>);
+
+impl Gate {
+    pub fn new() -> Gate {
+        Gate::default()
+    }
+
+    pub fn open(&self) {
+        *self.0.0.lock().unwrap() = true;
+        self.0.1.notify_all();
+    }
+
+    #[track_caller]
+    pub fn wait(&self) {
+        let (_open, result) = self
+            .0
+            .1
+            .wait_timeout_while(self.0.0.lock().unwrap(), PATIENCE, |open| !*open)
+            .unwrap();
+        assert!(!result.timed_out(), "a gate was not opened in time");
     }
 }
 
@@ -289,4 +442,21 @@ pub fn eventually(what: &str, is_so: impl Fn() -> bool) {
         assert!(Instant::now() < until, "not in time: {what}");
         std::thread::yield_now();
     }
+}
+
+/// As many zeros as are wanted, compressed a thousandfold.
+#[cfg(feature = "gzip")]
+pub fn gzip_bomb(length: usize) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    for _ in 0..length / (1 << 20) {
+        encoder.write_all(&[0; 1 << 20]).unwrap();
+    }
+    encoder.finish().unwrap()
+}
+
+#[cfg(feature = "gzip")]
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
 }

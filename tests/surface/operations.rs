@@ -136,12 +136,15 @@ fn each_entry_of_the_wire_has_its_row_and_each_row_its_entry() {
     assert_eq!(declared, called);
 }
 
-/// So that the cases below are what the wire declares, and not what the generator thinks of.
+/// So that "every field set" is what the wire declares, and not what the generator thinks of.
 #[test]
 fn each_field_of_the_wire_is_in_a_case() {
     let all: Vec<Case> = GENERATIONS.into_iter().flat_map(cases).collect();
     for entry in entries() {
-        let own: Vec<&Case> = all.iter().filter(|case| case.key() == key(entry)).collect();
+        let own: Vec<&Case> = all
+            .iter()
+            .filter(|case| case.variant == Variant::Full && case.key() == key(entry))
+            .collect();
         for part in ["query", "body", "body_0_1"] {
             for field in list(&entry[part]) {
                 let name = text(field, "name");

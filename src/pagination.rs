@@ -17,25 +17,8 @@ use crate::http::path::{Path, push_query};
 use crate::http::retry::Cancel;
 use crate::http::{Call, Http, Options, envelope};
 use crate::request::{ApiResponse, call_options};
-use crate::types::object;
 
-object! {
-    /// Where a page stands among its list.
-    pub struct PaginationMeta {
-        /// Items in all pages.
-        total_count: u64,
-        /// Pages in all.
-        page_count: u64,
-        /// The number of this page, from 1.
-        current_page: u64,
-        /// Items that a page holds.
-        limit: u64,
-        /// Whether a page follows.
-        has_next_page: bool,
-        /// Whether a page precedes.
-        has_previous_page: bool,
-    }
-}
+pub use crate::http::envelope::PaginationMeta;
 
 /// A list that is ready to be fetched.
 ///
@@ -460,5 +443,45 @@ impl<T: DeserializeOwned + Send + 'static> FusedIterator for Items<T> {}
 impl<T> fmt::Debug for Items<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Items").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::http::tests::support::Server;
+
+    #[test]
+    fn a_panic_while_fetching_ahead_is_the_callers_and_no_silent_end() {
+        struct Picky;
+
+        static SEEN: AtomicUsize = AtomicUsize::new(0);
+
+        impl<'de> serde::Deserialize<'de> for Picky {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                serde::de::IgnoredAny::deserialize(from)?;
+                assert!(
+                    SEEN.fetch_add(1, Ordering::SeqCst) < 1,
+                    "a type's own panic"
+                );
+                Ok(Picky)
+            }
+        }
+
+        let server = Server::answering(|connection, request, _| {
+            let page = request.query("page").unwrap_or_default();
+            let meta = format!(r#"{{"current_page":{page},"has_next_page":true}}"#);
+            connection.answer(200, &[], format!(r#"{{"data":[1],"meta":{meta}}}"#));
+        });
+        let client = Client::builder("sk_1")
+            .base_url(server.url())
+            .build()
+            .unwrap();
+        let list = ListRequest::<Picky>::new(&client, Path::new("agents")).prefetch();
+        let walk = std::thread::spawn(move || list.into_iter().count());
+        let panic = walk.join().unwrap_err();
+        assert_eq!(panic.downcast_ref::<&str>(), Some(&"a type's own panic"));
     }
 }

@@ -295,6 +295,18 @@ macro_rules! object {
 
             struct ObjectVisitor;
 
+            impl $crate::types::Fields for ObjectVisitor {
+                #[inline]
+                fn index(name: &str) -> usize {
+                    match name {
+                        $( $crate::types::object!(@wire $field $($wire)?) => {
+                            Field::$field as usize
+                        } )*
+                        _ => $crate::types::UNKNOWN,
+                    }
+                }
+            }
+
             impl<'de> serde::de::Visitor<'de> for ObjectVisitor {
                 type Value = $name;
 
@@ -309,25 +321,22 @@ macro_rules! object {
                     #[allow(unused_imports)]
                     use $crate::types::Slot as _;
                     let mut object = $name::default();
-                    let mut expected = 0;
-                    while let Some(key) =
-                        map.next_key_seed($crate::types::KeySeed { names: NAMES, expected })?
-                    {
-                        match key {
-                            $crate::types::Key::Known(index) => {
-                                let mut null = false;
-                                $( if index == Field::$field as usize {
-                                    $crate::types::object!(
-                                        @read $($kind)?; map, null, object.$field, $type
-                                    );
-                                } else )* {}
-                                object.presence.read(index, null);
-                                expected = index + 1;
-                            }
-                            $crate::types::Key::Unknown(key) => {
-                                object.extra.insert(key, map.next_value()?);
-                            }
+                    let mut unknown = String::new();
+                    while let Some(index) = map.next_key_seed($crate::types::KeySeed {
+                        fields: std::marker::PhantomData::<Self>,
+                        unknown: &mut unknown,
+                    })? {
+                        let mut null = false;
+                        $( if index == Field::$field as usize {
+                            $crate::types::object!(
+                                @read $($kind)?; map, null, object.$field, $type
+                            );
+                        } else )* {
+                            let value = map.next_value()?;
+                            object.extra.insert(std::mem::take(&mut unknown), value);
+                            continue;
                         }
+                        object.presence.read(index, null);
                     }
                     $( $crate::types::object!(
                         @check $($kind)?; object, Field::$field as usize, NAMES
@@ -682,44 +691,42 @@ impl PartialEq for Presence {
     }
 }
 
-/// The key of an answer's field: where it stands among the known names, or its text.
-pub(crate) enum Key {
-    Known(usize),
-    Unknown(String),
+/// A type with fields: where a name stands among them, or [`UNKNOWN`].
+pub(crate) trait Fields {
+    fn index(name: &str) -> usize;
 }
 
-pub(crate) struct KeySeed {
-    pub(crate) names: &'static [&'static str],
-    /// A server writes its fields in one order: most keys are found at the first look.
-    pub(crate) expected: usize,
+pub(crate) const UNKNOWN: usize = usize::MAX;
+
+/// Reads the key of a field as its index; one that is not known is kept in `unknown`.
+pub(crate) struct KeySeed<'a, F> {
+    pub(crate) fields: PhantomData<F>,
+    pub(crate) unknown: &'a mut String,
 }
 
-impl<'de> de::DeserializeSeed<'de> for KeySeed {
-    type Value = Key;
+impl<'de, F: Fields> de::DeserializeSeed<'de> for KeySeed<'_, F> {
+    type Value = usize;
 
     #[inline]
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Key, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<usize, D::Error> {
         deserializer.deserialize_identifier(self)
     }
 }
 
-impl Visitor<'_> for KeySeed {
-    type Value = Key;
+impl<F: Fields> Visitor<'_> for KeySeed<'_, F> {
+    type Value = usize;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a field name")
     }
 
     #[inline]
-    fn visit_str<E>(self, key: &str) -> Result<Key, E> {
-        let (before, after) = self.names.split_at(self.expected);
-        if let Some(skipped) = after.iter().position(|name| *name == key) {
-            return Ok(Key::Known(self.expected + skipped));
+    fn visit_str<E>(self, key: &str) -> Result<usize, E> {
+        let index = F::index(key);
+        if index == UNKNOWN {
+            self.unknown.push_str(key);
         }
-        match before.iter().position(|name| *name == key) {
-            Some(index) => Ok(Key::Known(index)),
-            None => Ok(Key::Unknown(key.to_owned())),
-        }
+        Ok(index)
     }
 }
 

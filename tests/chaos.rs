@@ -373,8 +373,7 @@ fn run(seed: u64, messages: usize) -> BTreeMap<String, usize> {
     drop(stream);
     drop(server);
     assert_eq!(*chaos.wrong.lock().unwrap(), Vec::<String>::new());
-    let done = chaos.done.lock().unwrap().clone();
-    done
+    chaos.done.lock().unwrap().clone()
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What an answer's body says: the envelope of a success, the body of an error.
 
 use serde::Deserialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::{DeserializeOwned, Error as _, IgnoredAny};
 use serde_json::Value;
 use serde_json::error::Category;
 
@@ -9,7 +9,25 @@ use super::Answer;
 use crate::error::{
     ApiError, ApiErrorKind, DecodeError, Error, ErrorCode, FieldError, Mismatch, OneLine,
 };
-use crate::pagination::PaginationMeta;
+use crate::types::object;
+
+object! {
+    /// Where a page stands among its list.
+    pub struct PaginationMeta {
+        /// Items in all pages.
+        total_count: u64,
+        /// Pages in all.
+        page_count: u64,
+        /// The number of this page, from 1.
+        current_page: u64,
+        /// Items that a page holds.
+        limit: u64,
+        /// Whether a page follows.
+        has_next_page: bool,
+        /// Whether a page precedes.
+        has_previous_page: bool,
+    }
+}
 
 #[derive(Deserialize)]
 #[serde(
@@ -27,24 +45,40 @@ struct Envelope<T> {
 pub(crate) fn open<T: DeserializeOwned>(
     answer: &mut Answer,
 ) -> Result<(Option<T>, Option<PaginationMeta>), Error> {
-    if answer.body.is_empty() {
+    if is_empty(&answer.body) {
         return Ok((None, None));
     }
-    let envelope = match serde_json::from_slice::<Envelope<T>>(&answer.body) {
-        Ok(envelope) => envelope,
-        Err(error) => {
-            // Some answers hold raw control characters in their strings, or bytes that are no
-            // UTF-8; strict JSON has neither, and the rest of the answer is sound.
-            let mended = mend(&answer.body).ok_or_else(|| mismatch(answer, &error))?;
-            serde_json::from_slice(&mended).map_err(|error| mismatch(answer, &error))?
-        }
-    };
+    // serde would read a list as the fields of an envelope in their order.
+    if answer.body.trim_ascii_start().first() == Some(&b'[') {
+        let what = "not what is documented: a list, and an envelope (an object) was expected";
+        return Err(decode_error(answer, what.to_owned(), None));
+    }
+    let envelope: Envelope<T> = decode(&answer.body).map_err(|error| mismatch(answer, &error))?;
     Ok((envelope.data, envelope.meta))
+}
+
+/// Whether a body says nothing: some frameworks write `null` where they have none.
+fn is_empty(body: &[u8]) -> bool {
+    matches!(body.trim_ascii(), b"" | b"null")
+}
+
+/// Decodes JSON, and what strict JSON has none of where the rest is sound: raw control characters
+/// in strings, bytes that are no UTF-8.
+pub(crate) fn decode<T: DeserializeOwned>(json: &[u8]) -> Result<T, serde_json::Error> {
+    // One look at the whole costs a third of what serde_json's looks at each string would.
+    let first = match std::str::from_utf8(json) {
+        Ok(text) => serde_json::from_str(text),
+        Err(_) => Err(serde_json::Error::custom("invalid UTF-8")),
+    };
+    first.or_else(|error| match mend(json) {
+        Some(mended) => serde_json::from_str(&mended),
+        None => Err(error),
+    })
 }
 
 /// The data of a success that has to have some.
 pub(crate) fn data<T: DeserializeOwned>(answer: &mut Answer) -> Result<T, Error> {
-    let empty = answer.body.is_empty();
+    let empty = is_empty(&answer.body);
     match open(answer)? {
         (Some(data), _) => Ok(data),
         (None, _) if empty => Err(decode_error(
@@ -211,7 +245,7 @@ fn place(json: &[u8], line: usize, column: usize) -> String {
 
 /// The text with raw control characters in strings escaped and invalid UTF-8 replaced; `None`
 /// where there are none.
-pub(crate) fn mend(json: &[u8]) -> Option<Vec<u8>> {
+fn mend(json: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(json);
     let invalid = matches!(text, std::borrow::Cow::Owned(_));
     let mut mended = String::with_capacity(text.len() + 16);
@@ -232,7 +266,7 @@ pub(crate) fn mend(json: &[u8]) -> Option<Vec<u8>> {
             in_string = !in_string;
         }
     }
-    (raw || invalid).then(|| mended.into_bytes())
+    (raw || invalid).then_some(mended)
 }
 
 fn looks_like_html(body: &[u8]) -> bool {
@@ -244,6 +278,7 @@ pub(crate) fn api_error(answer: Answer, secret: &str) -> Error {
     let parsed = ErrorBody::parse(&answer.body, secret);
     let status = answer.status;
     let mut call = answer.call_info();
+    call.request_id = call.request_id.filter(|id| !id.contains(secret));
     if answer.headers.request_id().is_none() {
         call.request_id = parsed.request_id.or(call.request_id);
     }
@@ -307,10 +342,7 @@ struct ErrorBody {
 impl ErrorBody {
     /// Reads both shapes that the API documents, and as much as there is of any other.
     fn parse(body: &[u8], secret: &str) -> ErrorBody {
-        let parsed = serde_json::from_slice(body)
-            .ok()
-            .or_else(|| serde_json::from_slice(&mend(body)?).ok());
-        let Some(mut parsed) = parsed else {
+        let Ok(mut parsed) = decode(body) else {
             return ErrorBody::default();
         };
         redact(&mut parsed, secret);

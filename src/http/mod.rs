@@ -10,6 +10,9 @@ pub(crate) mod retry;
 pub(crate) mod tls;
 pub(crate) mod transport;
 
+#[cfg(test)]
+pub(crate) mod tests;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,8 +23,9 @@ use ureq::http::header::{
 use ureq::http::{HeaderName, HeaderValue, Method};
 
 use crate::error::{CallInfo, CancelledError, ConnectionError, Error, TimeoutError};
+use crate::headers::Headers;
 use crate::types::Secret;
-use headers::{CallerHeader, Headers};
+use headers::CallerHeader;
 use path::{BaseUrl, Path};
 use retry::{Backoff, Cancel, Clock, Decision, RetryPolicy};
 use transport::{Bound, Failure, FailureKind, Limits, Network, Outgoing, Read};
@@ -231,7 +235,7 @@ impl Http {
         &self,
         agent: &ureq::Agent,
         call: &Call,
-        prepared: &Prepared,
+        prepared: &Prepared<'_>,
         left: Option<Duration>,
     ) -> Result<(ureq::http::response::Parts, Read), Failure> {
         let started = self.clock.now();
@@ -268,13 +272,13 @@ impl Http {
         &self,
         agent: &ureq::Agent,
         call: &Call,
-        prepared: &Prepared,
+        prepared: &Prepared<'_>,
         limits: Limits,
     ) -> Result<(ureq::http::response::Parts, Read), Failure> {
         let outgoing = Outgoing {
             method: &call.method,
             uri: prepared.uri.clone(),
-            headers: prepared.headers.clone(),
+            headers: prepared.headers(&self.headers),
             body: call.body.as_deref(),
         };
         let (head, body) = transport::exchange(agent, outgoing, limits)?.into_parts();
@@ -292,8 +296,9 @@ impl Http {
     /// An agent for one stream: closing its connections stops that stream and no other.
     ///
     /// Its buffers are small, for there may be a thousand streams, and each is zeroed and so takes
-    /// memory: `benches/scale.rs` has the figures. `line` is how long a line of its requests may be
-    /// without the ticket and what it goes on after: each has to fit in whole.
+    /// memory: `benches/scale.rs` has the figures. `line` is how long a line of its requests, a
+    /// header among them, may be without the ticket and what it goes on after: each has to fit in
+    /// whole.
     pub(crate) fn stream_agent(&self, line: usize) -> ureq::Agent {
         // A burst costs 2% more of the processor than with 32 KiB, 5% more than with 128 KiB.
         const INPUT: usize = 16 * 1024;
@@ -308,37 +313,21 @@ impl Http {
         })
     }
 
-    fn prepare(&self, call: &Call, options: &Options) -> Result<Prepared, Error> {
+    fn prepare<'a>(&self, call: &Call, options: &'a Options) -> Result<Prepared<'a>, Error> {
         if let Some(why) = &options.refused {
             return Err(Error::user(why));
-        }
-        let uri = self.base.join(&call.path, &call.query)?;
-        let mut headers = self.headers.clone();
-        headers.extend(options.headers.clone());
-        headers
-            .entry(ACCEPT)
-            .or_insert(HeaderValue::from_static("application/json"));
-        if call.body.is_some() {
-            headers
-                .entry(CONTENT_TYPE)
-                .or_insert(HeaderValue::from_static("application/json"));
-        }
-        let request_id = options.request_id.clone().unwrap_or_else(random_id);
-        headers.insert(REQUEST_ID.clone(), request_id);
-        match &options.idempotency_key {
-            Some(key) => {
-                headers.insert(IDEMPOTENCY_KEY.clone(), key.clone());
-            }
-            None if call.is_write() => {
-                headers.insert(IDEMPOTENCY_KEY.clone(), random_id());
-            }
-            None => {}
         }
         let own = call.default_timeout.filter(|_| !self.timeout_chosen);
         let chosen = options.timeout.or(own);
         Ok(Prepared {
-            uri,
-            headers,
+            uri: self.base.join(&call.path, &call.query)?,
+            headers: &options.headers,
+            has_body: call.body.is_some(),
+            request_id: options.request_id.clone().unwrap_or_else(random_id),
+            idempotency_key: match &options.idempotency_key {
+                Some(key) => Some(key.clone()),
+                None => call.is_write().then(random_id),
+            },
             timeout: chosen.or(self.timeout),
             differs: chosen.is_some(),
         })
@@ -445,15 +434,36 @@ fn limit_reached(call: CallInfo, what: &str, limit: Option<Duration>, raise: &st
 }
 
 /// What stays the same over the attempts of a call.
-struct Prepared {
+struct Prepared<'a> {
     uri: ureq::http::Uri,
-    headers: HeaderMap,
+    /// The caller's.
+    headers: &'a HeaderMap,
+    has_body: bool,
+    request_id: HeaderValue,
+    idempotency_key: Option<HeaderValue>,
     timeout: Option<Duration>,
     /// Whether `timeout` is not the one the agent has.
     differs: bool,
 }
 
-impl Prepared {
+impl Prepared<'_> {
+    /// All that one attempt carries; `client` is what every request of the client does.
+    fn headers(&self, client: &HeaderMap) -> HeaderMap {
+        const JSON: HeaderValue = HeaderValue::from_static("application/json");
+        let mut headers = client.clone();
+        for (name, value) in self.headers {
+            headers.insert(name.clone(), value.clone());
+        }
+        if self.has_body {
+            headers.entry(CONTENT_TYPE).or_insert(JSON);
+        }
+        headers.insert(REQUEST_ID.clone(), self.request_id.clone());
+        if let Some(key) = &self.idempotency_key {
+            headers.insert(IDEMPOTENCY_KEY.clone(), key.clone());
+        }
+        headers
+    }
+
     /// The bound of the next attempt.
     fn bound(&self, left: Option<Duration>) -> Bound {
         match (left, self.timeout) {
@@ -465,8 +475,7 @@ impl Prepared {
     }
 
     fn request_id(&self) -> Option<String> {
-        let id = self.headers.get(&REQUEST_ID)?;
-        id.to_str().ok().map(str::to_owned)
+        self.request_id.to_str().ok().map(str::to_owned)
     }
 }
 
@@ -504,18 +513,21 @@ impl Deadline {
 
 /// A random UUID (version 4), as the value of a header.
 pub(crate) fn random_id() -> HeaderValue {
-    let bits: u128 = rand::random();
-    let bits = bits & !(0xf << 76) | 0x4 << 76;
-    let bits = bits & !(0x3 << 62) | 0x2 << 62;
-    let hex = format!("{bits:032x}");
-    let parts = [
-        &hex[..8],
-        &hex[8..12],
-        &hex[12..16],
-        &hex[16..20],
-        &hex[20..],
-    ];
-    HeaderValue::from_str(&parts.join("-")).unwrap_or(HeaderValue::from_static("0"))
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut bytes: [u8; 16] = rand::random();
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let mut text = [b'-'; 36];
+    let mut at = 0;
+    for (index, byte) in bytes.iter().enumerate() {
+        if matches!(index, 4 | 6 | 8 | 10) {
+            at += 1;
+        }
+        text[at] = DIGITS[usize::from(byte >> 4)];
+        text[at + 1] = DIGITS[usize::from(byte & 0xf)];
+        at += 2;
+    }
+    HeaderValue::from_bytes(&text).unwrap_or(HeaderValue::from_static("0"))
 }
 
 /// The headers that every request of a client carries.
@@ -534,6 +546,7 @@ pub(crate) fn client_headers(
     if cfg!(not(feature = "gzip")) {
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     }
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
     headers.extend(defaults);
     headers.insert(AUTHORIZATION, authorization);
     Ok(headers)

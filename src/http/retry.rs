@@ -155,7 +155,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn waits_lie_between_half_and_all_of_a_doubling_interval_up_to_eight_seconds() {
+    fn item_17_waits_lie_between_half_and_all_of_a_doubling_interval_up_to_eight_seconds() {
         for _ in 0..200 {
             let mut backoff = Backoff::new();
             for whole in [0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0] {

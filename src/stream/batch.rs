@@ -6,8 +6,8 @@ use serde::Deserialize;
 
 use super::event::{StreamHeartbeatEvent, StreamMessageEvent};
 use crate::error::{CallInfo, DecodeError, Error};
-use crate::http::envelope::mend;
-use crate::http::headers::Headers;
+use crate::headers::Headers;
+use crate::http::envelope;
 use crate::sse::{Oversized, Span};
 use crate::types::Id;
 
@@ -78,9 +78,8 @@ pub(super) fn id_in_data(data: &[u8]) -> Option<String> {
     struct Identified {
         id: Id,
     }
-    serde_json::from_slice(data)
+    envelope::decode(data)
         .ok()
-        .or_else(|| serde_json::from_slice(&mend(data)?).ok())
         .map(|Identified { id }| id.0)
         .filter(|id| !id.is_empty())
 }
@@ -91,13 +90,11 @@ pub(super) fn message(
     id: Option<&[u8]>,
     stream: &CallInfo,
 ) -> Result<StreamMessageEvent, Error> {
-    let error = match serde_json::from_slice::<StreamMessageEvent>(data) {
+    let error = match envelope::decode::<StreamMessageEvent>(data) {
         Ok(message) => return Ok(message),
         Err(error) => error,
     };
-    let mended = mend(data);
-    let data = mended.as_deref().unwrap_or(data);
-    let mut value = serde_json::from_slice::<serde_json::Value>(data).ok();
+    let mut value = envelope::decode::<serde_json::Value>(data).ok();
     // The block says which message it is, where the message itself does not.
     if let (Some(serde_json::Value::Object(object)), Some(id)) = (&mut value, id) {
         if !object.contains_key("id") {
@@ -118,7 +115,7 @@ pub(super) fn message(
 }
 
 pub(super) fn heartbeat(data: &[u8]) -> StreamHeartbeatEvent {
-    serde_json::from_slice(data).unwrap_or_default()
+    envelope::decode(data).unwrap_or_default()
 }
 
 /// An event that was larger than allowed.

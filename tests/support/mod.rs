@@ -192,9 +192,16 @@ impl Connection {
         self.answer(201, &[], body)
     }
 
-    /// Ends the connection with a reset, where there is something unread; else with a close.
+    /// Ends the connection with a reset: what was written may be lost on the way.
     pub fn reset(self) {
+        let socket = socket2::SockRef::from(self.reader.get_ref());
+        let _ = socket.set_linger(Some(Duration::ZERO));
         drop(self);
+    }
+
+    /// Ends the connection in order: what was written still arrives.
+    pub fn shut(&mut self) {
+        let _ = self.reader.get_ref().shutdown(Shutdown::Write);
     }
 
     pub fn close(mut self) {
@@ -340,6 +347,11 @@ impl Server {
         self.shared.requests.lock().unwrap().clone()
     }
 
+    /// The requests since the last time.
+    pub fn take_requests(&self) -> Vec<Request> {
+        std::mem::take(&mut *self.shared.requests.lock().unwrap())
+    }
+
     /// The ticket calls that came.
     pub fn tickets(&self) -> Vec<Request> {
         self.matching("/stream-ticket")
@@ -354,11 +366,6 @@ impl Server {
         let mut requests = self.requests();
         requests.retain(|request| request.path().ends_with(end));
         requests
-    }
-
-    /// The requests since the last time.
-    pub fn take_requests(&self) -> Vec<Request> {
-        std::mem::take(&mut *self.shared.requests.lock().unwrap())
     }
 
     pub fn connections(&self) -> usize {
@@ -435,4 +442,21 @@ pub fn eventually(what: &str, is_so: impl Fn() -> bool) {
         assert!(Instant::now() < until, "not in time: {what}");
         std::thread::yield_now();
     }
+}
+
+/// As many zeros as are wanted, compressed a thousandfold.
+#[cfg(feature = "gzip")]
+pub fn gzip_bomb(length: usize) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    for _ in 0..length / (1 << 20) {
+        encoder.write_all(&[0; 1 << 20]).unwrap();
+    }
+    encoder.finish().unwrap()
+}
+
+#[cfg(feature = "gzip")]
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
 }

@@ -1,0 +1,423 @@
+//! The retry loop by a clock of its own: no wait here takes any time.
+
+#[path = "../../tests/support/mod.rs"]
+pub(crate) mod support;
+
+use std::sync::Mutex;
+
+use support::{Connection, Server};
+
+use super::*;
+use crate::client::Client;
+
+/// Time passes when the loop waits, and when a server says so.
+struct FakeClock {
+    start: Instant,
+    passed: Mutex<Duration>,
+    waits: Mutex<Vec<Duration>>,
+}
+
+impl FakeClock {
+    fn pass(&self, time: Duration) {
+        *self.passed.lock().unwrap() += time;
+    }
+}
+
+impl Clock for FakeClock {
+    fn now(&self) -> Instant {
+        self.start + *self.passed.lock().unwrap()
+    }
+
+    fn wait(&self, wait: Duration, cancel: Option<&Cancel>) -> bool {
+        self.waits.lock().unwrap().push(wait);
+        self.pass(wait);
+        !cancel.is_some_and(Cancel::is_cancelled)
+    }
+}
+
+/// What one call did.
+struct Outcome {
+    result: Result<Answer, Error>,
+    waits: Vec<Duration>,
+    requests: Vec<support::Request>,
+}
+
+impl Outcome {
+    #[track_caller]
+    fn error(&self) -> &Error {
+        self.result.as_ref().err().expect("a failure")
+    }
+
+    #[track_caller]
+    fn answer(&self) -> &Answer {
+        self.result.as_ref().expect("a success")
+    }
+}
+
+fn clock() -> Arc<FakeClock> {
+    Arc::new(FakeClock {
+        start: Instant::now(),
+        passed: Mutex::default(),
+        waits: Mutex::default(),
+    })
+}
+
+/// Sends a call to a server that answers with each of these in turn, and with the last for ever.
+fn call(
+    method: Method,
+    answers: &'static [&'static str],
+    options: Options,
+    cancel: Option<&Cancel>,
+) -> Outcome {
+    let clock = clock();
+    let server = Server::answering(move |connection, _, number| {
+        answer_with(connection, answers[number.min(answers.len() - 1)]);
+    });
+    run(&server, clock, method, options, cancel)
+}
+
+fn run(
+    server: &Server,
+    clock: Arc<FakeClock>,
+    method: Method,
+    options: Options,
+    cancel: Option<&Cancel>,
+) -> Outcome {
+    let client = Client::builder("sk_canary")
+        .base_url(server.url())
+        .build()
+        .unwrap();
+    let http = client.http().clone();
+    drop(client);
+    let mut http = Arc::into_inner(http).expect("the only owner");
+    http.clock = clock.clone();
+    let mut call = Call::new(method, Path::new("agents"));
+    if call.is_write() {
+        call.body = Some(b"{}".to_vec());
+    }
+    let result = http.execute(&call, &options, cancel);
+    let waits = clock.waits.lock().unwrap().clone();
+    Outcome {
+        result,
+        waits,
+        requests: server.requests(),
+    }
+}
+
+/// `503`, `503 Retry-After: 3|Date: …`, `ok`, or `cut`.
+fn answer_with(connection: &mut Connection, answer: &str) {
+    match answer.split_once(' ').unwrap_or((answer, "")) {
+        ("ok", _) => connection.data("1"),
+        ("cut", _) => {
+            let head =
+                "HTTP/1.1 200 OK\r\nContent-Length: 100\r\nConnection: close\r\n\r\n{\"data\":";
+            let done = connection.raw(head);
+            connection.shut();
+            done
+        }
+        (status, headers) => {
+            let headers: Vec<&str> = headers.split('|').filter(|line| !line.is_empty()).collect();
+            connection.answer(status.parse().unwrap(), &headers, "{}")
+        }
+    };
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn seconds(waits: &[Duration]) -> Vec<f64> {
+    waits.iter().map(Duration::as_secs_f64).collect()
+}
+
+#[test]
+fn a_failure_that_may_pass_is_tried_again_twice() {
+    for status in ["408", "429", "500", "502", "503", "504", "599"] {
+        let answers: &'static [&'static str] = Vec::leak(vec![status]);
+        let outcome = call(Method::GET, answers, Options::default(), None);
+        assert_eq!(outcome.error().attempts(), 3, "{status}");
+        assert_eq!(outcome.requests.len(), 3, "{status}");
+        let waits = seconds(&outcome.waits);
+        assert!((0.249..=0.501).contains(&waits[0]), "{waits:?}");
+        assert!((0.499..=1.001).contains(&waits[1]), "{waits:?}");
+    }
+}
+
+#[test]
+fn what_will_not_pass_is_not_tried_again() {
+    for status in [
+        "301", "307", "400", "401", "403", "404", "409", "410", "422", "425", "501",
+    ] {
+        let answers: &'static [&'static str] = Vec::leak(vec![status]);
+        let outcome = call(Method::GET, answers, Options::default(), None);
+        assert_eq!(outcome.error().attempts(), 1, "{status}");
+        assert_eq!(outcome.requests.len(), 1, "{status}");
+    }
+}
+
+#[test]
+fn a_success_after_failures_says_how_many_attempts_it_took() {
+    let outcome = call(Method::GET, &["503", "cut", "ok"], Options::default(), None);
+    assert_eq!(outcome.answer().attempts, 3);
+}
+
+#[test]
+fn one_key_and_one_request_id_for_all_attempts_of_a_write() {
+    for method in [Method::POST, Method::PATCH, Method::PUT, Method::DELETE] {
+        let outcome = call(method, &["503", "cut", "ok"], Options::default(), None);
+        assert_eq!(outcome.answer().attempts, 3);
+        for header in ["idempotency-key", "x-request-id"] {
+            let first = outcome.requests[0].header(header).unwrap();
+            assert_eq!(first.len(), 36);
+            for request in &outcome.requests {
+                assert_eq!(request.header(header), Some(first));
+            }
+        }
+        let key = outcome.requests[0].header("idempotency-key");
+        assert_ne!(key, outcome.requests[0].header("x-request-id"));
+    }
+}
+
+#[test]
+fn item_14_and_15_and_16_retry_after_is_kept_whole_in_all_its_forms_on_every_retryable_status() {
+    const DATES: &str = "|Date: Mon, 23 Nov 2026 10:00:00 GMT";
+    for status in ["408", "429", "500", "503"] {
+        for (header, wait) in [
+            ("12".to_owned(), 12.0),
+            ("3.5".to_owned(), 3.5),
+            ("60".to_owned(), 60.0),
+            (" 2 ".to_owned(), 2.0),
+            (format!("Mon, 23 Nov 2026 10:00:06 GMT{DATES}"), 6.0),
+            (format!("Monday, 23-Nov-26 10:00:09 GMT{DATES}"), 9.0),
+            (format!("Mon Nov 23 10:00:20 2026{DATES}"), 20.0),
+        ] {
+            let first: &'static str = format!("{status} Retry-After: {header}").leak();
+            let answers: &'static [&'static str] = Vec::leak(vec![first, "ok"]);
+            let outcome = call(Method::POST, answers, Options::default(), None);
+            assert_eq!(outcome.answer().attempts, 2, "{first}");
+            assert_eq!(seconds(&outcome.waits), [wait], "{first}");
+        }
+    }
+}
+
+#[test]
+fn a_date_without_the_answers_own_is_read_against_the_clock_here() {
+    let until = httpdate::fmt_http_date(std::time::SystemTime::now() + 30 * SECOND);
+    let first: &'static str = format!("503 Retry-After: {until}").leak();
+    let answers: &'static [&'static str] = Vec::leak(vec![first, "ok"]);
+    let outcome = call(Method::GET, answers, Options::default(), None);
+    let waits = seconds(&outcome.waits);
+    assert!((25.0..=30.0).contains(&waits[0]), "{waits:?}");
+}
+
+#[test]
+fn a_retry_after_that_asks_for_nothing_means_our_own_wait() {
+    for header in [
+        "0",
+        "0.0",
+        "-1",
+        "soon",
+        "NaN",
+        "inf",
+        "1e3",
+        "1.2.3",
+        ".",
+        "",
+        "Mon, 23 Nov 2026 09:59:59 GMT|Date: Mon, 23 Nov 2026 10:00:00 GMT",
+        "Mon, 23 Nov 2026 10:00:00 GMT|Date: Mon, 23 Nov 2026 10:00:00 GMT",
+        "Mon, 99 Nov 2026 10:00:00 GMT",
+    ] {
+        let first: &'static str = format!("503 Retry-After: {header}").leak();
+        let answers: &'static [&'static str] = Vec::leak(vec![first, "ok"]);
+        let outcome = call(Method::GET, answers, Options::default(), None);
+        let waits = seconds(&outcome.waits);
+        assert!((0.249..=0.501).contains(&waits[0]), "{header}: {waits:?}");
+    }
+}
+
+#[test]
+fn a_wait_longer_than_allowed_fails_at_once_and_says_when_to_come_back() {
+    let outcome = call(
+        Method::GET,
+        &["503 Retry-After: 61"],
+        Options::default(),
+        None,
+    );
+    assert_eq!(outcome.error().attempts(), 1);
+    assert_eq!(outcome.error().retry_after(), Some(61 * SECOND));
+    let line = outcome.error().to_string();
+    assert!(line.contains("try again in 61s"), "{line}");
+    assert!(outcome.waits.is_empty());
+
+    let mut options = Options {
+        max_retry_wait: Some(90 * SECOND),
+        ..Options::default()
+    };
+    let outcome = call(
+        Method::GET,
+        &["503 Retry-After: 61", "ok"],
+        options.clone(),
+        None,
+    );
+    assert_eq!(seconds(&outcome.waits), [61.0]);
+
+    // And what is longer than any wait can still be added to an `Instant`.
+    options.max_retry_wait = None;
+    let forever = "503 Retry-After: 99999999999999999999999999999";
+    let answers: &'static [&'static str] = Vec::leak(vec![forever]);
+    let outcome = call(Method::GET, answers, options, None);
+    let wait = outcome.error().retry_after().unwrap();
+    assert!(wait > 1_000_000_000 * SECOND && Instant::now().checked_add(wait).is_some());
+}
+
+#[test]
+fn a_wait_that_the_deadline_does_not_leave_fails_at_once_with_the_servers_own_error() {
+    let options = Options {
+        deadline: Some(5 * SECOND),
+        ..Options::default()
+    };
+    let outcome = call(Method::GET, &["503 Retry-After: 6"], options.clone(), None);
+    assert_eq!(outcome.error().status(), Some(503));
+    assert_eq!(outcome.error().retry_after(), Some(6 * SECOND));
+    assert!(outcome.waits.is_empty());
+    // With 2 s a time it fits twice.
+    let retries = Options {
+        max_retries: Some(10),
+        ..options
+    };
+    let outcome = call(Method::GET, &["503 Retry-After: 2"], retries, None);
+    assert_eq!(outcome.waits.len(), 2);
+    assert_eq!(outcome.error().attempts(), 3);
+}
+
+#[test]
+fn the_deadline_ends_a_call_between_its_attempts() {
+    let clock = clock();
+    let ticking = clock.clone();
+    let server = Server::answering(move |connection, _, _| {
+        ticking.pass(4 * SECOND);
+        connection.answer(500, &[], "{}");
+    });
+    let options = Options {
+        deadline: Some(10 * SECOND),
+        max_retries: Some(100),
+        ..Options::default()
+    };
+    let outcome = run(&server, clock, Method::GET, options, None);
+    assert!(outcome.requests.len() <= 3);
+    assert_eq!(outcome.error().attempts() as usize, outcome.requests.len());
+    assert_eq!(
+        outcome.error().status(),
+        Some(500),
+        "the last answer says more than the clock"
+    );
+}
+
+#[test]
+fn no_retries_is_one_attempt_and_a_write_has_its_key_all_the_same() {
+    let options = Options {
+        max_retries: Some(0),
+        ..Options::default()
+    };
+    let outcome = call(Method::POST, &["503"], options, None);
+    assert_eq!(outcome.requests.len(), 1);
+    assert_eq!(
+        outcome.requests[0].header("idempotency-key").unwrap().len(),
+        36
+    );
+    assert!(outcome.waits.is_empty());
+}
+
+#[test]
+fn item_18_a_truncated_body_is_read_again() {
+    let outcome = call(Method::POST, &["cut", "ok"], Options::default(), None);
+    assert_eq!(outcome.answer().attempts, 2);
+    let outcome = call(Method::POST, &["cut"], Options::default(), None);
+    assert!(
+        matches!(outcome.error(), Error::Connection(_)),
+        "{}",
+        outcome.error()
+    );
+    assert_eq!(outcome.error().attempts(), 3);
+    assert!(outcome.error().may_have_been_sent());
+    let line = outcome.error().to_string();
+    assert!(line.contains("ended in the middle of the answer"), "{line}");
+}
+
+#[test]
+fn item_21_what_is_cancelled_is_not_tried_again() {
+    let cancel = Cancel::default();
+    cancel.cancel();
+    let outcome = call(Method::GET, &["503"], Options::default(), Some(&cancel));
+    assert!(matches!(outcome.error(), Error::Cancelled(_)));
+    assert!(!outcome.error().is_retryable());
+    assert_eq!(outcome.requests.len(), 1);
+    assert!(outcome.waits.is_empty());
+    assert_eq!(
+        outcome.error().to_string(),
+        format!(
+            "GET /agents: cancelled (request {})",
+            outcome.requests[0].header("x-request-id").unwrap()
+        )
+    );
+}
+
+#[test]
+fn a_dead_pooled_connection_costs_no_attempt_and_no_wait_even_without_retries() {
+    // The server ends each connection after one answer, and says so only to who writes on it.
+    let clock = clock();
+    let server = Server::start(|mut connection| {
+        if connection.number == 0 {
+            let _ = connection.request();
+            connection.data("1");
+            let _ = connection.request();
+            connection.reset();
+        } else {
+            while connection.request().is_some() {
+                connection.data("2");
+            }
+        }
+    });
+    let client = Client::builder("sk_canary")
+        .base_url(server.url())
+        .max_retries(0)
+        .build()
+        .unwrap();
+    let mut http = Arc::into_inner({
+        let http = client.http().clone();
+        drop(client);
+        http
+    })
+    .unwrap();
+    http.clock = clock.clone();
+    let mut post = Call::new(Method::POST, Path::new("agents"));
+    post.body = Some(b"{\"n\":1}".to_vec());
+    assert_eq!(
+        http.execute(&post, &Options::default(), None)
+            .unwrap()
+            .attempts,
+        1
+    );
+    let answer = http.execute(&post, &Options::default(), None).unwrap();
+    assert_eq!(answer.attempts, 1);
+    let requests = server.requests();
+    assert_eq!(requests.len(), 3, "the second call went out twice");
+    for header in ["idempotency-key", "x-request-id"] {
+        assert_eq!(requests[1].header(header), requests[2].header(header));
+        assert_ne!(requests[0].header(header), requests[1].header(header));
+    }
+    assert_eq!(requests[1].body, requests[2].body);
+    assert!(clock.waits.lock().unwrap().is_empty());
+    assert_eq!(server.connections(), 2);
+}
+
+#[test]
+fn a_fresh_connection_that_dies_is_an_attempt_like_any_other() {
+    let clock = clock();
+    let server = Server::start(|mut connection| {
+        let _ = connection.request();
+        connection.reset();
+    });
+    let outcome = run(&server, clock, Method::POST, Options::default(), None);
+    assert_eq!(outcome.error().attempts(), 3);
+    assert_eq!(outcome.requests.len(), 3);
+    assert_eq!(outcome.waits.len(), 2);
+}

@@ -194,9 +194,13 @@ impl Connection {
 
     /// Ends the connection with a reset: what was written may be lost on the way.
     pub fn reset(self) {
+        self.reset_now();
+    }
+
+    /// Ends it with a reset as soon as it is dropped.
+    pub fn reset_now(&self) {
         let socket = socket2::SockRef::from(self.reader.get_ref());
         let _ = socket.set_linger(Some(Duration::ZERO));
-        drop(self);
     }
 
     /// Ends the connection in order: what was written still arrives.

@@ -1,8 +1,8 @@
 //! Blocking Rust SDK for the BimpeAI Console API, for scripts, command-line tools, build scripts and
 //! batch jobs: no async runtime, one thread a call.
 //!
-//! It has every operation of the official Python SDK under the same name. The five steps of a
-//! workflow agent:
+//! It has every operation of the official Python SDK under the same name; [`python`] says where each
+//! of its names is. The five steps of a workflow agent:
 //!
 //! ```no_run
 //! use bimpeai::agents::{CreateAgent, CreateKnowledgeBase};
@@ -126,6 +126,8 @@ pub mod error;
 mod http;
 pub mod pagination;
 pub mod phone_numbers;
+#[doc = include_str!("python.md")]
+pub mod python {}
 pub mod request;
 pub mod sse;
 pub mod stream;

@@ -67,13 +67,11 @@ impl Cursor {
         if id.len() > LONGEST_ID {
             return;
         }
-        let id = String::from_utf8_lossy(id);
-        match self {
-            Cursor::After(last) => {
-                last.clear();
-                last.push_str(&id);
-            }
-            _ => *self = Cursor::After(id.into_owned()),
+        if !matches!(self, Cursor::After(_)) {
+            *self = Cursor::After(String::new());
+        }
+        if let Cursor::After(last) = self {
+            set_text(last, id);
         }
     }
 
@@ -92,6 +90,15 @@ impl Cursor {
             Cursor::After(id) => Some(id),
             Cursor::Unknown | Cursor::Opened(_) => None,
         }
+    }
+}
+
+/// Makes a text that of an id, in its memory: this happens for every message.
+pub(super) fn set_text(text: &mut String, id: &[u8]) {
+    text.clear();
+    match std::str::from_utf8(id) {
+        Ok(id) => text.push_str(id),
+        Err(_) => text.push_str(&String::from_utf8_lossy(id)),
     }
 }
 

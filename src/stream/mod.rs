@@ -22,6 +22,7 @@ use crate::http::Http;
 use crate::http::headers::{CallerHeader, caller_header};
 use crate::http::path::Path;
 use batch::{Batch, BatchEvent, Kind};
+use cursor::set_text;
 pub use event::{
     MessageRole, StreamHeartbeatEvent, StreamMessageEvent, StreamMessageRole, StreamTicket,
 };
@@ -411,20 +412,20 @@ impl Inbox {
             Kind::Heartbeat => Delivery::Heartbeat(batch::heartbeat(data)),
             Kind::Oversized(oversized) => {
                 if let Some(id) = batch.id(event) {
-                    self.last_event_id = Some(String::from_utf8_lossy(id).into_owned());
+                    set_text(self.last_event_id.get_or_insert_default(), id);
                 }
                 Delivery::Message(Err(batch::oversized(&self.info, oversized)))
             }
             Kind::Message => {
                 let id = batch.id(event).filter(|id| !id.is_empty());
                 let message = batch::message(data, id, &self.info);
-                let last = match (&message, id) {
-                    (_, Some(id)) => Some(String::from_utf8_lossy(id).into_owned()),
-                    (Ok(message), None) => Some(message.id.clone()),
-                    (Err(_), None) => batch::id_in_data(data),
-                };
-                if last.is_some() {
-                    self.last_event_id = last;
+                match (&message, id) {
+                    (_, Some(id)) => set_text(self.last_event_id.get_or_insert_default(), id),
+                    (Ok(message), None) => self.last_event_id = Some(message.id.clone()),
+                    (Err(_), None) => {
+                        let id = batch::id_in_data(data);
+                        self.last_event_id = id.or(self.last_event_id.take());
+                    }
                 }
                 Delivery::Message(message)
             }

@@ -98,12 +98,15 @@ impl Queue {
         state.messages += messages;
         state.bytes += bytes;
         state.items.push_back(item);
-        self.tell_caller(&mut state);
-        if state.messages >= state.most_messages || state.bytes >= MOST_BYTES {
-            state.reader_waits = true;
+        let full = state.messages >= state.most_messages || state.bytes >= MOST_BYTES;
+        state.reader_waits = full;
+        self.tell_caller(state);
+        if full {
             let _state = self
                 .drained
-                .wait_while(state, |state| !self.is_cancelled() && state.reader_waits)
+                .wait_while(self.state(), |state| {
+                    !self.is_cancelled() && state.reader_waits
+                })
                 .unwrap_or_else(PoisonError::into_inner);
         }
         !self.is_cancelled()
@@ -113,7 +116,7 @@ impl Queue {
         let mut state = self.state();
         if !state.opened {
             state.opened = true;
-            self.tell_caller(&mut state);
+            self.tell_caller(state);
         }
     }
 
@@ -131,7 +134,7 @@ impl Queue {
         let mut state = self.state();
         state.ended = true;
         state.failure = failure;
-        self.tell_caller(&mut state);
+        self.tell_caller(state);
     }
 
     /// The reader's thread returns after this, and touches nothing.
@@ -143,8 +146,11 @@ impl Queue {
         self.gone.notify_all();
     }
 
-    fn tell_caller(&self, state: &mut State) {
-        if std::mem::take(&mut state.caller_waits) {
+    /// Wakes a caller that waits, once the lock is free: woken under it, it would stop at it again.
+    fn tell_caller(&self, mut state: MutexGuard<'_, State>) {
+        let waits = std::mem::take(&mut state.caller_waits);
+        drop(state);
+        if waits {
             self.filled.notify_all();
         }
     }
@@ -166,7 +172,9 @@ impl Queue {
                 // every item.
                 let roomy =
                     state.messages * 2 <= state.most_messages && state.bytes * 2 <= MOST_BYTES;
-                if roomy && std::mem::take(&mut state.reader_waits) {
+                let wake = roomy && std::mem::take(&mut state.reader_waits);
+                drop(state);
+                if wake {
                     self.drained.notify_all();
                 }
                 return Taken::Item(item);

@@ -363,12 +363,12 @@ impl Reader {
         let mut body = body.into_reader();
         let mut splitter = Splitter::new(LARGEST_EVENT);
         let mut left_out = None;
+        // Read into, and copied from: what a batch takes along is then no larger than what came,
+        // and nothing is cleared for a read that brings little.
+        let mut landing = vec![0; SMALLEST_READ];
         let mut buffer = Vec::new();
-        let mut size = SMALLEST_READ;
         loop {
-            let filled = buffer.len();
-            buffer.resize(filled + size, 0);
-            let read = match body.read(&mut buffer[filled..]) {
+            let read = match body.read(&mut landing) {
                 Ok(read) => read,
                 Err(error) => {
                     let failure = transport::failure(ureq::Error::from(error));
@@ -386,11 +386,15 @@ impl Reader {
                     stood: true,
                 };
             }
-            buffer.truncate(filled + read);
-            if read == size {
-                size = (size * 2).min(LARGEST_READ);
-            } else if read < size / 4 {
-                size = (size / 2).max(SMALLEST_READ);
+            buffer.extend_from_slice(&landing[..read]);
+            let size = landing.len();
+            let fitting = match read {
+                _ if read == size => (size * 2).min(LARGEST_READ),
+                _ if read < size / 4 => (size / 2).max(SMALLEST_READ),
+                _ => size,
+            };
+            if fitting != size {
+                landing = vec![0; fitting];
             }
             let events = self.split(&mut splitter, &buffer, &mut left_out);
             let done = splitter.consumed(&buffer);
@@ -398,8 +402,7 @@ impl Reader {
                 buffer.drain(..done);
                 continue;
             }
-            let mut rest = Vec::with_capacity(buffer.len() - done + size);
-            rest.extend_from_slice(&buffer[done..]);
+            let rest = buffer[done..].to_vec();
             let bytes = std::mem::replace(&mut buffer, rest);
             if !self.queue.put(Item::Batch(Batch::new(bytes, events))) {
                 return Ending {

@@ -222,17 +222,17 @@ fn rows() -> Vec<Row> {
         }));
     }
     #[cfg(feature = "gzip")]
-    rows.push(late(
-        "a bomb of 64 MiB, packed",
-        ["Decode", "Decode", "-"],
-        |connection, _| {
-            connection.answer(
-                200,
-                &["Content-Encoding: gzip"],
-                support::gzip_bomb(64 << 20),
-            );
-        },
-    ));
+    {
+        let bomb = support::gzip_bomb(64 << 20);
+        let kinds = ["Decode", "Decode", "-"];
+        rows.push(late(
+            "a bomb of 64 MiB, packed",
+            kinds,
+            move |connection, _| {
+                connection.answer(200, &["Content-Encoding: gzip"], &bomb);
+            },
+        ));
+    }
     rows
 }
 
@@ -320,7 +320,8 @@ fn every_fault_ends_in_the_right_error_in_time_and_leaves_nothing_behind() {
         let client = Client::builder(KEY)
             .base_url(url)
             .timeout(TIMEOUT)
-            .max_retries(0);
+            .max_retries(0)
+            .max_response_size(1 << 20);
         let client = client.build().unwrap();
         let mut line = format!("{fault:40}");
         for (by, expected) in ALL.into_iter().zip(kinds) {

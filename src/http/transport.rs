@@ -275,10 +275,12 @@ pub(crate) fn failure(error: ureq::Error) -> Failure {
         },
         ureq::Error::Io(error) => io_failure(error, wire),
         ureq::Error::HostNotFound => plain("the host is not known; check the base URL"),
-        ureq::Error::ConnectProxyFailed(why) if why.contains("407") => plain(
-            "the proxy asks for a user and password; give the right ones in its URL, as in \
+        ureq::Error::ConnectProxyFailed(why) if why.contains("407") || why.contains("401") => {
+            plain(
+                "the proxy asks for a user and password; give the right ones in its URL, as in \
              http://user:password@host:port",
-        ),
+            )
+        }
         ureq::Error::ConnectProxyFailed(_) => plain("the proxy refused to connect to the host"),
         ureq::Error::InvalidProxyUrl => plain("the proxy's URL is not valid"),
         ureq::Error::LargeResponseHeader(_, most) => plain(&format!(

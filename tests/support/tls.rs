@@ -61,3 +61,37 @@ impl Leaf {
         self.key.serialize_pem()
     }
 }
+
+/// A server that gives each connection one answer over TLS; its port on 127.0.0.1.
+pub fn serve(leaf: &Leaf, body: &'static str) -> u16 {
+    use std::io::{BufRead as _, BufReader, Write as _};
+
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(leaf.chain(), leaf.key())
+        .unwrap();
+    let config = std::sync::Arc::new(config);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for socket in listener.incoming().flatten() {
+            let connection = rustls::ServerConnection::new(config.clone()).unwrap();
+            let mut stream = BufReader::new(rustls::StreamOwned::new(connection, socket));
+            let mut line = String::new();
+            while stream.read_line(&mut line).is_ok_and(|read| read > 2) {
+                line.clear();
+            }
+            if line == "\r\n" {
+                let length = body.len();
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
+                let _ = stream
+                    .get_mut()
+                    .write_all(format!("{head}{body}").as_bytes());
+            }
+        }
+    });
+    port
+}

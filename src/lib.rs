@@ -123,6 +123,7 @@ pub mod conversations;
 #[cfg_attr(docsrs, doc(cfg(feature = "emulator")))]
 pub mod emulator;
 pub mod error;
+mod headers;
 mod http;
 pub mod pagination;
 pub mod phone_numbers;
@@ -136,7 +137,7 @@ pub mod workflows;
 
 pub use client::{Client, ClientBuilder};
 pub use error::Error;
-pub use http::headers::Headers;
+pub use headers::Headers;
 
 /// The README's snippets are tests too.
 #[cfg(all(doctest, feature = "emulator"))]

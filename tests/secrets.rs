@@ -334,6 +334,7 @@ fn item_03_no_error_record_or_panic_shows_a_secret() {
             clean(what, &prints(&error));
             // What a script sees that unwraps.
             std::panic::set_hook(Box::new(|_| {}));
+            #[allow(clippy::unnecessary_literal_unwrap)]
             let unwrap = std::panic::AssertUnwindSafe(|| Err::<(), _>(error).unwrap());
             let panic = std::panic::catch_unwind(unwrap).unwrap_err();
             clean(what, panic.downcast_ref::<String>().expect("a message"));

@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
 use ureq::http::{HeaderMap, HeaderValue};
 
 use crate::error::Error;
@@ -17,7 +16,6 @@ use crate::http::retry::{RetryPolicy, SystemClock};
 use crate::http::tls::TlsSettings;
 use crate::http::transport::{Network, finite};
 use crate::http::{Http, client_headers};
-use crate::request::Request;
 use crate::types::Secret;
 
 const DEFAULT_BASE_URL: &str = "https://api.bimpe.ai";
@@ -80,28 +78,6 @@ impl Client {
     /// [`Error::User`] when there is no key.
     pub fn builder_from_env() -> Result<ClientBuilder, Error> {
         ClientBuilder::from_variables(|name| std::env::var(name).ok())
-    }
-
-    /// A call of an operation that this version of the crate does not have.
-    ///
-    /// `path` is what comes after the API's prefix, with ids already escaped; one that leaves the
-    /// prefix is refused. The result is the `data` of the answer; see [`Request::typed`] and
-    /// [`Request::raw`] for others. Every write carries an idempotency key.
-    ///
-    /// ```no_run
-    /// # fn main() -> Result<(), bimpeai::Error> {
-    /// # let client = bimpeai::Client::from_env()?;
-    /// let report = client
-    ///     .request("POST", "/agents/agt_1/reports")
-    ///     .query("format", "short")
-    ///     .json(&serde_json::json!({ "days": 7 }))
-    ///     .send()?;
-    /// println!("{report}");
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn request(&self, method: impl AsRef<str>, path: impl AsRef<str>) -> Request<Value> {
-        Request::written(self, method.as_ref(), path.as_ref())
     }
 
     pub(crate) fn http(&self) -> &Arc<Http> {

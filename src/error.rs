@@ -3,8 +3,10 @@
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
-use crate::http::headers::Headers;
+use crate::headers::Headers;
 use crate::types::open_enum;
+
+pub use crate::headers::RateLimit;
 
 /// Why a call did not give its result.
 ///
@@ -535,20 +537,6 @@ pub struct FieldError {
     pub path: String,
     /// What is wrong with it.
     pub message: String,
-}
-
-/// The figures of the rate limit, each where the answer has it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct RateLimit {
-    /// Requests that the window allows (`X-RateLimit-Limit`).
-    pub limit: Option<u64>,
-    /// Requests that are left in it (`X-RateLimit-Remaining`).
-    pub remaining: Option<u64>,
-    /// When it starts anew, in seconds of Unix time, rounded up (`X-RateLimit-Reset`).
-    pub reset_at: Option<u64>,
-    /// How long the server asks to wait (`Retry-After`).
-    pub retry_after: Option<Duration>,
 }
 
 open_enum! {

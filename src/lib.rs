@@ -1,8 +1,8 @@
 //! Blocking Rust SDK for the BimpeAI Console API, for scripts, command-line tools, build scripts and
 //! batch jobs: no async runtime, one thread a call.
 //!
-//! It has every operation of the official Python SDK under the same name. The five steps of a
-//! workflow agent:
+//! It has every operation of the official Python SDK under the same name; [`python`] says where each
+//! of its names is. The five steps of a workflow agent:
 //!
 //! ```no_run
 //! use bimpeai::agents::{CreateAgent, CreateKnowledgeBase};
@@ -123,9 +123,12 @@ pub mod conversations;
 #[cfg_attr(docsrs, doc(cfg(feature = "emulator")))]
 pub mod emulator;
 pub mod error;
+mod headers;
 mod http;
 pub mod pagination;
 pub mod phone_numbers;
+#[doc = include_str!("python.md")]
+pub mod python {}
 pub mod request;
 pub mod sse;
 pub mod stream;
@@ -134,7 +137,7 @@ pub mod workflows;
 
 pub use client::{Client, ClientBuilder};
 pub use error::Error;
-pub use http::headers::Headers;
+pub use headers::Headers;
 
 /// The README's snippets are tests too.
 #[cfg(all(doctest, feature = "emulator"))]

@@ -17,25 +17,8 @@ use crate::http::path::{Path, push_query};
 use crate::http::retry::Cancel;
 use crate::http::{Call, Http, Options, envelope};
 use crate::request::{ApiResponse, call_options};
-use crate::types::object;
 
-object! {
-    /// Where a page stands among its list.
-    pub struct PaginationMeta {
-        /// Items in all pages.
-        total_count: u64,
-        /// Pages in all.
-        page_count: u64,
-        /// The number of this page, from 1.
-        current_page: u64,
-        /// Items that a page holds.
-        limit: u64,
-        /// Whether a page follows.
-        has_next_page: bool,
-        /// Whether a page precedes.
-        has_previous_page: bool,
-    }
-}
+pub use crate::http::envelope::PaginationMeta;
 
 /// A list that is ready to be fetched.
 ///

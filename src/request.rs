@@ -12,7 +12,7 @@ use ureq::http::Method;
 
 use crate::client::Client;
 use crate::error::{Error, RateLimit};
-use crate::http::headers::Headers;
+use crate::headers::Headers;
 use crate::http::path::{Path, push_query};
 use crate::http::{Answer, Call, Http, Options, envelope};
 
@@ -212,6 +212,30 @@ impl<T: DeserializeOwned> Request<T> {
             Decode::Whole(whole) => whole(&mut answer)?,
         };
         Ok((data, answer))
+    }
+}
+
+impl Client {
+    /// A call of an operation that this version of the crate does not have.
+    ///
+    /// `path` is what comes after the API's prefix, with ids already escaped; one that leaves the
+    /// prefix is refused. The result is the `data` of the answer; see [`Request::typed`] and
+    /// [`Request::raw`] for others. Every write carries an idempotency key.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), bimpeai::Error> {
+    /// # let client = bimpeai::Client::from_env()?;
+    /// let report = client
+    ///     .request("POST", "/agents/agt_1/reports")
+    ///     .query("format", "short")
+    ///     .json(&serde_json::json!({ "days": 7 }))
+    ///     .send()?;
+    /// println!("{report}");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn request(&self, method: impl AsRef<str>, path: impl AsRef<str>) -> Request<Value> {
+        Request::written(self, method.as_ref(), path.as_ref())
     }
 }
 

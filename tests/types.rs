@@ -230,8 +230,8 @@ fn answers() -> Vec<(&'static str, Trip, Vec<Value>, Value)> {
     ANSWERS
         .iter()
         .map(|(name, trip)| {
-            let fields = fields(&wire, name);
-            let full = object(&wire, &fields, 0);
+            let fields = fields(wire, name);
+            let full = object(wire, &fields, 0);
             (*name, *trip, fields, full)
         })
         .collect()
@@ -242,8 +242,8 @@ fn bodies() -> Vec<(&'static str, Trip, Vec<Value>, Value)> {
     BODIES
         .iter()
         .map(|(name, trip)| {
-            let fields = body_fields(&wire, name);
-            let full = object(&wire, &fields, 0);
+            let fields = body_fields(wire, name);
+            let full = object(wire, &fields, 0);
             (*name, *trip, fields, full)
         })
         .collect()
@@ -784,7 +784,7 @@ fn bodies_are_written_by_their_setters() {
 #[test]
 fn what_was_read_can_be_written() {
     let wire = wire();
-    let full: Workflow = parse(object(&wire, &fields(&wire, "Workflow"), 0));
+    let full: Workflow = parse(object(wire, &fields(wire, "Workflow"), 0));
     let again = written(&full);
     let update = UpdateWorkflow::new()
         .rules(full.rules)

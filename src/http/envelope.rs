@@ -9,7 +9,25 @@ use super::Answer;
 use crate::error::{
     ApiError, ApiErrorKind, DecodeError, Error, ErrorCode, FieldError, Mismatch, OneLine,
 };
-use crate::pagination::PaginationMeta;
+use crate::types::object;
+
+object! {
+    /// Where a page stands among its list.
+    pub struct PaginationMeta {
+        /// Items in all pages.
+        total_count: u64,
+        /// Pages in all.
+        page_count: u64,
+        /// The number of this page, from 1.
+        current_page: u64,
+        /// Items that a page holds.
+        limit: u64,
+        /// Whether a page follows.
+        has_next_page: bool,
+        /// Whether a page precedes.
+        has_previous_page: bool,
+    }
+}
 
 #[derive(Deserialize)]
 #[serde(
@@ -260,6 +278,7 @@ pub(crate) fn api_error(answer: Answer, secret: &str) -> Error {
     let parsed = ErrorBody::parse(&answer.body, secret);
     let status = answer.status;
     let mut call = answer.call_info();
+    call.request_id = call.request_id.filter(|id| !id.contains(secret));
     if answer.headers.request_id().is_none() {
         call.request_id = parsed.request_id.or(call.request_id);
     }

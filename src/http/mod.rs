@@ -23,8 +23,9 @@ use ureq::http::header::{
 use ureq::http::{HeaderName, HeaderValue, Method};
 
 use crate::error::{CallInfo, CancelledError, ConnectionError, Error, TimeoutError};
+use crate::headers::Headers;
 use crate::types::Secret;
-use headers::{CallerHeader, Headers};
+use headers::CallerHeader;
 use path::{BaseUrl, Path};
 use retry::{Backoff, Cancel, Clock, Decision, RetryPolicy};
 use transport::{Bound, Failure, FailureKind, Limits, Network, Outgoing, Read};

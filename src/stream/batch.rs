@@ -6,8 +6,8 @@ use serde::Deserialize;
 
 use super::event::{StreamHeartbeatEvent, StreamMessageEvent};
 use crate::error::{CallInfo, DecodeError, Error};
+use crate::headers::Headers;
 use crate::http::envelope;
-use crate::http::headers::Headers;
 use crate::sse::{Oversized, Span};
 use crate::types::Id;
 

@@ -15,7 +15,7 @@ use super::cursor::{Cursor, Seen};
 use super::event::StreamTicket;
 use super::queue::{Item, Queue};
 use crate::error::{CallInfo, ConnectionError, Error, ErrorCode, TimeoutError};
-use crate::http::headers::Headers;
+use crate::headers::Headers;
 use crate::http::path::{Path, push_query};
 use crate::http::retry::Backoff;
 use crate::http::transport::{self, Bound, Failure, FailureKind, Limits, Outgoing};

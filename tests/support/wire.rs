@@ -1,10 +1,14 @@
 //! `tests/data/wire.json`, and values of the types that it declares.
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
+use std::sync::OnceLock;
+
 use serde_json::{Map, Value, json};
 
-pub fn wire() -> Value {
-    serde_json::from_str(include_str!("../data/wire.json")).expect("wire.json is JSON")
+pub fn wire() -> &'static Value {
+    static WIRE: OnceLock<Value> = OnceLock::new();
+    let parse = || serde_json::from_str(include_str!("../data/wire.json")).expect("JSON");
+    WIRE.get_or_init(parse)
 }
 
 pub fn list(value: &Value) -> &[Value] {

@@ -62,13 +62,12 @@ impl Case {
         format!("{python} ({generation}, {variant:?})")
     }
 
-    /// The name without `client.`.
-    pub(crate) fn operation(&self) -> &str {
-        self.python.trim_start_matches("client.")
-    }
-
-    pub(crate) fn is_write(&self) -> bool {
-        self.method != "GET"
+    /// A header that the caller of this case sets.
+    pub(crate) fn own_header(&self, name: &str) -> Option<&str> {
+        let headers = self.options.get("headers")?.as_object()?;
+        let mut headers = headers.iter();
+        let found = headers.find(|(known, _)| known.eq_ignore_ascii_case(name))?;
+        found.1.as_str()
     }
 
     pub(crate) fn to_json(&self) -> Value {
@@ -84,8 +83,8 @@ impl Case {
     }
 }
 
-pub(crate) fn entries() -> Vec<Value> {
-    list(&wire()["operations"]).to_vec()
+pub(crate) fn entries() -> &'static [Value] {
+    list(&wire()["operations"])
 }
 
 pub(crate) fn key(entry: &Value) -> Key {
@@ -105,7 +104,7 @@ pub(crate) fn cases(generation: &'static str) -> Vec<Case> {
         Variant::Ids,
     ];
     entries
-        .flat_map(|entry| variants.map(|variant| case(&wire, entry, generation, variant)))
+        .flat_map(|entry| variants.map(|variant| case(wire, entry, generation, variant)))
         .flatten()
         .collect()
 }
@@ -163,7 +162,8 @@ fn case(wire: &Value, entry: &Value, generation: &'static str, variant: Variant)
         Variant::Full if takes_options => json!({
             "idempotency_key": "key-1:&+%/\"{}",
             "timeout": 12.5,
-            "headers": {"X-Own": "a, b; c=\"d\" &+% {}", "X-Empty": ""},
+            "headers": {"X-Own": "a, b; c=\"d\" &+% {}", "X-Empty": "",
+                "X-Request-Id": "req-1:&+%/\"{}"},
         }),
         Variant::Bare if takes_options => json!({ "max_retries": 0 }),
         _ => json!({}),

@@ -2,7 +2,10 @@
 //! and against the emulator, and held to the official Python SDK.
 
 mod cases;
+mod emulator;
 mod operations;
+mod peer;
+mod python;
 mod recording;
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,6 +1,7 @@
 //! A server that writes down what comes for each case, and answers what the case expects.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
@@ -12,28 +13,44 @@ use bimpeai::Client;
 /// What opens the stream, as awkward as the rest.
 pub(crate) const TICKET: &str = "tkt é&+%=#/🍕";
 
+/// A header that every call carries.
+pub(crate) const TEAM: &str = "a, b; c=\"d\" &+% {}";
+
 pub(crate) const PREFIX: &str = "/api/v1/console";
+
+/// The requests of each caller's cases.
+type Record = Arc<Mutex<HashMap<(String, usize), Vec<Request>>>>;
 
 pub(crate) struct Recorder {
     server: Server,
+    record: Record,
     pub(crate) cases: Arc<Vec<Case>>,
 }
 
 impl Recorder {
     pub(crate) fn new(cases: Vec<Case>) -> Recorder {
-        let cases = Arc::new(cases);
-        let known = cases.clone();
+        let (cases, record) = (Arc::new(cases), Record::default());
+        let (known, kept) = (cases.clone(), record.clone());
         let server = Server::start(move |mut connection| {
-            while let Some(request) = connection.request() {
-                // `/who/number/api/v1/console/…`
-                let number = request.path().split('/').nth(2);
-                let number: usize = number.and_then(|n| n.parse().ok()).expect("a case");
+            while let Some(mut request) = connection.request() {
+                let (who, number, target) = taken_apart(&request.target);
+                request.target = target;
+                let mut record = kept.lock().expect("no panic");
+                record
+                    .entry((who, number))
+                    .or_default()
+                    .push(request.clone());
+                drop(record);
                 if !answer(&mut connection, &request, &known[number]) {
-                    break;
+                    return connection.close();
                 }
             }
         });
-        Recorder { server, cases }
+        Recorder {
+            server,
+            record,
+            cases,
+        }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -44,24 +61,34 @@ impl Recorder {
     pub(crate) fn client(&self, who: &str, number: usize) -> Client {
         Client::builder(KEY)
             .base_url(format!("{}/{who}/{number}", self.server.url()))
-            .default_header("X-Team", "a, b; c=\"d\" &+% {}")
+            .default_header("X-Team", TEAM)
             .build()
             .expect("a client")
     }
 
     /// What one case of one caller brought, in its order; targets begin after the API's prefix.
     pub(crate) fn requests(&self, who: &str, number: usize) -> Vec<Request> {
-        let prefix = format!("/{who}/{number}{PREFIX}");
-        let stripped = |mut request: Request| {
-            request.target = request.target.strip_prefix(&prefix)?.to_owned();
-            Some(request)
-        };
-        self.server
-            .requests()
-            .into_iter()
-            .filter_map(stripped)
-            .collect()
+        let record = self.record.lock().expect("no panic");
+        let key = (who.to_owned(), number);
+        record.get(&key).cloned().unwrap_or_default()
     }
+}
+
+/// `/who/number/api/v1/console/…`: the caller, the case, and the rest of the target.
+fn taken_apart(target: &str) -> (String, usize, String) {
+    let mut parts = target.splitn(4, '/').skip(1);
+    let mut next = || {
+        parts
+            .next()
+            .unwrap_or_else(|| panic!("no case in {target}"))
+    };
+    let (who, number, rest) = (next(), next(), format!("/{}", next()));
+    let rest = rest.strip_prefix(PREFIX).unwrap_or(&rest);
+    (
+        who.to_owned(),
+        number.parse().expect("a number"),
+        rest.to_owned(),
+    )
 }
 
 /// Whether the connection is good for more.

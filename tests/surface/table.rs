@@ -55,6 +55,26 @@ fn find(key: &Key) -> Option<&'static Row> {
     })
 }
 
+/// Sets the options of a case.
+pub(crate) fn with_options<T>(mut request: Request<T>, case: &Case) -> Request<T> {
+    for (name, value) in &case.options {
+        request = match name.as_str() {
+            "idempotency_key" => request.idempotency_key(text(value)),
+            "max_retries" => request.max_retries(number(value) as u32),
+            "timeout" => request.timeout(Duration::from_secs_f64(fraction(value))),
+            "headers" => value
+                .as_object()
+                .expect("headers")
+                .iter()
+                .fold(request, |request, (name, value)| {
+                    request.header(name, text(value))
+                }),
+            _ => panic!("no option {name}"),
+        };
+    }
+    request
+}
+
 /// What a case gives to a call.
 pub(crate) struct Args<'a> {
     case: &'a Case,
@@ -75,22 +95,7 @@ impl Args<'_> {
     }
 
     fn send<T: DeserializeOwned + Serialize>(&self, request: Request<T>) -> Result<Value, Error> {
-        let mut request = request;
-        for (name, value) in &self.case.options {
-            request = match name.as_str() {
-                "idempotency_key" => request.idempotency_key(text(value)),
-                "max_retries" => request.max_retries(number(value) as u32),
-                "timeout" => request.timeout(Duration::from_secs_f64(fraction(value))),
-                "headers" => value
-                    .as_object()
-                    .expect("headers")
-                    .iter()
-                    .fold(request, |request, (name, value)| {
-                        request.header(name, text(value))
-                    }),
-                _ => panic!("no option {name}"),
-            };
-        }
+        let request = with_options(request, self.case);
         Ok(serde_json::to_value(request.send()?).expect("it encodes"))
     }
 

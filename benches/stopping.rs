@@ -1,0 +1,240 @@
+//! How fast a stream stops, from `cancel()` on another thread: until its reader is joined, until the
+//! server sees the close, until the iterator that waits gives `None`.
+//!
+//! ```text
+//! cargo bench --bench stopping
+//! ```
+//!
+//! The goals are 5 ms for the reader and the close and 1 ms for `None`, at the 99th percentile.
+#![allow(missing_docs)]
+
+#[path = "../tests/support/mod.rs"]
+mod server;
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bimpeai::stream::{MessageStream, StreamEvent, StreamHandle, StreamRequest};
+use server::{Connection, Server, message};
+
+const STREAMS: usize = 1000;
+const AT_ONCE: usize = 500;
+
+/// Time for the other threads to get to where they are to be stopped.
+const SETTLE: Duration = Duration::from_millis(2);
+
+fn main() {
+    println!("{STREAMS} streams one after another, each stopped by cancel() from another thread\n");
+    println!(
+        "{:24} {:28} {:>9} {:>9} {:>9}",
+        "stopped", "from cancel() to", "p50", "p99", "most"
+    );
+    report("on a silent connection", silent());
+    report("in the wait after a 503", in_a_wait());
+    report("blocked on a full queue", full());
+    println!();
+    all_at_once();
+}
+
+/// What one stop took.
+struct Stop {
+    joined: Duration,
+    closed: Duration,
+    none: Duration,
+}
+
+fn report(stopped: &str, stops: Vec<Stop>) {
+    for (what, goal, of) in [
+        (
+            "the reader joined",
+            5,
+            (|stop| stop.joined) as fn(&Stop) -> Duration,
+        ),
+        ("the close seen by the server", 5, |stop| stop.closed),
+        ("None from the iterator", 1, |stop| stop.none),
+    ] {
+        let mut times: Vec<_> = stops.iter().map(of).collect();
+        times.sort();
+        let at = |percent: usize| times[(times.len() * percent / 100).min(times.len() - 1)];
+        let met = if at(99) < Duration::from_millis(goal) {
+            ""
+        } else {
+            "  MISSED"
+        };
+        println!(
+            "{stopped:24} {what:28} {:>9} {:>9} {:>9}{met}",
+            micros(at(50)),
+            micros(at(99)),
+            micros(at(100))
+        );
+    }
+}
+
+fn micros(time: Duration) -> String {
+    format!("{} µs", time.as_micros())
+}
+
+/// A server that tells when it saw a connection closed.
+fn telling(begin: impl Fn(&mut Connection) + Send + Sync + 'static) -> (Server, Receiver<Instant>) {
+    let (tell, told) = channel();
+    let server = Server::streaming(move |connection, _, _| {
+        begin(connection);
+        connection.closed_by_client();
+        let _ = tell.send(Instant::now());
+    });
+    (server, told)
+}
+
+fn request(server: &Server) -> StreamRequest {
+    let client = server.client();
+    client.conversations().messages().stream("agt_1", "cnv_1")
+}
+
+/// Cancels and takes the times; `none` and `told` say when the others saw it.
+fn stop(handle: &StreamHandle, none: &Receiver<Instant>, told: &Receiver<Instant>) -> Stop {
+    let started = Instant::now();
+    handle.cancel();
+    let joined = started.elapsed();
+    let patience = Duration::from_secs(10);
+    Stop {
+        joined,
+        closed: told
+            .recv_timeout(patience)
+            .unwrap()
+            .saturating_duration_since(started),
+        none: none
+            .recv_timeout(patience)
+            .unwrap()
+            .saturating_duration_since(started),
+    }
+}
+
+/// A thread that waits in `next()` of every stream it gets, and tells when that gave `None`.
+fn caller() -> (Sender<MessageStream>, Receiver<Instant>) {
+    let (give, given) = channel::<MessageStream>();
+    let (tell, told) = channel();
+    thread::spawn(move || {
+        for mut stream in given {
+            while stream.next().is_some() {}
+            let _ = tell.send(Instant::now());
+        }
+    });
+    (give, told)
+}
+
+fn silent() -> Vec<Stop> {
+    let (server, told) = telling(|connection| {
+        connection.event_stream();
+    });
+    let (give, none) = caller();
+    let mut stops = Vec::new();
+    for _ in 0..STREAMS {
+        let stream = request(&server).open().unwrap();
+        let handle = stream.handle();
+        give.send(stream).unwrap();
+        thread::sleep(SETTLE);
+        stops.push(stop(&handle, &none, &told));
+    }
+    stops
+}
+
+fn in_a_wait() -> Vec<Stop> {
+    // The connection is kept for the next ticket call, until the stream is stopped.
+    let (tell, told) = channel();
+    let server = Server::start(move |mut connection| {
+        while connection.request().is_some() {
+            connection.answer(503, &["Retry-After: 50"], "");
+        }
+        let _ = tell.send(Instant::now());
+    });
+    let (tell, none) = channel();
+    let (tell_waiting, waiting) = channel();
+    let mut stops = Vec::new();
+    for _ in 0..STREAMS {
+        let mut stream = request(&server).lifecycle();
+        let handle = stream.handle();
+        let (tell, tell_waiting) = (tell.clone(), tell_waiting.clone());
+        let thread = thread::spawn(move || {
+            let event = stream.next();
+            assert!(matches!(event, Some(Ok(StreamEvent::Disconnected { .. }))));
+            tell_waiting.send(()).unwrap();
+            assert!(stream.next().is_none());
+            tell.send(Instant::now()).unwrap();
+        });
+        waiting.recv().unwrap();
+        thread::sleep(SETTLE);
+        stops.push(stop(&handle, &none, &told));
+        thread.join().unwrap();
+    }
+    stops
+}
+
+fn full() -> Vec<Stop> {
+    let (server, told) = telling(|connection| {
+        connection.event_stream();
+        let messages: String = (0..20).map(|n| message(&format!("m{n}"), "x")).collect();
+        connection.raw(messages);
+    });
+    let (tell, none) = channel();
+    let mut stops = Vec::new();
+    for _ in 0..STREAMS {
+        let mut stream = request(&server).buffer(1).open().unwrap();
+        let handle = stream.handle();
+        let (seen, tell) = (handle.clone(), tell.clone());
+        // A caller who does something else until the stream is cancelled.
+        let thread = thread::spawn(move || {
+            while !seen.is_cancelled() {
+                thread::yield_now();
+            }
+            assert!(stream.next().is_none());
+            tell.send(Instant::now()).unwrap();
+        });
+        thread::sleep(SETTLE);
+        stops.push(stop(&handle, &none, &told));
+        thread.join().unwrap();
+    }
+    stops
+}
+
+/// Many open streams, cancelled at once by one thread and by several.
+fn all_at_once() {
+    for cancelling in [1, 8] {
+        let (server, told) = telling(|connection| {
+            connection.event_stream();
+        });
+        let streams: Vec<_> = (0..AT_ONCE)
+            .map(|_| request(&server).open().unwrap())
+            .collect();
+        let before = readers();
+        let handles: Vec<_> = streams.iter().map(MessageStream::handle).collect();
+        let started = Instant::now();
+        thread::scope(|scope| {
+            for handles in handles.chunks(AT_ONCE.div_ceil(cancelling)) {
+                scope.spawn(move || handles.iter().for_each(StreamHandle::cancel));
+            }
+        });
+        let cancelled = started.elapsed();
+        let last = (0..AT_ONCE).map(|_| told.recv().unwrap()).max().unwrap();
+        println!(
+            "{AT_ONCE} open streams cancelled at once by {cancelling} thread(s): {} until all are \
+             joined, {} until the server saw the last close; readers before {before}, left {}, \
+             connections left {}",
+            micros(cancelled),
+            micros(last.saturating_duration_since(started)),
+            readers(),
+            server.open_connections()
+        );
+    }
+}
+
+/// How many threads of streams there are.
+fn readers() -> usize {
+    let Ok(tasks) = std::fs::read_dir("/proc/self/task") else {
+        return 0;
+    };
+    tasks
+        .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok())
+        .filter(|name| name.trim() == "bimpeai-stream")
+        .count()
+}

@@ -1,0 +1,119 @@
+//! The headers of answers, and what the API says in them.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use ureq::http::HeaderMap;
+
+/// The headers of an answer; names are compared without regard to case.
+#[derive(Clone, Default)]
+pub struct Headers(pub(crate) HeaderMap);
+
+impl Headers {
+    /// The first value of a header, where it has one that is text.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name)?.to_str().ok()
+    }
+
+    /// All headers whose value is text, names in lower case.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0
+            .iter()
+            .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
+    }
+
+    /// The figures of the rate limit.
+    pub(crate) fn rate_limit(&self) -> RateLimit {
+        RateLimit {
+            limit: self.number("x-ratelimit-limit"),
+            remaining: self.number("x-ratelimit-remaining"),
+            reset_at: self.number("x-ratelimit-reset"),
+            retry_after: self.retry_after(),
+        }
+    }
+
+    /// A number, rounded up, so that a time in it is never early.
+    fn number(&self, name: &str) -> Option<u64> {
+        let text = self.get(name)?.trim();
+        text.parse().ok().or_else(|| {
+            let number: f64 = text.parse().ok()?;
+            (number.is_finite() && number >= 0.0).then(|| number.ceil() as u64)
+        })
+    }
+
+    /// How long the server asks to wait: seconds, fractions too, or a date that is read against
+    /// the answer's own `Date`. Zero and what is past ask for nothing.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        // A caller may add it to an `Instant`, which not every `Duration` can be added to.
+        const MOST: f64 = 100.0 * 365.0 * 24.0 * 3600.0;
+        let text = self.get("retry-after")?.trim();
+        let numeric = text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+        let wait = if let (true, Ok(seconds)) = (numeric, text.parse::<f64>()) {
+            Duration::try_from_secs_f64(seconds.min(MOST)).ok()?
+        } else {
+            let until = httpdate::parse_http_date(text).ok()?;
+            let now = self.date().unwrap_or_else(SystemTime::now);
+            until.duration_since(now).ok()?
+        };
+        (!wait.is_zero()).then_some(wait)
+    }
+
+    /// When the server answered, by its own clock.
+    pub(crate) fn date(&self) -> Option<SystemTime> {
+        httpdate::parse_http_date(self.get("date")?).ok()
+    }
+
+    pub(crate) fn request_id(&self) -> Option<&str> {
+        self.get("x-request-id").filter(|id| !id.is_empty())
+    }
+
+    /// The media type, in lower case and without its parameters.
+    pub(crate) fn media_type(&self) -> Option<String> {
+        let text = self.get("content-type")?;
+        let media_type = text.split(';').next().unwrap_or(text);
+        Some(media_type.trim().to_ascii_lowercase())
+    }
+}
+
+/// What holds no secret whoever sends it. A request id has its accessor: a gateway may set it to
+/// anything.
+const SHOWN: [&str; 12] = [
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "date",
+    "retry-after",
+    "server",
+    "transfer-encoding",
+    "vary",
+    "x-ratelimit-limit",
+    "x-ratelimit-remaining",
+    "x-ratelimit-reset",
+];
+
+/// All names; the values of the headers of HTTP itself and of the rate limit, no others.
+impl fmt::Debug for Headers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map()
+            .entries(self.iter().map(|(name, value)| {
+                let shown = SHOWN.contains(&name);
+                (name, if shown { value } else { "[redacted]" })
+            }))
+            .finish()
+    }
+}
+
+/// The figures of the rate limit, each where the answer has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct RateLimit {
+    /// Requests that the window allows (`X-RateLimit-Limit`).
+    pub limit: Option<u64>,
+    /// Requests that are left in it (`X-RateLimit-Remaining`).
+    pub remaining: Option<u64>,
+    /// When it starts anew, in seconds of Unix time, rounded up (`X-RateLimit-Reset`).
+    pub reset_at: Option<u64>,
+    /// How long the server asks to wait (`Retry-After`).
+    pub retry_after: Option<Duration>,
+}

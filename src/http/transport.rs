@@ -630,3 +630,28 @@ impl Resolver for SharedResolver {
         Ok(found)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn localhost_is_this_machine_and_is_never_looked_up() {
+        let resolver = Arc::new(CachingResolver {
+            fixed: HashMap::new(),
+            known: Mutex::default(),
+            lookup: DefaultResolver::default(),
+        });
+        let config = Agent::config_builder().build();
+        for url in ["http://localhost:8080/x", "https://LOCALHOST:8080"] {
+            let url: Uri = url.parse().unwrap();
+            let resolved = SharedResolver(resolver.clone());
+            let found = resolved
+                .resolve(&url, &config, NextTimeout::default())
+                .unwrap();
+            let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+            assert_eq!(found, ["127.0.0.1:8080", "[::1]:8080"]);
+        }
+        assert!(resolver.known().is_empty());
+    }
+}

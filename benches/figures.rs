@@ -43,7 +43,7 @@ const STREAMS: [(&str, Stream); 4] = [
         Stream {
             conversation: "s100",
             text: 100,
-            messages: 60_000,
+            messages: 200_000,
             framing: Framing::Blocks,
         },
     ),
@@ -52,7 +52,7 @@ const STREAMS: [(&str, Stream); 4] = [
         Stream {
             conversation: "s2000",
             text: 2_000,
-            messages: 20_000,
+            messages: 40_000,
             framing: Framing::Blocks,
         },
     ),
@@ -61,7 +61,7 @@ const STREAMS: [(&str, Stream); 4] = [
         Stream {
             conversation: "e100",
             text: 100,
-            messages: 60_000,
+            messages: 200_000,
             framing: Framing::Events,
         },
     ),
@@ -70,7 +70,7 @@ const STREAMS: [(&str, Stream); 4] = [
         Stream {
             conversation: "e2000",
             text: 2_000,
-            messages: 20_000,
+            messages: 40_000,
             framing: Framing::Events,
         },
     ),

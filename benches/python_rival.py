@@ -43,5 +43,5 @@ def create():
 figure("retrieve", 1, 200, lambda: client.agents.retrieve("agt_1"))
 figure("create", 1, 200, create)
 figure("list, agents", 100, 20, lambda: client.agents.list(page=1, limit=100))
-figure("stream, 100 B", 60_000, 1, lambda: stream("s100"))
-figure("stream, 2,000 B", 20_000, 1, lambda: stream("s2000"))
+figure("stream, 100 B", 200_000, 1, lambda: stream("s100"))
+figure("stream, 2,000 B", 40_000, 1, lambda: stream("s2000"))

@@ -12,10 +12,15 @@ use crate::sse::{Oversized, Span};
 use crate::types::Id;
 
 /// Events whose data lies in the bytes that the socket gave.
+///
+/// One that the caller is done with goes back to the reader for its memory: fresh memory costs more
+/// than all that is done with the bytes in it.
+#[derive(Default)]
 pub(super) struct Batch {
-    bytes: Vec<u8>,
-    events: std::vec::IntoIter<BatchEvent>,
-    count: usize,
+    pub(super) bytes: Vec<u8>,
+    pub(super) events: Vec<BatchEvent>,
+    /// How many of the events the caller has had.
+    taken: usize,
 }
 
 pub(super) struct BatchEvent {
@@ -41,16 +46,8 @@ impl BatchEvent {
 }
 
 impl Batch {
-    pub(super) fn new(bytes: Vec<u8>, events: Vec<BatchEvent>) -> Self {
-        Batch {
-            bytes,
-            count: events.len(),
-            events: events.into_iter(),
-        }
-    }
-
     pub(super) fn len(&self) -> usize {
-        self.count
+        self.events.len()
     }
 
     /// The memory it takes.
@@ -58,8 +55,22 @@ impl Batch {
         self.bytes.capacity()
     }
 
-    pub(super) fn next(&mut self) -> Option<BatchEvent> {
-        self.events.next()
+    /// Moves to the next event; `false` where there is none.
+    pub(super) fn advance(&mut self) -> bool {
+        self.taken += 1;
+        self.taken <= self.events.len()
+    }
+
+    /// The event that it was moved to.
+    pub(super) fn event(&self) -> Option<&BatchEvent> {
+        self.events.get(self.taken.wrapping_sub(1))
+    }
+
+    /// Empties it, and keeps its memory.
+    pub(super) fn clear(&mut self) {
+        self.bytes.clear();
+        self.events.clear();
+        self.taken = 0;
     }
 
     pub(super) fn data<'a>(&'a self, event: &'a BatchEvent) -> &'a [u8] {

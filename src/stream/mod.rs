@@ -21,7 +21,7 @@ use crate::error::{CallInfo, CancelledError, ConnectionError, Error};
 use crate::http::Http;
 use crate::http::headers::{CallerHeader, caller_header};
 use crate::http::path::Path;
-use batch::{Batch, BatchEvent, Kind};
+use batch::{Batch, Kind};
 use cursor::set_text;
 pub use event::{
     MessageRole, StreamHeartbeatEvent, StreamMessageEvent, StreamMessageRole, StreamTicket,
@@ -124,7 +124,7 @@ impl StreamRequest {
         self
     }
 
-    /// How many messages may wait for the caller; 1,024 unless set, and 4 MiB at most.
+    /// How many messages may wait for the caller; 1,024 unless set, and 512 KiB at most.
     ///
     /// A full queue holds the server back: nothing more is read until the caller has taken half
     /// of it. What one read of the socket has brought is never cut in two, so that the queue may
@@ -382,13 +382,10 @@ impl Inbox {
                 self.batch = None;
                 return Delivery::Ended(None);
             }
-            if let Some(batch) = &mut self.batch {
-                match batch.next() {
-                    Some(event) => return self.deliver(&event),
-                    None => self.batch = None,
-                }
+            if self.batch.as_mut().is_some_and(Batch::advance) {
+                return self.deliver();
             }
-            match self.owner.0.take(until) {
+            match self.owner.0.take(self.batch.take(), until) {
                 Taken::Item(Item::Batch(batch)) => self.batch = Some(batch),
                 Taken::Item(Item::Connected) => return Delivery::Connected,
                 Taken::Item(Item::Disconnected { error, wait }) => {
@@ -403,8 +400,10 @@ impl Inbox {
         }
     }
 
-    fn deliver(&mut self, event: &BatchEvent) -> Delivery {
-        let Some(batch) = &self.batch else {
+    /// What the batch was moved to.
+    fn deliver(&mut self) -> Delivery {
+        let batch = self.batch.as_ref();
+        let Some((batch, event)) = batch.and_then(|batch| Some((batch, batch.event()?))) else {
             return Delivery::Nothing;
         };
         let data = batch.data(event);

@@ -9,8 +9,16 @@ use std::time::{Duration, Instant};
 use super::batch::Batch;
 use crate::error::Error;
 
-/// The most bytes that wait for the caller.
-const MOST_BYTES: usize = 4 << 20;
+/// The most bytes that wait for the caller: more would be out of the processor's cache when the
+/// caller comes to them.
+const MOST_BYTES: usize = 512 << 10;
+
+/// A batch of this size is part of a burst.
+const BURST: usize = 8 << 10;
+
+/// The memory that goes back to the reader: so large at most, and so many.
+const LARGEST_SPARE: usize = 128 << 10;
+const MOST_SPARES: usize = 64;
 
 /// How long a stop waits for the reader; one inside a look-up or a TCP connect cannot be woken.
 const JOIN_WITHIN: Duration = Duration::from_millis(50);
@@ -47,6 +55,8 @@ struct State {
     items: VecDeque<Item>,
     messages: usize,
     bytes: usize,
+    /// Emptied, for their memory.
+    spares: Vec<Batch>,
     /// Whether the first connection stands.
     opened: bool,
     ended: bool,
@@ -112,6 +122,20 @@ impl Queue {
         !self.is_cancelled()
     }
 
+    /// The memory of a batch that the caller is done with, where that is no more than `most`: after
+    /// a burst, a stream of single messages gives all of it back.
+    pub(super) fn spare(&self, most: usize) -> Batch {
+        let mut state = self.state();
+        let spare = state.spares.pop().unwrap_or_default();
+        if spare.bytes() <= most {
+            return spare;
+        }
+        let spares = std::mem::take(&mut state.spares);
+        drop(state);
+        drop(spares);
+        Batch::default()
+    }
+
     pub(super) fn opened(&self) {
         let mut state = self.state();
         if !state.opened {
@@ -158,8 +182,19 @@ impl Queue {
     // The caller's side.
 
     /// Takes the next item, waiting until `until`, or for as long as it takes.
-    pub(super) fn take(&self, until: Option<Instant>) -> Taken {
+    ///
+    /// `done` is the batch that it is done with.
+    pub(super) fn take(&self, done: Option<Batch>, until: Option<Instant>) -> Taken {
         let mut state = self.state();
+        // In a burst the reader has the next batch in a moment: a caller that lets it go first, and
+        // does not wait, need not be woken for each.
+        let mut burst = done.as_ref().is_some_and(|done| done.bytes() >= BURST);
+        if let Some(mut done) = done {
+            if done.bytes() <= LARGEST_SPARE && state.spares.len() < MOST_SPARES {
+                done.clear();
+                state.spares.push(done);
+            }
+        }
         loop {
             if self.is_cancelled() {
                 return Taken::Ended(None);
@@ -181,6 +216,12 @@ impl Queue {
             }
             if state.ended {
                 return Taken::Ended(state.failure.take());
+            }
+            if std::mem::take(&mut burst) {
+                drop(state);
+                std::thread::yield_now();
+                state = self.state();
+                continue;
             }
             match self.wait_for_reader(state, until) {
                 Some(woken) => state = woken,

@@ -364,10 +364,10 @@ impl Reader {
         let mut body = body.into_reader();
         let mut splitter = Splitter::new(LARGEST_EVENT);
         let mut left_out = None;
-        // Read into, and copied from: what a batch takes along is then no larger than what came,
-        // and nothing is cleared for a read that brings little.
+        // Read into, and copied from: a batch is no larger than what came, and nothing is cleared for
+        // a read that brings little.
         let mut landing = vec![0; SMALLEST_READ];
-        let mut buffer = Vec::new();
+        let mut batch = Batch::default();
         loop {
             let read = match body.read(&mut landing) {
                 Ok(read) => read,
@@ -387,7 +387,7 @@ impl Reader {
                     stood: true,
                 };
             }
-            buffer.extend_from_slice(&landing[..read]);
+            batch.bytes.extend_from_slice(&landing[..read]);
             let size = landing.len();
             let fitting = match read {
                 _ if read == size => (size * 2).min(LARGEST_READ),
@@ -397,15 +397,17 @@ impl Reader {
             if fitting != size {
                 landing = vec![0; fitting];
             }
-            let events = self.split(&mut splitter, &buffer, &mut left_out);
-            let done = splitter.consumed(&buffer);
+            let Batch { bytes, events, .. } = &mut batch;
+            self.split(&mut splitter, bytes, &mut left_out, events);
+            let done = splitter.consumed(bytes);
             if events.is_empty() {
-                buffer.drain(..done);
+                bytes.drain(..done);
                 continue;
             }
-            let rest = buffer[done..].to_vec();
-            let bytes = std::mem::replace(&mut buffer, rest);
-            if !self.queue.put(Item::Batch(Batch::new(bytes, events))) {
+            let mut next = self.queue.spare(4 * landing.len());
+            next.bytes.extend_from_slice(&bytes[done..]);
+            let batch = std::mem::replace(&mut batch, next);
+            if !self.queue.put(Item::Batch(batch)) {
                 return Ending {
                     error: self.closed(),
                     is_final: true,
@@ -415,7 +417,7 @@ impl Reader {
         }
     }
 
-    /// The events in the buffer that are for the caller.
+    /// Finds the events in the buffer that are for the caller.
     ///
     /// `left_out` is an event that was too large and has not ended yet: it is reported at its end,
     /// when its id is known, so that a repeat of it is recognised.
@@ -424,8 +426,8 @@ impl Reader {
         splitter: &mut Splitter,
         buffer: &[u8],
         left_out: &mut Option<Oversized>,
-    ) -> Vec<BatchEvent> {
-        let mut events = Vec::new();
+        events: &mut Vec<BatchEvent>,
+    ) {
         while let Some(next) = splitter.next(buffer) {
             // What an event without data set came before this one.
             let id = splitter.take_bare_id();
@@ -445,7 +447,6 @@ impl Reader {
         if let Some(retry) = splitter.retry() {
             self.retry = Some(retry);
         }
-        events
     }
 
     /// Reports an event that was left out for its size, once, and moves past it: else it would come

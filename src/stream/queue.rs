@@ -206,7 +206,7 @@ impl Queue {
                 // Half empty, not just below the mark: the two sides would wake each other for
                 // every item.
                 let roomy =
-                    state.messages * 2 <= state.most_messages && state.bytes * 2 <= MOST_BYTES;
+                    state.messages * 4 <= state.most_messages && state.bytes * 4 <= MOST_BYTES;
                 let wake = roomy && std::mem::take(&mut state.reader_waits);
                 drop(state);
                 if wake {

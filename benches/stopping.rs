@@ -30,11 +30,38 @@ fn main() {
         "{:24} {:28} {:>9} {:>9} {:>9}",
         "stopped", "from cancel() to", "p50", "p99", "most"
     );
+    woken();
     report("on a silent connection", silent());
     report("in the wait after a 503", in_a_wait());
     report("blocked on a full queue", full());
     println!();
     all_at_once();
+}
+
+/// What this machine takes to wake any thread that waits, for comparison.
+fn woken() {
+    let (wake, waiting) = channel::<Instant>();
+    let (tell, told) = channel();
+    let thread = thread::spawn(move || {
+        for started in waiting {
+            tell.send(started.elapsed()).unwrap();
+        }
+    });
+    let mut times: Vec<_> = (0..STREAMS)
+        .map(|_| {
+            thread::sleep(SETTLE);
+            wake.send(Instant::now()).unwrap();
+            told.recv().unwrap()
+        })
+        .collect();
+    drop(wake);
+    thread.join().unwrap();
+    row(
+        "(no stream at all)",
+        "a thread of std's woken",
+        &mut times,
+        "",
+    );
 }
 
 /// What one stop took.
@@ -56,19 +83,25 @@ fn report(stopped: &str, stops: Vec<Stop>) {
     ] {
         let mut times: Vec<_> = stops.iter().map(of).collect();
         times.sort();
-        let at = |percent: usize| times[(times.len() * percent / 100).min(times.len() - 1)];
-        let met = if at(99) < Duration::from_millis(goal) {
-            ""
-        } else {
-            "  MISSED"
-        };
-        println!(
-            "{stopped:24} {what:28} {:>9} {:>9} {:>9}{met}",
-            micros(at(50)),
-            micros(at(99)),
-            micros(at(100))
-        );
+        let missed = percentile(&times, 99) >= Duration::from_millis(goal);
+        let missed = if missed { "  MISSED" } else { "" };
+        row(stopped, what, &mut times, missed);
     }
+}
+
+fn row(stopped: &str, what: &str, times: &mut [Duration], remark: &str) {
+    times.sort();
+    println!(
+        "{stopped:24} {what:28} {:>9} {:>9} {:>9}{remark}",
+        micros(percentile(times, 50)),
+        micros(percentile(times, 99)),
+        micros(percentile(times, 100))
+    );
+}
+
+/// Of times in order.
+fn percentile(times: &[Duration], percent: usize) -> Duration {
+    times[(times.len() * percent / 100).min(times.len() - 1)]
 }
 
 fn micros(time: Duration) -> String {
@@ -176,23 +209,29 @@ fn full() -> Vec<Stop> {
         let messages: String = (0..20).map(|n| message(&format!("m{n}"), "x")).collect();
         connection.raw(messages);
     });
-    let (tell, none) = channel();
     let mut stops = Vec::new();
     for _ in 0..STREAMS {
         let mut stream = request(&server).buffer(1).open().unwrap();
         let handle = stream.handle();
-        let (seen, tell) = (handle.clone(), tell.clone());
-        // A caller who does something else until the stream is cancelled.
-        let thread = thread::spawn(move || {
-            while !seen.is_cancelled() {
-                thread::yield_now();
-            }
-            assert!(stream.next().is_none());
-            tell.send(Instant::now()).unwrap();
-        });
         thread::sleep(SETTLE);
-        stops.push(stop(&handle, &none, &told));
-        thread.join().unwrap();
+        // The caller does something else until the stream is cancelled, and then looks again.
+        let cancelling = handle.clone();
+        let thread = thread::spawn(move || {
+            let started = Instant::now();
+            cancelling.cancel();
+            (started, started.elapsed())
+        });
+        while !handle.is_cancelled() {
+            std::hint::spin_loop();
+        }
+        assert!(stream.next().is_none());
+        let none = Instant::now();
+        let (started, joined) = thread.join().unwrap();
+        stops.push(Stop {
+            joined,
+            closed: told.recv().unwrap().saturating_duration_since(started),
+            none: none.saturating_duration_since(started),
+        });
     }
     stops
 }
@@ -215,14 +254,20 @@ fn all_at_once() {
             }
         });
         let cancelled = started.elapsed();
+        let left = readers();
         let last = (0..AT_ONCE).map(|_| told.recv().unwrap()).max().unwrap();
+        // The server's threads end a moment after they have told.
+        let patience = Instant::now() + Duration::from_secs(1);
+        while server.open_connections() > 0 && Instant::now() < patience {
+            thread::yield_now();
+        }
         println!(
             "{AT_ONCE} open streams cancelled at once by {cancelling} thread(s): {} until all are \
              joined, {} until the server saw the last close; readers before {before}, left {}, \
              connections left {}",
             micros(cancelled),
             micros(last.saturating_duration_since(started)),
-            readers(),
+            left,
             server.open_connections()
         );
     }

@@ -435,7 +435,9 @@ impl fmt::Display for ApiError {
             write!(f, " {}", OneLine(code.as_str(), 80))?;
         }
         if !self.message.is_empty() {
-            write!(f, ": {}", OneLine(&self.message, SHOWN_MESSAGE))?;
+            // More may follow on the line.
+            let message = self.message.strip_suffix('.').unwrap_or(&self.message);
+            write!(f, ": {}", OneLine(message, SHOWN_MESSAGE))?;
         }
         for field in self.field_errors() {
             if !self.message.contains(&field.message) {

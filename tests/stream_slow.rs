@@ -25,7 +25,7 @@ fn next(stream: &mut MessageStream) -> String {
 
 /// Writes it all; opens the gate whenever the client takes nothing for a while.
 fn write_slowly(connection: &Connection, bytes: &[u8], full: &Gate, written: &AtomicUsize) {
-    let wait = Duration::from_millis(300);
+    let wait = 3 * IDLE;
     connection.stream().set_write_timeout(Some(wait)).unwrap();
     let mut rest = bytes;
     while !rest.is_empty() {
@@ -53,7 +53,6 @@ fn eager(count: usize, size: usize) -> (Server, Gate, Arc<AtomicUsize>) {
     let (full, written) = (Gate::new(), Arc::new(AtomicUsize::new(0)));
     let (gated, counted) = (full.clone(), written.clone());
     let server = Server::streaming(move |connection, _, _| {
-        connection.event_stream();
         let text = "x".repeat(size);
         let mut bytes = String::new();
         for number in 0..count {
@@ -61,11 +60,15 @@ fn eager(count: usize, size: usize) -> (Server, Gate, Arc<AtomicUsize>) {
             // Such as a server sends to a client that it cannot know to be slow.
             bytes.push_str(&heartbeat(number as u64, 1));
         }
+        connection.event_stream();
         write_slowly(connection, bytes.as_bytes(), &gated, &counted);
         connection.closed_by_client();
     });
     (server, full, written)
 }
+
+/// What passes for silence here, several times while the caller does nothing.
+const IDLE: Duration = Duration::from_millis(400);
 
 /// What the kernel's socket buffers may hold on both sides.
 const KERNEL: usize = 14 << 20;
@@ -73,10 +76,7 @@ const KERNEL: usize = 14 << 20;
 #[test]
 fn the_queue_is_bounded_in_messages_and_holds_the_server_back() {
     let (server, full, written) = eager(20_000, 2000);
-    // The idle time passes many times while the caller does nothing.
-    let request = request(&server)
-        .buffer(10)
-        .idle_timeout(Duration::from_millis(100));
+    let request = request(&server).buffer(10).idle_timeout(IDLE);
     let mut stream = request.max_retries(0).open().unwrap();
     assert_eq!(next(&mut stream), "m0");
     full.wait();
@@ -93,19 +93,35 @@ fn the_queue_is_bounded_in_messages_and_holds_the_server_back() {
 }
 
 #[test]
+fn what_waits_is_bounded_in_messages() {
+    let server = Server::streaming(|connection, _, number| {
+        let of = |n: usize| message(&format!("m{}", 1000 * number + n), "x");
+        let messages: String = (0..1000).map(of).collect();
+        connection.event_stream();
+        connection.raw(format!("retry: 1\n\n{messages}"));
+    });
+    let mut stream = request(&server).buffer(10).open().unwrap();
+    assert_eq!(next(&mut stream), "m0");
+    // All of it is in the client's socket; the end of it is not looked at before there is room.
+    std::thread::sleep(IDLE);
+    assert_eq!(server.tickets().len(), 1);
+    for number in 1..3000 {
+        assert_eq!(next(&mut stream), format!("m{number}"));
+    }
+}
+
+#[test]
 fn the_queue_is_bounded_in_bytes_too() {
     let (server, full, written) = eager(2000, 30_000);
-    let request = request(&server)
-        .buffer(usize::MAX)
-        .idle_timeout(Duration::from_millis(100));
+    let request = request(&server).buffer(usize::MAX).idle_timeout(IDLE);
     let mut stream = request.max_retries(0).open().unwrap();
     full.wait();
     let written = written.load(Ordering::SeqCst);
     assert!(
-        written > 512 << 10,
-        "{written} bytes were taken, and 512 KiB may wait"
+        written > 4 << 20,
+        "{written} bytes were taken, and 4 MiB may wait"
     );
-    assert!(written < KERNEL + (1 << 20), "{written} bytes were taken");
+    assert!(written < KERNEL + (5 << 20), "{written} bytes were taken");
     for number in 0..2000 {
         assert_eq!(next(&mut stream), format!("m{number}"));
     }

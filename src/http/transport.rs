@@ -275,10 +275,12 @@ pub(crate) fn failure(error: ureq::Error) -> Failure {
         },
         ureq::Error::Io(error) => io_failure(error, wire),
         ureq::Error::HostNotFound => plain("the host is not known; check the base URL"),
-        ureq::Error::ConnectProxyFailed(why) if why.contains("407") => plain(
-            "the proxy asks for a user and password; give the right ones in its URL, as in \
+        ureq::Error::ConnectProxyFailed(why) if why.contains("407") || why.contains("401") => {
+            plain(
+                "the proxy asks for a user and password; give the right ones in its URL, as in \
              http://user:password@host:port",
-        ),
+            )
+        }
         ureq::Error::ConnectProxyFailed(_) => plain("the proxy refused to connect to the host"),
         ureq::Error::InvalidProxyUrl => plain("the proxy's URL is not valid"),
         ureq::Error::LargeResponseHeader(_, most) => plain(&format!(
@@ -626,5 +628,30 @@ impl Resolver for SharedResolver {
             (Instant::now(), found.iter().copied().collect()),
         );
         Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn localhost_is_this_machine_and_is_never_looked_up() {
+        let resolver = Arc::new(CachingResolver {
+            fixed: HashMap::new(),
+            known: Mutex::default(),
+            lookup: DefaultResolver::default(),
+        });
+        let config = Agent::config_builder().build();
+        for url in ["http://localhost:8080/x", "https://LOCALHOST:8080"] {
+            let url: Uri = url.parse().unwrap();
+            let resolved = SharedResolver(resolver.clone());
+            let found = resolved
+                .resolve(&url, &config, NextTimeout::default())
+                .unwrap();
+            let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+            assert_eq!(found, ["127.0.0.1:8080", "[::1]:8080"]);
+        }
+        assert!(resolver.known().is_empty());
     }
 }

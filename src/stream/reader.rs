@@ -28,9 +28,10 @@ const LARGEST_EVENT: usize = 1 << 20;
 /// What no wait before a connection goes below, unless the server says so.
 const SHORTEST_WAIT: Duration = Duration::from_millis(250);
 
-/// What one read asks for: little while messages come singly, more when they come in bursts.
+/// What one read asks for: little while messages come singly, more when they come in bursts, and
+/// never more than the connection's own buffer could give.
 const SMALLEST_READ: usize = 2 * 1024;
-const LARGEST_READ: usize = 32 * 1024;
+const LARGEST_READ: usize = 16 * 1024;
 
 pub(super) struct Reader {
     pub(super) http: Arc<Http>,

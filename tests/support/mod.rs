@@ -1,6 +1,9 @@
 //! A server of raw bytes on a loopback socket: what no mock can do, a test does here itself.
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
+#[cfg(feature = "rustls")]
+pub mod tls;
+
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -194,9 +197,13 @@ impl Connection {
 
     /// Ends the connection with a reset: what was written may be lost on the way.
     pub fn reset(self) {
+        self.reset_now();
+    }
+
+    /// Ends it with a reset as soon as it is dropped.
+    pub fn reset_now(&self) {
         let socket = socket2::SockRef::from(self.reader.get_ref());
         let _ = socket.set_linger(Some(Duration::ZERO));
-        drop(self);
     }
 
     /// Ends the connection in order: what was written still arrives.

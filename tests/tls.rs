@@ -1,0 +1,358 @@
+//! TLS against a real server with a private authority: whom the client trusts, what it shows, and
+//! what it says when it will not.
+#![cfg(feature = "rustls")]
+
+mod support;
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bimpeai::{Client, ClientBuilder, Error};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
+use support::KEY;
+use support::tls::{Authority, Leaf};
+
+/// Serves one answer a connection over TLS, and counts the requests that it could read.
+struct TlsServer {
+    port: u16,
+    requests: Arc<AtomicUsize>,
+}
+
+const ANSWER: &str = "HTTP/1.1 200 OK\r\nContent-Length: 21\r\n\r\n{\"data\":{\"id\":\"abc\"}}";
+
+fn serve(config: ServerConfig, answer: &'static str, orderly: bool) -> TlsServer {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let requests = Arc::new(AtomicUsize::new(0));
+    let (config, counter) = (Arc::new(config), requests.clone());
+    std::thread::spawn(move || {
+        for socket in listener.incoming().flatten() {
+            socket
+                .set_read_timeout(Some(Duration::from_secs(5)))
+                .unwrap();
+            let connection = ServerConnection::new(config.clone()).unwrap();
+            let mut stream = StreamOwned::new(connection, socket);
+            let mut head = Vec::new();
+            let mut byte = [0];
+            while !head.ends_with(b"\r\n\r\n") {
+                match stream.read(&mut byte) {
+                    Ok(1) => head.push(byte[0]),
+                    _ => break,
+                }
+            }
+            if head.ends_with(b"\r\n\r\n") {
+                counter.fetch_add(1, Ordering::SeqCst);
+                let _ = stream.write_all(answer.as_bytes());
+                if orderly {
+                    stream.conn.send_close_notify();
+                }
+                let _ = stream.flush();
+            }
+            let _ = stream.sock.shutdown(std::net::Shutdown::Write);
+        }
+    });
+    TlsServer { port, requests }
+}
+
+fn config(leaf: &Leaf) -> ServerConfig {
+    ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(leaf.chain(), leaf.key())
+        .unwrap()
+}
+
+fn config_with_client_certificates(leaf: &Leaf, authority: &Authority) -> ServerConfig {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.der()).unwrap();
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
+    ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(verifier.build().unwrap())
+        .with_single_cert(leaf.chain(), leaf.key())
+        .unwrap()
+}
+
+impl TlsServer {
+    /// A client of this server by the name `api.test`.
+    fn builder(&self) -> ClientBuilder {
+        Client::builder(KEY)
+            .base_url(format!("https://api.test:{}", self.port))
+            .resolve("api.test", [([127, 0, 0, 1], self.port).into()])
+            .max_retries(0)
+    }
+
+    #[track_caller]
+    fn answers(&self, builder: ClientBuilder) {
+        let agent = builder
+            .build()
+            .unwrap()
+            .agents()
+            .retrieve("a")
+            .send()
+            .unwrap();
+        assert_eq!(agent.id, "abc");
+    }
+
+    /// The line of the error, after checking that nothing was sent.
+    #[track_caller]
+    fn refused(&self, builder: ClientBuilder, says: &str) {
+        let error = builder
+            .build()
+            .unwrap()
+            .agents()
+            .retrieve("a")
+            .send()
+            .unwrap_err();
+        let line = error.to_string();
+        assert!(matches!(error, Error::Connection(_)), "{line}");
+        assert!(line.contains("TLS failed: "), "{line}");
+        assert!(line.contains(says), "{line}");
+        assert!(!error.may_have_been_sent(), "{line}");
+        assert_eq!(self.requests.load(Ordering::SeqCst), 0);
+    }
+}
+
+#[test]
+fn a_private_authority_is_trusted_where_it_is_given_and_nowhere_else() {
+    let authority = Authority::new("one");
+    let server = serve(config(&authority.leaf(&["api.test"])), ANSWER, true);
+    let says =
+        "if the server has a private authority, trust it with ClientBuilder::root_certificates";
+    server.refused(server.builder(), says);
+    server.refused(
+        server
+            .builder()
+            .root_certificates(Authority::new("two").pem()),
+        says,
+    );
+    server.answers(server.builder().root_certificates(authority.pem()));
+    // Among others, and on every connection.
+    let both = server
+        .builder()
+        .root_certificates(Authority::new("two").pem());
+    let client = both.root_certificates(authority.pem()).build().unwrap();
+    for _ in 0..3 {
+        client.agents().retrieve("a").send().unwrap();
+        client
+            .agents()
+            .retrieve("a")
+            .timeout(Duration::from_secs(5))
+            .send()
+            .unwrap();
+    }
+}
+
+#[test]
+fn a_certificate_for_another_name_is_refused() {
+    let authority = Authority::new("one");
+    let server = serve(config(&authority.leaf(&["other.test"])), ANSWER, true);
+    let builder = server.builder().root_certificates(authority.pem());
+    server.refused(builder, "certificate not valid for name \"api.test\"");
+}
+
+#[test]
+fn a_certificate_out_of_its_time_is_refused() {
+    let authority = Authority::new("one");
+    let expired = serve(
+        config(&authority.leaf_of_years(&["api.test"], 2001, 2002)),
+        ANSWER,
+        true,
+    );
+    let builder = expired.builder().root_certificates(authority.pem());
+    expired.refused(builder, "certificate expired");
+    let early = serve(
+        config(&authority.leaf_of_years(&["api.test"], 2090, 2091)),
+        ANSWER,
+        true,
+    );
+    let builder = early.builder().root_certificates(authority.pem());
+    early.refused(builder, "certificate not valid yet");
+}
+
+#[test]
+fn addresses_have_certificates_too() {
+    let authority = Authority::new("one");
+    let server = serve(config(&authority.leaf(&["127.0.0.1"])), ANSWER, true);
+    let by_address = format!("https://127.0.0.1:{}", server.port);
+    server.answers(
+        server
+            .builder()
+            .base_url(by_address)
+            .root_certificates(authority.pem()),
+    );
+    let by_name = format!("https://localhost:{}", server.port);
+    let builder = server
+        .builder()
+        .base_url(by_name)
+        .root_certificates(authority.pem());
+    let error = builder
+        .build()
+        .unwrap()
+        .agents()
+        .retrieve("a")
+        .send()
+        .unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("not valid for name \"localhost\""),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_client_certificate_is_shown_where_one_is_asked_for() {
+    let authority = Authority::new("one");
+    let leaf = authority.leaf(&["api.test"]);
+    let server = serve(
+        config_with_client_certificates(&leaf, &authority),
+        ANSWER,
+        true,
+    );
+    let builder = || server.builder().root_certificates(authority.pem());
+    let own = authority.leaf(&["me"]);
+    server.answers(builder().client_certificate(own.chain_pem(), own.key_pem()));
+    // Without one, or with one of somebody else's. With TLS 1.3 the client learns of it when the
+    // request is on its way.
+    let foreign = Authority::new("two").leaf(&["me"]);
+    for (builder, says) in [
+        (builder(), "give one with ClientBuilder::client_certificate"),
+        (
+            builder().client_certificate(foreign.chain_pem(), foreign.key_pem()),
+            "TLS failed: ",
+        ),
+    ] {
+        let error = builder
+            .build()
+            .unwrap()
+            .agents()
+            .retrieve("a")
+            .send()
+            .unwrap_err();
+        assert!(matches!(error, Error::Connection(_)), "{error}");
+        assert!(error.to_string().contains(says), "{error}");
+    }
+    assert_eq!(server.requests.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn certificates_and_keys_that_cannot_work_are_refused_by_the_builder() {
+    let authority = Authority::new("one");
+    let (own, other) = (authority.leaf(&["a"]), authority.leaf(&["b"]));
+    let builder = || Client::builder(KEY);
+    let garbage = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    for (builder, says) in [
+        (builder().root_certificates(""), "hold no certificate"),
+        (
+            builder().root_certificates(own.key_pem()),
+            "hold no certificate",
+        ),
+        (builder().root_certificates(garbage), "is no certificate"),
+        (
+            builder().client_certificate(own.chain_pem(), other.key_pem()),
+            "do not belong together",
+        ),
+        (
+            builder().client_certificate(garbage, own.key_pem()),
+            "do not belong together",
+        ),
+        (
+            builder().client_certificate(own.chain_pem(), "no key"),
+            "is not valid PEM",
+        ),
+        (
+            builder().client_certificate("", own.key_pem()),
+            "hold no certificate",
+        ),
+    ] {
+        let error = builder.build().unwrap_err();
+        assert!(matches!(error, Error::User(_)), "{error}");
+        assert!(error.to_string().contains(says), "{error}");
+    }
+}
+
+#[test]
+fn a_server_that_speaks_no_tls_is_named_and_so_is_one_that_does() {
+    let plain = support::Server::start(|mut connection| {
+        connection.raw("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
+        connection.closed_by_client();
+    });
+    let url = format!("https://127.0.0.1:{}", plain.address().port());
+    let client = Client::builder(KEY)
+        .base_url(url)
+        .max_retries(0)
+        .build()
+        .unwrap();
+    let error = client.agents().retrieve("a").send().unwrap_err();
+    assert!(error.to_string().contains("TLS failed: "), "{error}");
+    assert!(!error.may_have_been_sent());
+    let authority = Authority::new("one");
+    let server = serve(config(&authority.leaf(&["api.test"])), ANSWER, true);
+    let url = format!("http://127.0.0.1:{}", server.port);
+    let client = Client::builder(KEY)
+        .base_url(url)
+        .max_retries(0)
+        .build()
+        .unwrap();
+    let error = client.agents().retrieve("a").send().unwrap_err();
+    assert!(matches!(error, Error::Connection(_)), "{error}");
+    assert!(
+        error.to_string().contains("does it speak plain http?"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_handshake_that_stalls_is_bounded_by_the_connect_timeout() {
+    let silent = support::Server::start(|mut connection| {
+        connection.closed_by_client();
+    });
+    let url = format!("https://127.0.0.1:{}", silent.address().port());
+    let client = Client::builder(KEY)
+        .base_url(url)
+        .connect_timeout(Duration::from_millis(200))
+        .max_retries(0)
+        .build()
+        .unwrap();
+    let started = std::time::Instant::now();
+    let error = client.agents().retrieve("a").send().unwrap_err();
+    assert!(matches!(error, Error::Timeout(_)), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("the limit is 200ms, raise it with ClientBuilder::connect"),
+        "{error}"
+    );
+    assert!(!error.may_have_been_sent());
+    assert!(started.elapsed() < Duration::from_secs(3));
+}
+
+#[test]
+fn a_body_that_somebody_cut_on_the_way_is_no_whole_one() {
+    const HEAD_AND_HALF: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{\"data\":{\"id\"";
+    const TEXT: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nfirst line";
+    let authority = Authority::new("one");
+    // Without the closing of TLS nobody knows whether this was all.
+    for (answer, orderly, whole) in [
+        (HEAD_AND_HALF, false, false),
+        (TEXT, false, false),
+        (TEXT, true, true),
+    ] {
+        let server = serve(config(&authority.leaf(&["api.test"])), answer, orderly);
+        let client = server
+            .builder()
+            .root_certificates(authority.pem())
+            .build()
+            .unwrap();
+        let result = client.request("GET", "/x").raw().send();
+        assert_eq!(result.is_ok(), whole, "{result:?}");
+    }
+}

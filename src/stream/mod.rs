@@ -126,8 +126,8 @@ impl StreamRequest {
 
     /// How many messages may wait for the caller; 1,024 unless set, and 512 KiB at most.
     ///
-    /// A full queue holds the server back: nothing more is read until the caller has taken half
-    /// of it. What one read of the socket has brought is never cut in two, so that the queue may
+    /// A full queue holds the server back: nothing more is read until the caller has taken three
+    /// quarters of it. What one read of the socket has brought is never cut in two, so that the queue may
     /// hold that much more.
     pub fn buffer(mut self, messages: usize) -> Self {
         self.buffer = messages;

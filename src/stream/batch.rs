@@ -61,6 +61,12 @@ impl Batch {
         self.taken <= self.events.len()
     }
 
+    /// Whether the next event is a message.
+    pub(super) fn has_message(&self) -> bool {
+        let next = self.events.get(self.taken);
+        next.is_some_and(|event| matches!(event.kind, Kind::Message))
+    }
+
     /// The event that it was moved to.
     pub(super) fn event(&self) -> Option<&BatchEvent> {
         self.events.get(self.taken.wrapping_sub(1))

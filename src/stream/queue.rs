@@ -16,9 +16,9 @@ const MOST_BYTES: usize = 512 << 10;
 /// A batch of this size is part of a burst.
 const BURST: usize = 8 << 10;
 
-/// The memory that goes back to the reader: so large at most, and so many.
-const LARGEST_SPARE: usize = 128 << 10;
-const MOST_SPARES: usize = 64;
+/// The memory that goes back to the reader: so large at most, and so many, for idle streams keep it.
+const LARGEST_SPARE: usize = 32 << 10;
+const MOST_SPARES: usize = 2;
 
 /// How long a stop waits for the reader; one inside a look-up or a TCP connect cannot be woken.
 const JOIN_WITHIN: Duration = Duration::from_millis(50);
@@ -203,10 +203,10 @@ impl Queue {
                 let (messages, bytes) = item.weight();
                 state.messages -= messages;
                 state.bytes -= bytes;
-                // Half empty, not just below the mark: the two sides would wake each other for
-                // every item.
+                // A quarter, not just below the mark: the two sides would wake each other for every
+                // item.
                 let roomy =
-                    state.messages * 2 <= state.most_messages && state.bytes * 2 <= MOST_BYTES;
+                    state.messages * 4 <= state.most_messages && state.bytes * 4 <= MOST_BYTES;
                 let wake = roomy && std::mem::take(&mut state.reader_waits);
                 drop(state);
                 if wake {

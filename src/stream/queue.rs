@@ -343,7 +343,8 @@ mod tests {
 
     fn waiting_caller(queue: &Arc<Queue>) -> JoinHandle<bool> {
         let waiting = queue.clone();
-        let caller = std::thread::spawn(move || matches!(waiting.take(None), Taken::Ended(None)));
+        let caller =
+            std::thread::spawn(move || matches!(waiting.take(None, None), Taken::Ended(None)));
         while !queue.state().caller_waits {
             std::thread::yield_now();
         }
@@ -386,6 +387,6 @@ mod tests {
         assert!(!queue.put(Item::Connected));
         assert!(!queue.sleep(Duration::from_secs(60)));
         assert!(queue.state().items.is_empty());
-        assert!(matches!(queue.take(None), Taken::Ended(None)));
+        assert!(matches!(queue.take(None, None), Taken::Ended(None)));
     }
 }

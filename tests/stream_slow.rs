@@ -117,11 +117,7 @@ fn the_queue_is_bounded_in_bytes_too() {
     let mut stream = request.max_retries(0).open().unwrap();
     full.wait();
     let written = written.load(Ordering::SeqCst);
-    assert!(
-        written > 4 << 20,
-        "{written} bytes were taken, and 4 MiB may wait"
-    );
-    assert!(written < KERNEL + (5 << 20), "{written} bytes were taken");
+    assert!(written < KERNEL + (1 << 20), "{written} bytes were taken");
     for number in 0..2000 {
         assert_eq!(next(&mut stream), format!("m{number}"));
     }

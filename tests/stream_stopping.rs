@@ -199,6 +199,24 @@ fn cancelled_on_a_silent_connection() {
 }
 
 #[test]
+fn what_is_at_hand_already_is_discarded_too() {
+    let _alone = Alone::here();
+    let three = "data: {\"id\":\"m1\"}\n\ndata: {\"id\":\"m2\"}\n\ndata: {\"id\":\"m3\"}\n\n";
+    for by_iterator in [true, false] {
+        let server = silent_after(three);
+        let mut stream = request(&server).open().unwrap();
+        assert_eq!(stream.next().unwrap().unwrap().id, "m1");
+        stream.handle().cancel();
+        match by_iterator {
+            true => assert!(stream.next().is_none()),
+            false => assert_eq!(stream.try_recv().unwrap(), Received::Ended),
+        }
+        assert_over(&mut stream);
+        assert_eq!(stream.last_event_id(), Some("m1"));
+    }
+}
+
+#[test]
 fn cancelled_while_a_timeout_runs() {
     let _alone = Alone::here();
     let server = silent_after("");

@@ -91,8 +91,15 @@
 //! or log record of this crate.
 //!
 //! The HTTP library below, ureq, has records of its own. Down to `DEBUG` they show neither header
-//! values nor paths. At `TRACE` they show whole requests, the key among them: keep it off, with a
-//! filter such as `RUST_LOG=trace,ureq=debug,ureq_proto=debug`.
+//! values nor paths. At `TRACE` they show whole requests, the key among them, and a logger that has
+//! `TRACE` on also gets URLs with their tickets at `DEBUG`: keep ureq at `DEBUG`, with a filter such
+//! as `RUST_LOG=trace,ureq=debug,ureq_proto=debug`.
+//!
+//! # Proxies
+//!
+//! The environment's `HTTPS_PROXY` (`HTTP_PROXY` for plain http), else `ALL_PROXY`, is followed, but
+//! not for this machine and not for hosts in `NO_PROXY` (names with their subdomains, addresses,
+//! networks, `*`). [`ClientBuilder::proxy`] and [`ClientBuilder::no_proxy`] decide otherwise.
 //!
 //! # Without a network
 //!

@@ -664,6 +664,8 @@ fn the_date_of_the_ticket_counts_when_it_came_first() {
         }
     });
     assert_eq!(ids(&mut open(&server)), ["m1"]);
+    // What was sent before it was opened is no part of it.
+    assert_eq!(server.streams()[0].query("after"), None);
     let after = server.streams()[1].query("after").map(str::to_owned);
     assert_eq!(
         after.unwrap().replace("%3A", ":"),

@@ -510,7 +510,8 @@ impl Source {
 ///
 /// An item is `Err` in two cases. A message that is not what is documented is one [`Error::Decode`],
 /// and the stream goes on. Any other error is the last item: it says why the stream ended, and then
-/// comes `None`, for ever. The stream never ends in silence while it may connect again.
+/// comes `None`, for ever. (An answer that is no event stream is [`Error::Decode`] too; it is the one
+/// that `None` follows.) The stream never ends in silence while it may connect again.
 ///
 /// Dropping it closes its connection and ends its thread.
 pub struct MessageStream {

@@ -324,3 +324,69 @@ impl Queue {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, mpsc};
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Such as one inside a look-up, which nothing can wake.
+    fn reader_that_stays(queue: &Queue) -> mpsc::Sender<()> {
+        let (sender, receiver) = mpsc::channel();
+        queue.set_thread(std::thread::spawn(move || {
+            let _ = receiver.recv();
+        }));
+        sender
+    }
+
+    fn waiting_caller(queue: &Arc<Queue>) -> JoinHandle<bool> {
+        let waiting = queue.clone();
+        let caller =
+            std::thread::spawn(move || matches!(waiting.take(None, None), Taken::Ended(None)));
+        while !queue.state().caller_waits {
+            std::thread::yield_now();
+        }
+        caller
+    }
+
+    #[test]
+    fn a_reader_that_cannot_be_woken_holds_nobody_up() {
+        let queue = Arc::new(Queue::default());
+        let reader = reader_that_stays(&queue);
+        let caller = waiting_caller(&queue);
+        let started = Instant::now();
+        queue.cancel();
+        let took = started.elapsed();
+        assert!(took >= JOIN_WITHIN, "{took:?}: it is given a moment");
+        assert!(took < 100 * JOIN_WITHIN, "{took:?}");
+        // The reader is still there, and the caller is not.
+        assert!(caller.join().unwrap());
+        drop(reader);
+    }
+
+    #[test]
+    fn the_caller_gets_none_while_the_reader_is_still_given_its_moment() {
+        let queue = Arc::new(Queue::default());
+        let reader = reader_that_stays(&queue);
+        let caller = waiting_caller(&queue);
+        let cancelling = queue.clone();
+        let cancelling = std::thread::spawn(move || cancelling.cancel());
+        assert!(caller.join().unwrap());
+        drop(reader);
+        cancelling.join().unwrap();
+    }
+
+    #[test]
+    fn what_is_put_after_a_cancel_goes_nowhere() {
+        let queue = Queue::default();
+        queue.bound(1);
+        assert!(queue.sleep(Duration::ZERO));
+        queue.cancel();
+        assert!(!queue.put(Item::Connected));
+        assert!(!queue.sleep(Duration::from_secs(60)));
+        assert!(queue.state().items.is_empty());
+        assert!(matches!(queue.take(None, None), Taken::Ended(None)));
+    }
+}

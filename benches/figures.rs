@@ -97,6 +97,11 @@ fn main() {
             std::process::exit(code);
         }
     }
+    if let [mode, own, hand] = &words[..] {
+        if mode == "scripts" {
+            return scripts(own, hand);
+        }
+    }
     let run = Run {
         base: serve(full),
         words,
@@ -544,6 +549,55 @@ impl Run {
             median(&figures[0])
         ));
     }
+}
+
+/// Whole runs of two scripts that make one call, in turn; `benches/build_cost.sh` builds them.
+fn scripts(own: &str, hand: &str) {
+    let base = serve(true);
+    let mut memory = [Vec::new(), Vec::new()];
+    let run = |program: &str, memory: &mut Vec<f64>| {
+        let started = Instant::now();
+        let output = Command::new(program)
+            .env("BIMPEAI_API_KEY", support::KEY)
+            .env("BIMPEAI_BASE_URL", &base)
+            .output()
+            .expect("the script");
+        let took = micros(started.elapsed());
+        assert!(output.status.success(), "{output:?}");
+        memory.extend(peak(program, &base));
+        took
+    };
+    let [own_memory, hand_memory] = &mut memory;
+    let figures = rounds(
+        41,
+        &mut [
+            Box::new(|| run(own, own_memory)),
+            Box::new(|| run(hand, hand_memory)),
+        ],
+    );
+    println!(
+        "| one run, µs | {:.0} | {:.0} | {:.2} | ≤ 1.00 |",
+        median(&figures[0]),
+        median(&figures[1]),
+        ratio(&figures[0], &figures[1]),
+    );
+    println!(
+        "| its memory at most, KiB | {:.0} | {:.0} | {:+.0} KiB | ≤ +2048 KiB |",
+        median(&memory[0]),
+        median(&memory[1]),
+        median(&memory[0]) - median(&memory[1]),
+    );
+}
+
+/// The most memory of a run in KiB, by GNU time where that is.
+fn peak(program: &str, base: &str) -> Option<f64> {
+    let output = Command::new("/usr/bin/time")
+        .args(["-f", "%M", program])
+        .env("BIMPEAI_API_KEY", support::KEY)
+        .env("BIMPEAI_BASE_URL", base)
+        .output()
+        .ok()?;
+    String::from_utf8_lossy(&output.stderr).trim().parse().ok()
 }
 
 struct Table<'a> {

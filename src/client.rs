@@ -343,11 +343,13 @@ impl ClientBuilder {
 /// Where it goes; never the key, nor what else may be secret.
 impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // One that is refused may have a password in it.
+        let base_url = match self.base_url.as_deref().unwrap_or(DEFAULT_BASE_URL) {
+            url if BaseUrl::parse(url, &self.http_hosts).is_ok() => url,
+            _ => "[not acceptable]",
+        };
         f.debug_struct("ClientBuilder")
-            .field(
-                "base_url",
-                &self.base_url.as_deref().unwrap_or(DEFAULT_BASE_URL),
-            )
+            .field("base_url", &base_url)
             .field("timeout", &self.timeout)
             .field("max_retries", &self.retry.max_retries)
             .finish_non_exhaustive()

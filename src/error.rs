@@ -81,13 +81,14 @@ impl Error {
         }
     }
 
-    /// Whether the same call may succeed later: connection failures, timeouts, 408, 429 and 5xx
-    /// but 501.
+    /// Whether the same call may succeed later: connection failures, timeouts, bodies that were cut
+    /// short, 408, 429 and 5xx but 501.
     pub fn is_retryable(&self) -> bool {
         match self {
             Error::Connection(_) | Error::Timeout(_) => true,
             Error::Api(error) => is_retryable_status(error.status),
-            Error::User(_) | Error::Decode(_) | Error::Cancelled(_) => false,
+            Error::Decode(error) => error.cut,
+            Error::User(_) | Error::Cancelled(_) => false,
         }
     }
 
@@ -303,6 +304,8 @@ pub struct DecodeError {
     pub(crate) headers: Headers,
     pub(crate) body: Vec<u8>,
     pub(crate) what: String,
+    /// Whether the connection closed too early: another attempt may bring the whole.
+    pub(crate) cut: bool,
     #[source]
     pub(crate) source: Option<Mismatch>,
 }
@@ -439,11 +442,15 @@ impl fmt::Display for ApiError {
             let message = self.message.strip_suffix('.').unwrap_or(&self.message);
             write!(f, ": {}", OneLine(message, SHOWN_MESSAGE))?;
         }
-        for field in self.field_errors() {
-            if !self.message.contains(&field.message) {
-                let FieldError { path, message } = field;
+        const SHOWN_FIELDS: usize = 10;
+        let fields = self.field_errors();
+        for FieldError { path, message } in fields.iter().take(SHOWN_FIELDS) {
+            if !self.message.contains(message) {
                 write!(f, "; {}: {}", OneLine(path, 80), OneLine(message, 120))?;
             }
+        }
+        if fields.len() > SHOWN_FIELDS {
+            write!(f, "; and {} more", fields.len() - SHOWN_FIELDS)?;
         }
         if let Some(advice) = self.advice() {
             write!(f, "; {advice}")?;

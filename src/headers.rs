@@ -55,6 +55,7 @@ impl Headers {
             let now = self.date().unwrap_or_else(SystemTime::now);
             until.duration_since(now).ok()?
         };
+        let wait = wait.min(Duration::from_secs_f64(MOST));
         (!wait.is_zero()).then_some(wait)
     }
 

@@ -370,7 +370,7 @@ struct Ahead<T> {
 impl<T: DeserializeOwned + Send + 'static> Ahead<T> {
     /// Gives the request back where no thread can be had.
     fn start(request: Box<ListRequest<T>>) -> Result<Self, Box<ListRequest<T>>> {
-        // One page waits while the next is fetched: the thread is never further ahead.
+        // The thread waits with a page until it is taken: it is never further ahead.
         let (sender, pages) = sync_channel(0);
         let cancel = Arc::new(Cancel::default());
         let cancelled = cancel.clone();

@@ -18,8 +18,12 @@ use crate::http::{Answer, Call, Http, Options, envelope};
 
 /// A call that is ready to be sent.
 ///
-/// Every operation returns one; [`send`](Request::send) performs it and may be called again. It
-/// owns what it needs, so it can be built here and sent by another thread.
+/// Every operation returns one; [`send`](Request::send) performs it. It owns what it needs, so it
+/// can be built here and sent by another thread.
+///
+/// Sending it once more, or a clone of it, makes the same call again, and a write has one
+/// idempotency key for as long as it lives: a server that has done it already replays its answer.
+/// To do a thing twice, make two requests.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), bimpeai::Error> {
@@ -66,7 +70,7 @@ macro_rules! call_options {
         /// Sends this idempotency key: a server that has seen it replays its first answer.
         ///
         /// 1 to 255 visible ASCII characters. Without one, every write has a random key for all
-        /// its attempts.
+        /// its attempts, and for each time that this request is sent.
         pub fn idempotency_key(mut self, key: impl AsRef<str>) -> Self {
             self.options.set_idempotency_key(key.as_ref());
             self
@@ -125,10 +129,11 @@ pub(crate) use call_options;
 
 impl<T> Request<T> {
     fn new(client: &Client, method: Method, path: Path) -> Self {
+        let call = Call::new(method, path);
         Request {
             http: client.http().clone(),
-            call: Call::new(method, path),
-            options: Options::default(),
+            options: Options::of(&call),
+            call,
             decode: Decode::Data(PhantomData),
         }
     }

@@ -326,17 +326,17 @@ macro_rules! object {
                         fields: std::marker::PhantomData::<Self>,
                         unknown: &mut unknown,
                     })? {
-                        let mut null = false;
                         $( if index == Field::$field as usize {
+                            #[allow(unused_mut)]
+                            let mut null = false;
                             $crate::types::object!(
                                 @read $($kind)?; map, null, object.$field, $type
                             );
+                            object.presence.read(Field::$field as usize, null);
                         } else )* {
                             let value = map.next_value()?;
                             object.extra.insert(std::mem::take(&mut unknown), value);
-                            continue;
                         }
-                        object.presence.read(index, null);
                     }
                     $( $crate::types::object!(
                         @check $($kind)?; object, Field::$field as usize, NAMES
@@ -724,7 +724,7 @@ impl<F: Fields> Visitor<'_> for KeySeed<'_, F> {
     fn visit_str<E>(self, key: &str) -> Result<usize, E> {
         let index = F::index(key);
         if index == UNKNOWN {
-            self.unknown.push_str(key);
+            *self.unknown = key.to_owned();
         }
         Ok(index)
     }

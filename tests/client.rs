@@ -135,6 +135,18 @@ fn a_client_and_its_builder_print_no_secret() {
 }
 
 #[test]
+fn a_builder_does_not_print_a_base_url_that_may_hold_a_secret() {
+    for url in [
+        "https://user:canary@host",
+        "https://host?key=canary",
+        "canary",
+    ] {
+        let text = format!("{:?}", Client::builder(KEY).base_url(url));
+        assert!(!text.contains("canary"), "{text}");
+    }
+}
+
+#[test]
 fn no_server_is_a_connection_error_that_says_what_to_check() {
     let unused = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()

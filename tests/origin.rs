@@ -213,17 +213,35 @@ fn keys_and_ids_of_a_call_are_one_to_255_visible_characters() {
 }
 
 #[test]
+fn a_write_that_is_sent_again_is_the_same_write() {
+    let server = Server::answering(|connection, _, _| {
+        connection.data(r#"{"id":"x"}"#);
+    });
+    let messages = server.client().conversations().messages();
+    let request = messages.send("a", "c", SendMessage::new("m"));
+    request.send().unwrap();
+    request.send().unwrap();
+    request.clone().send().unwrap();
+    let requests = server.requests();
+    let keys: std::collections::HashSet<_> = requests
+        .iter()
+        .map(|request| request.header("idempotency-key").unwrap())
+        .collect();
+    assert_eq!((requests.len(), keys.len()), (3, 1), "it is done once");
+}
+
+#[test]
 fn every_call_has_a_key_and_an_id_of_its_own() {
     let server = Server::answering(|connection, _, _| {
         connection.data(r#"{"id":"x"}"#);
     });
     let client = server.client();
-    let request = client
-        .conversations()
-        .messages()
-        .send("a", "c", SendMessage::new("m"));
+    let messages = client.conversations().messages();
     for _ in 0..3 {
-        request.send().unwrap();
+        messages
+            .send("a", "c", SendMessage::new("m"))
+            .send()
+            .unwrap();
     }
     client.agents().retrieve("a").send().unwrap();
     let requests = server.requests();

@@ -782,3 +782,24 @@ fn json_of_any_depth_is_read_or_refused() {
         .send()
         .unwrap();
 }
+
+#[test]
+fn an_errors_line_is_short_however_many_fields_are_wrong() {
+    let errors: Vec<String> = (0..5000)
+        .map(|n| format!(r#"{{"path":"rules.{n}.id","message":"must not be empty, {n}"}}"#))
+        .collect();
+    let body = format!(
+        r#"{{"code":"validation_error","message":"Request validation failed.","errors":[{}]}}"#,
+        errors.join(",")
+    );
+    let server = Server::answering(move |connection, _, _| {
+        connection.answer(400, &[], &body);
+    });
+    let error = server.client().agents().retrieve("a").send().unwrap_err();
+    let line = error.to_string();
+    assert!(
+        line.contains("; rules.9.id: must not be empty, 9; and 4990 more"),
+        "{line}"
+    );
+    assert!(line.len() < 1000, "{line}");
+}

@@ -228,6 +228,28 @@ fn long_tickets_ids_and_headers_fit() {
 }
 
 #[test]
+fn an_after_that_no_url_can_hold_is_refused_at_once() {
+    let server = staying("");
+    let error = request(&server)
+        .after("é".repeat(20_000))
+        .open()
+        .unwrap_err();
+    assert!(matches!(error, Error::User(_)), "{error}");
+    assert!(
+        error.to_string().contains("is the most that can be sent"),
+        "{error}"
+    );
+    assert_eq!(server.requests().len(), 0);
+}
+
+#[test]
+fn a_message_whose_id_is_null_has_that_of_its_block() {
+    let server = staying("id: m1\ndata: {\"id\":null,\"role\":\"user\"}\n\n");
+    let mut stream = request(&server).open().unwrap();
+    assert_eq!(stream.next().unwrap().unwrap().id, "m1");
+}
+
+#[test]
 fn it_starts_after_what_the_caller_gives() {
     for (after, header) in [
         ("msg_7", Some("msg_7")),
@@ -1020,6 +1042,12 @@ fn item_30_a_success_that_is_no_event_stream_is_an_error() {
             "Content-Type: text/event-stream",
             "",
             "ends this stream for good",
+        ),
+        (
+            200,
+            "Content-Encoding: br\r\nContent-Type: text/event-stream",
+            "never any event",
+            "compressed (\"br\") though nobody asked for it",
         ),
         (
             202,

@@ -159,8 +159,19 @@ fn located(answer: &Answer, error: &serde_json::Error, expected: String) -> Mism
     }
 }
 
+/// A success whose connection closed before its body was whole.
+pub(crate) fn cut_error(answer: &Answer) -> Error {
+    let what = "the connection closed before the body was whole".to_owned();
+    let mut error = decode_error(answer, what, None);
+    if let Error::Decode(error) = &mut error {
+        error.cut = true;
+    }
+    error
+}
+
 pub(crate) fn decode_error(answer: &Answer, what: String, source: Option<Mismatch>) -> Error {
     Error::Decode(Box::new(DecodeError {
+        cut: false,
         call: answer.call_info(),
         status: answer.status,
         headers: answer.headers.clone(),
@@ -194,10 +205,15 @@ fn place(json: &[u8], line: usize, column: usize) -> String {
         .map(<[u8]>::len)
         .sum();
     let end = (before + column.saturating_sub(1)).min(json.len());
+    // Deeper, serde_json follows no more; nor is a path of that length of use to anybody.
+    const DEEPEST: usize = 128;
     let mut path: Vec<Step> = Vec::new();
+    let mut deeper = 0_usize;
     let mut at = 0;
     while at < end {
         match json[at] {
+            b'{' | b'[' if path.len() == DEEPEST => deeper += 1,
+            b'}' | b']' if deeper > 0 => deeper -= 1,
             b'{' => path.push(Step::Key(String::new())),
             b'[' => path.push(Step::Index(0)),
             b'}' | b']' => {

@@ -98,6 +98,14 @@ pub(crate) struct Options {
 }
 
 impl Options {
+    /// A write has its key from the start: sent again, it is the same write.
+    pub(crate) fn of(call: &Call) -> Self {
+        Options {
+            idempotency_key: call.is_write().then(random_id),
+            ..Options::default()
+        }
+    }
+
     pub(crate) fn set_idempotency_key(&mut self, key: &str) {
         match headers::visible("idempotency key", key) {
             Ok(value) => self.idempotency_key = Some(value),
@@ -190,16 +198,14 @@ impl Http {
                 return Err(deadline.expired(info));
             }
             info.attempts += 1;
-            let mut cut = false;
             let error = match self.attempt(agent, call, &prepared, left) {
                 Ok((head, body)) => {
-                    cut = body.cut;
+                    info.sent = true;
                     let answer = self.answer(&info, head, body.bytes);
                     if !(200..300).contains(&answer.status) {
                         envelope::api_error(answer, self.key.expose())
-                    } else if cut {
-                        let what = "the connection closed before the body was whole".to_owned();
-                        envelope::decode_error(&answer, what, None)
+                    } else if body.cut {
+                        envelope::cut_error(&answer)
                     } else {
                         return Ok(answer);
                     }
@@ -212,8 +218,7 @@ impl Http {
             if cancel.is_some_and(Cancel::is_cancelled) {
                 return Err(Error::Cancelled(Box::new(CancelledError { call: info })));
             }
-            info.sent |= error.status().is_some();
-            if !error.is_retryable() && !cut {
+            if !error.is_retryable() {
                 return Err(error);
             }
             let left = deadline.left(&*self.clock);

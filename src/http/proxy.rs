@@ -19,7 +19,10 @@ pub(crate) fn from_environment(
         Some((*name, set(name)?))
     };
     if let Some((_, hosts)) = first(&["no_proxy", "NO_PROXY"]) {
-        if is_exempt(&hosts, base.host(), base.port()) {
+        let port = base
+            .port()
+            .unwrap_or(if base.is_https() { 443 } else { 80 });
+        if is_exempt(&hosts, base.host(), port) {
             return Ok(None);
         }
     }
@@ -44,7 +47,7 @@ pub(crate) fn from_environment(
 }
 
 /// Whether a list such as `localhost,.example.com,10.0.0.0/8` has this host in it.
-fn is_exempt(list: &str, host: &str, port: Option<u16>) -> bool {
+fn is_exempt(list: &str, host: &str, port: u16) -> bool {
     let address = host.parse::<IpAddr>().ok();
     list.split([',', ' ']).any(|entry| {
         let entry = entry.trim().to_ascii_lowercase();
@@ -55,7 +58,7 @@ fn is_exempt(list: &str, host: &str, port: Option<u16>) -> bool {
             }
             _ => (entry.as_str(), None),
         };
-        if entry_port.is_some() && entry_port != port {
+        if entry_port.is_some_and(|entry_port: u16| entry_port != port) {
             return false;
         }
         let name = name.trim_start_matches('[').trim_end_matches(']');
@@ -144,7 +147,7 @@ mod tests {
 
     #[test]
     fn hosts_in_no_proxy_are_reached_directly() {
-        let is = |list, host| is_exempt(list, host, Some(8443));
+        let is = |list, host| is_exempt(list, host, 8443);
         for list in [
             "*",
             "api.bimpe.ai",
@@ -192,5 +195,7 @@ mod tests {
             assert!(is(list, "fd00::1"), "{list}");
         }
         assert!(!is("fd00::2", "fd00::1"));
+        assert!(is_exempt("api.bimpe.ai:443", "api.bimpe.ai", 443));
+        assert!(!is_exempt("api.bimpe.ai:80", "api.bimpe.ai", 443));
     }
 }

@@ -114,7 +114,7 @@ pub(super) fn message(
     let mut value = envelope::decode::<serde_json::Value>(data).ok();
     // The block says which message it is, where the message itself does not.
     if let (Some(serde_json::Value::Object(object)), Some(id)) = (&mut value, id) {
-        if !object.contains_key("id") {
+        if object.get("id").is_none_or(serde_json::Value::is_null) {
             let id = String::from_utf8_lossy(id).into_owned();
             object.insert("id".to_owned(), id.into());
         }
@@ -151,6 +151,7 @@ fn bad_event(stream: &CallInfo, what: impl fmt::Display, data: &[u8]) -> Error {
         headers: Headers::default(),
         body: data.to_vec(),
         what: what.to_string(),
+        cut: false,
         source: None,
     }))
 }

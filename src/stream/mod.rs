@@ -20,7 +20,7 @@ use crate::client::Client;
 use crate::error::{CallInfo, CancelledError, ConnectionError, Error};
 use crate::http::Http;
 use crate::http::headers::{CallerHeader, caller_header};
-use crate::http::path::Path;
+use crate::http::path::{Path, push_query};
 use batch::{Batch, BatchEvent, Kind};
 use cursor::set_text;
 pub use event::{
@@ -124,11 +124,11 @@ impl StreamRequest {
         self
     }
 
-    /// How many messages may wait for the caller; 1,024 unless set, and 512 KiB at most.
+    /// How many messages may wait for the caller; 1,024 unless set, and 512 KiB of memory at most.
     ///
     /// A full queue holds the server back: nothing more is read until the caller has taken three
-    /// quarters of it. What one read of the socket has brought is never cut in two, so that the queue may
-    /// hold that much more.
+    /// quarters of it. What one read of the socket has brought is never cut in two, so that the queue
+    /// may hold that much more.
     pub fn buffer(mut self, messages: usize) -> Self {
         self.buffer = messages;
         self
@@ -213,21 +213,20 @@ impl StreamRequest {
         if let Some(why) = &self.refused {
             return refuse(Error::user(why));
         }
-        let url = match self.http.base.join(&self.stream_path, "") {
+        let mut query = String::new();
+        if let Some(after) = &self.options.after {
+            push_query(&mut query, "after", after);
+        }
+        let url = match self.http.base.join(&self.stream_path, &query) {
             Ok(url) => url,
             Err(error) => return refuse(error),
         };
         let queue = self.queue;
         queue.bound(self.buffer);
-        // Escaped, a byte takes three; and a header takes a line with its name.
-        let after = self
-            .options
-            .after
-            .as_ref()
-            .map_or(0, |after| 3 * after.len());
+        // A header takes a line with its name.
         let headers = self.http.headers.iter().chain(&self.options.headers);
         let header = headers.map(|(name, value)| name.as_str().len() + value.len());
-        let line = (url.path().len() + after).max(header.max().unwrap_or(0));
+        let line = (url.path().len() + query.len()).max(header.max().unwrap_or(0));
         let agent = self.http.stream_agent(line);
         queue.set_agent(agent.clone());
         if queue.is_cancelled() {

@@ -285,14 +285,14 @@ impl Queue {
     }
 
     pub(super) fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::Relaxed)
+        self.cancelled.load(Ordering::SeqCst)
     }
 
     /// Stops everything: the caller's waits, the reader's waits, its socket, its thread.
     pub(super) fn cancel(&self) {
         let buffered = {
             let mut state = self.state();
-            self.cancelled.store(true, Ordering::Relaxed);
+            self.cancelled.store(true, Ordering::SeqCst);
             state.messages = 0;
             state.bytes = 0;
             self.filled.notify_all();

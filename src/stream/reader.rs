@@ -14,7 +14,7 @@ use super::batch::{self, Batch, BatchEvent, Kind};
 use super::cursor::{Cursor, Seen};
 use super::event::StreamTicket;
 use super::queue::{Item, Queue};
-use crate::error::{CallInfo, ConnectionError, Error, ErrorCode, TimeoutError};
+use crate::error::{CallInfo, ConnectionError, Error, ErrorCode, OneLine, TimeoutError};
 use crate::headers::Headers;
 use crate::http::path::{Path, push_query};
 use crate::http::retry::Backoff;
@@ -101,13 +101,21 @@ impl Reader {
 
     /// Runs until the stream ends; the thread's whole work.
     pub(super) fn run(mut self) {
-        struct Gone(Arc<Queue>);
+        struct Gone(Arc<Queue>, CallInfo);
         impl Drop for Gone {
             fn drop(&mut self) {
+                // A panic is a bug, and no reason to end in silence.
+                if std::thread::panicking() {
+                    self.0.end(Some(Error::Connection(Box::new(ConnectionError {
+                        call: self.1.clone(),
+                        what: "the stream's reader failed, which is a bug of this crate".to_owned(),
+                        source: None,
+                    }))));
+                }
                 self.0.gone();
             }
         }
-        let gone = Gone(self.queue.clone());
+        let gone = Gone(self.queue.clone(), self.info.clone());
         let failure = self.work();
         self.queue.end(failure);
         // A stream that has ended keeps no socket, though its handles may live on; and the socket
@@ -189,7 +197,11 @@ impl Reader {
         })?;
         let headers = Headers(head.headers);
         self.cursor.answered_at(headers.date());
-        let event_stream = headers.media_type().as_deref() == Some("text/event-stream");
+        // Nobody asked for compression: what is compressed all the same is no event stream here.
+        let plain = headers
+            .get("content-encoding")
+            .is_none_or(|it| it == "identity");
+        let event_stream = plain && headers.media_type().as_deref() == Some("text/event-stream");
         if head.status == StatusCode::OK && event_stream {
             self.stood = true;
             self.queue.opened();
@@ -202,8 +214,7 @@ impl Reader {
     }
 
     fn ticket(&mut self) -> Result<StreamTicket, Ending> {
-        let mut call = Call::new(Method::POST, self.ticket_path.clone());
-        call.default_timeout = self.options.timeout;
+        let call = Call::new(Method::POST, self.ticket_path.clone());
         // One budget for the whole stream, not one within the other.
         let options = Options {
             max_retries: Some(0),
@@ -299,7 +310,11 @@ impl Reader {
         let mut answer = Answer {
             operation: self.info.operation.clone(),
             status: status.as_u16(),
-            request_id: headers.request_id().map(str::to_owned),
+            // Errors print the id, so one that quotes the ticket is none.
+            request_id: headers
+                .request_id()
+                .filter(|id| !id.contains(ticket))
+                .map(str::to_owned),
             attempts: self.info.attempts,
             headers,
             body: Vec::new(),
@@ -308,7 +323,12 @@ impl Reader {
             let what = match (status, answer.headers.media_type()) {
                 (StatusCode::NO_CONTENT, _) => "the server ends this stream for good".to_owned(),
                 (StatusCode::OK, Some(other)) => {
-                    format!("{other:?} came, and an event stream was due")
+                    let encoding = answer.headers.get("content-encoding").unwrap_or("");
+                    let (other, encoding) = (OneLine(&other, 80), OneLine(encoding, 80));
+                    match encoding.0 {
+                        "" => format!("\"{other}\" came, and an event stream was due"),
+                        _ => format!("compressed (\"{encoding}\") though nobody asked for it"),
+                    }
                 }
                 _ => "an event stream was due".to_owned(),
             };

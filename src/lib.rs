@@ -103,7 +103,7 @@
 //!
 //! # Without a network
 //!
-//! With the feature `emulator`, [`emulator::Emulator`] is the Console API in your own process, with
+//! With the feature `emulator`, `emulator::Emulator` is the Console API in your own process, with
 //! faults on demand:
 //!
 //! ```toml

@@ -576,13 +576,13 @@ fn scripts(own: &str, hand: &str) {
         ],
     );
     println!(
-        "| one run, µs | {:.0} | {:.0} | {:.2} | ≤ 1.00 |",
+        "| one run, µs | {:.0} | {:.0} | {:.2} | | | ≤ 1.00 |",
         median(&figures[0]),
         median(&figures[1]),
         ratio(&figures[0], &figures[1]),
     );
     println!(
-        "| its memory at most, KiB | {:.0} | {:.0} | {:+.0} KiB | ≤ +2048 KiB |",
+        "| its memory at most, KiB | {:.0} | {:.0} | {:+.0} KiB | | | ≤ +2048 KiB |",
         median(&memory[0]),
         median(&memory[1]),
         median(&memory[0]) - median(&memory[1]),

@@ -293,9 +293,10 @@ macro_rules! object {
 
             const NAMES: &[&str] = &[ $( $crate::types::object!(@wire $field $($wire)?) ),* ];
 
-            struct ObjectVisitor;
+            // It fills the object in its place: by value, each step out of here would move it.
+            struct ObjectVisitor<'a>(&'a mut $name);
 
-            impl $crate::types::Fields for ObjectVisitor {
+            impl $crate::types::Fields for $name {
                 #[inline]
                 fn index(name: &str) -> usize {
                     match name {
@@ -305,10 +306,18 @@ macro_rules! object {
                         _ => $crate::types::UNKNOWN,
                     }
                 }
+
+                #[inline]
+                fn fill<'de, D: serde::Deserializer<'de>>(
+                    &mut self,
+                    deserializer: D,
+                ) -> Result<(), D::Error> {
+                    deserializer.deserialize_map(ObjectVisitor(self))
+                }
             }
 
-            impl<'de> serde::de::Visitor<'de> for ObjectVisitor {
-                type Value = $name;
+            impl<'de> serde::de::Visitor<'de> for ObjectVisitor<'_> {
+                type Value = ();
 
                 fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                     f.write_str(concat!("an object (", stringify!($name), ")"))
@@ -317,13 +326,13 @@ macro_rules! object {
                 fn visit_map<A: serde::de::MapAccess<'de>>(
                     self,
                     mut map: A,
-                ) -> Result<$name, A::Error> {
+                ) -> Result<(), A::Error> {
                     #[allow(unused_imports)]
                     use $crate::types::Slot as _;
-                    let mut object = $name::default();
+                    let object = self.0;
                     let mut unknown = String::new();
                     while let Some(index) = map.next_key_seed($crate::types::KeySeed {
-                        fields: std::marker::PhantomData::<Self>,
+                        fields: std::marker::PhantomData::<$name>,
                         unknown: &mut unknown,
                     })? {
                         $( if index == Field::$field as usize {
@@ -341,15 +350,18 @@ macro_rules! object {
                     $( $crate::types::object!(
                         @check $($kind)?; object, Field::$field as usize, NAMES
                     ); )*
-                    Ok(object)
+                    Ok(())
                 }
             }
 
             impl<'de> serde::Deserialize<'de> for $name {
+                #[inline]
                 fn deserialize<D: serde::Deserializer<'de>>(
                     deserializer: D,
                 ) -> Result<Self, D::Error> {
-                    deserializer.deserialize_map(ObjectVisitor)
+                    let mut object = $name::default();
+                    $crate::types::Fields::fill(&mut object, deserializer)?;
+                    Ok(object)
                 }
             }
 
@@ -691,9 +703,13 @@ impl PartialEq for Presence {
     }
 }
 
-/// A type with fields: where a name stands among them, or [`UNKNOWN`].
+/// A type with fields.
 pub(crate) trait Fields {
+    /// Where a name stands among them, or [`UNKNOWN`].
     fn index(name: &str) -> usize;
+
+    /// Reads into a value that is new.
+    fn fill<'de, D: Deserializer<'de>>(&mut self, deserializer: D) -> Result<(), D::Error>;
 }
 
 pub(crate) const UNKNOWN: usize = usize::MAX;

@@ -122,18 +122,24 @@ fn iso_time(time: SystemTime) -> String {
 
 /// The ids of the last messages, by a seeded hash of each.
 ///
-/// A ring with an index over it, 12 bytes a message: a thousand streams remember 4,096 messages
-/// each, where a set and a queue took twice the memory.
+/// A ring of hashes with chains through it, 12 bytes a message. A chain goes from the newest hash
+/// of its bucket to ever older ones and ends at the first that is no longer remembered, so nothing
+/// has to be taken out of a chain when its hash is overwritten.
 pub(super) struct Seen {
     seed: [u64; 2],
     hashes: Vec<u64>,
-    /// The place of the oldest, once the ring is full.
-    oldest: usize,
-    /// Where each bucket's chain begins; as many as the ring has places, a power of two.
-    first: Vec<Place>,
-    /// What follows in the chain of each place.
-    next: Vec<Place>,
+    /// The number of the next hash, which has its place at `number % REMEMBERED`.
+    next: Number,
+    /// The number of the newest hash in each bucket; there are as many as the ring has places, a
+    /// power of two.
+    newest: Vec<Number>,
+    /// What follows in the chain of each hash.
+    older: Vec<Number>,
 }
+
+/// How many hashes came before this one, modulo 2^16: of two that are remembered it tells which is
+/// older, and one that is not can only lead to hashes of other buckets, which are not equal.
+type Number = u16;
 
 impl Default for Seen {
     fn default() -> Self {
@@ -141,100 +147,96 @@ impl Default for Seen {
         Seen {
             seed: [random.hash_one(0), random.hash_one(1) | 1],
             hashes: Vec::new(),
-            oldest: 0,
-            first: Vec::new(),
-            next: Vec::new(),
+            next: 0,
+            newest: Vec::new(),
+            older: Vec::new(),
         }
     }
 }
 
-/// A place in the ring.
-type Place = u16;
-
-/// The end of a chain.
-const NONE: Place = Place::MAX;
-
 impl Seen {
     /// The id by eights, each multiplied to 128 bits that are folded: a fifth of what the standard
     /// hash costs, and who does not know the seed finds no two ids with one hash here either.
+    #[inline]
     fn hash(&self, id: &[u8]) -> u64 {
-        let fold = |hash: u64, word: u64| {
-            let product = u128::from(hash ^ word) * u128::from(self.seed[1]);
+        let fold = |hash: u64, word: [u8; 8]| {
+            let product = u128::from(hash ^ u64::from_le_bytes(word)) * u128::from(self.seed[1]);
             product as u64 ^ (product >> 64) as u64
         };
-        let mut words = id.chunks_exact(8);
-        let mut hash = fold(self.seed[0], id.len() as u64);
-        for word in words.by_ref() {
-            hash = fold(
-                hash,
-                u64::from_le_bytes(word.try_into().unwrap_or_default()),
-            );
+        let mut hash = fold(self.seed[0], (id.len() as u64).to_le_bytes());
+        let mut rest = id;
+        while let Some((word, after)) = rest.split_first_chunk() {
+            hash = fold(hash, *word);
+            rest = after;
         }
-        let mut last = [0; 8];
-        last[..words.remainder().len()].copy_from_slice(words.remainder());
-        fold(hash, u64::from_le_bytes(last)).wrapping_mul(self.seed[1])
+        // The last eight overlap what is hashed already, so that no copy of the rest is made.
+        let last = match id.last_chunk() {
+            Some(last) => *last,
+            None => std::array::from_fn(|at| rest.get(at).copied().unwrap_or(0)),
+        };
+        fold(hash, last).wrapping_mul(self.seed[1])
     }
 
     /// Remembers an id; `false` when it was known already.
     pub(super) fn is_new(&mut self, id: &[u8]) -> bool {
         let hash = self.hash(id);
-        if self.chain(hash).any(|place| self.hashes[place] == hash) {
+        if self.has(hash) {
             return false;
         }
         if self.hashes.len() < REMEMBERED {
-            if self.hashes.len() == self.first.len() {
+            if self.hashes.len() == self.newest.len() {
                 self.grow();
             }
             self.hashes.push(hash);
-            self.next.push(NONE);
-            self.link(self.hashes.len() - 1);
-        } else {
-            let place = self.oldest;
-            self.oldest = (place + 1) % REMEMBERED;
-            self.unlink(place);
-            self.hashes[place] = hash;
-            self.link(place);
+            self.older.push(0);
         }
+        self.link(hash);
         true
     }
 
-    /// The places whose hashes fall into the same bucket.
-    fn chain(&self, hash: u64) -> impl Iterator<Item = usize> {
-        let first = self.first.get(self.bucket(hash)).copied();
-        let place = |place: Place| (place != NONE).then_some(usize::from(place));
-        std::iter::successors(first.and_then(place), move |at| place(self.next[*at]))
+    #[inline]
+    fn has(&self, hash: u64) -> bool {
+        let Some(mut number) = self.newest.get(self.bucket(hash)).copied() else {
+            return false;
+        };
+        let mut younger = 0;
+        loop {
+            let age = usize::from(self.next.wrapping_sub(number));
+            let place = usize::from(number) % REMEMBERED;
+            if age <= younger || age > self.hashes.len() {
+                return false;
+            }
+            if self.hashes[place] == hash {
+                return true;
+            }
+            younger = age;
+            number = self.older[place];
+        }
     }
 
     fn bucket(&self, hash: u64) -> usize {
-        hash as usize & self.first.len().wrapping_sub(1)
+        hash as usize & self.newest.len().wrapping_sub(1)
     }
 
-    fn link(&mut self, place: usize) {
-        let bucket = self.bucket(self.hashes[place]);
-        self.next[place] = std::mem::replace(&mut self.first[bucket], place as Place);
-    }
-
-    fn unlink(&mut self, place: usize) {
-        let hash = self.hashes[place];
-        let before = self
-            .chain(hash)
-            .find(|at| usize::from(self.next[*at]) == place);
-        let after = self.next[place];
-        match before {
-            Some(before) => self.next[before] = after,
-            None => {
-                let bucket = self.bucket(hash);
-                self.first[bucket] = after;
-            }
-        }
+    /// Puts a hash at the next place, and at the front of its bucket's chain.
+    fn link(&mut self, hash: u64) {
+        let place = usize::from(self.next) % REMEMBERED;
+        let bucket = self.bucket(hash);
+        self.hashes[place] = hash;
+        self.older[place] = std::mem::replace(&mut self.newest[bucket], self.next);
+        self.next = self.next.wrapping_add(1);
     }
 
     fn grow(&mut self) {
         let places = (2 * self.hashes.len()).max(16);
         self.hashes.reserve_exact(places - self.hashes.len());
-        self.next.reserve_exact(places - self.next.len());
-        self.first = vec![NONE; places];
-        (0..self.hashes.len()).for_each(|place| self.link(place));
+        self.older.reserve_exact(places - self.older.len());
+        // None is remembered under the number of the next.
+        self.newest = vec![0; places];
+        self.next = 0;
+        for place in 0..self.hashes.len() {
+            self.link(self.hashes[place]);
+        }
     }
 }
 
@@ -328,8 +330,8 @@ mod tests {
         assert_eq!(
             [
                 seen.hashes.capacity(),
-                seen.next.capacity(),
-                seen.first.capacity()
+                seen.older.capacity(),
+                seen.newest.capacity()
             ],
             [REMEMBERED; 3]
         );

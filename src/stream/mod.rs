@@ -440,16 +440,17 @@ fn message(
     last_event_id: &mut Option<String>,
 ) -> Result<StreamMessageEvent, Error> {
     let data = batch.data(event);
-    let id = batch.id(event).filter(|id| !id.is_empty());
-    let message = batch::message(data, id, stream);
-    match (&message, id) {
-        (_, Some(id)) => set_text(last_event_id.get_or_insert_default(), id),
-        (Ok(message), None) => *last_event_id = Some(message.id.clone()),
-        (Err(_), None) => {
-            if let Some(id) = batch::id_in_data(data) {
-                *last_event_id = Some(id);
-            }
-        }
+    if let Some(id) = batch.id(event).filter(|id| !id.is_empty()) {
+        set_text(last_event_id.get_or_insert_default(), id);
+        return batch::message(data, Some(id), stream);
+    }
+    let message = batch::message(data, None, stream);
+    let id = match &message {
+        Ok(message) => Some(message.id.clone()),
+        Err(_) => batch::id_in_data(data),
+    };
+    if id.is_some() {
+        *last_event_id = id;
     }
     message
 }

@@ -244,6 +244,16 @@ impl Span {
         }
     }
 
+    /// The same, with invalid UTF-8 replaced.
+    #[inline]
+    pub(crate) fn into_text(self, buf: &[u8]) -> Span {
+        let bytes = self.bytes(buf);
+        match bytes.is_ascii() || std::str::from_utf8(bytes).is_ok() {
+            true => self,
+            false => Span::Owned(String::from_utf8_lossy(bytes).into_owned().into_bytes()),
+        }
+    }
+
     fn into_owned(self, buf: &[u8]) -> Vec<u8> {
         match self {
             Span::Range(range) => buf[range].to_vec(),

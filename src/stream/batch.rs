@@ -25,6 +25,7 @@ pub(super) struct Batch {
 
 pub(super) struct BatchEvent {
     pub(super) kind: Kind,
+    /// Which message it is, by its block or else by its data; it is text.
     pub(super) id: Option<Span>,
     pub(super) data: Span,
 }
@@ -36,10 +37,10 @@ pub(super) enum Kind {
 }
 
 impl BatchEvent {
-    pub(super) fn oversized(oversized: Oversized, id: Option<Vec<u8>>) -> Self {
+    pub(super) fn oversized(oversized: Oversized, id: Option<Span>) -> Self {
         BatchEvent {
             kind: Kind::Oversized(oversized),
-            id: id.map(Span::Owned),
+            id,
             data: Span::Owned(Vec::new()),
         }
     }
@@ -74,7 +75,6 @@ impl Batch {
 
     /// Empties it, and keeps its memory.
     pub(super) fn clear(&mut self) {
-        self.bytes.clear();
         self.events.clear();
         self.taken = 0;
     }
@@ -83,9 +83,30 @@ impl Batch {
         event.data.bytes(&self.bytes)
     }
 
-    /// The id of the event's own block.
     pub(super) fn id<'a>(&'a self, event: &'a BatchEvent) -> Option<&'a [u8]> {
         event.id.as_ref().map(|id| id.bytes(&self.bytes))
+    }
+
+    /// Decodes a message; one that is not what is documented is an error of its own.
+    #[inline]
+    pub(super) fn message(
+        &self,
+        event: &BatchEvent,
+        stream: &CallInfo,
+    ) -> Result<StreamMessageEvent, Error> {
+        // In its place: a move of a message costs as much as the reading of one of its fields.
+        let mut message = StreamMessageEvent::default();
+        match fill(&mut message, self.data(event)) {
+            true => Ok(message),
+            false => unusual_message(self.data(event), self.id(event), stream),
+        }
+    }
+
+    /// The id of the last message that the caller has had.
+    pub(super) fn last_id(&self) -> Option<&str> {
+        let taken = self.events.iter().take(self.taken);
+        let id = taken.rev().find_map(|event| self.id(event))?;
+        std::str::from_utf8(id).ok()
     }
 }
 
@@ -99,21 +120,6 @@ pub(super) fn id_in_data(data: &[u8]) -> Option<String> {
         .ok()
         .map(|Identified { id }| id.0)
         .filter(|id| !id.is_empty())
-}
-
-/// Decodes a message; one that is not what is documented is an error of its own.
-#[inline]
-pub(super) fn message(
-    data: &[u8],
-    id: Option<&[u8]>,
-    stream: &CallInfo,
-) -> Result<StreamMessageEvent, Error> {
-    // In its place: a move of a message costs as much as the reading of one of its fields.
-    let mut message = StreamMessageEvent::default();
-    match fill(&mut message, data) {
-        true => Ok(message),
-        false => unusual_message(data, id, stream),
-    }
 }
 
 fn fill(message: &mut StreamMessageEvent, data: &[u8]) -> bool {

@@ -60,18 +60,20 @@ impl Cursor {
         }
     }
 
-    /// Goes on after a message; one whose id no request line could hold leaves the cursor where it
-    /// is, and is recognised when it comes again.
-    pub(super) fn message(&mut self, id: &[u8]) {
+    /// Goes on after a message; `false` for one whose id no request line could hold: it leaves the
+    /// cursor where it is, and is recognised when it comes again.
+    pub(super) fn message(&mut self, id: &str) -> bool {
         if id.len() > LONGEST_ID {
-            return;
+            return false;
         }
         if !matches!(self, Cursor::After(_)) {
             *self = Cursor::After(String::new());
         }
         if let Cursor::After(last) = self {
-            set_text(last, id);
+            last.clear();
+            last.push_str(id);
         }
+        true
     }
 
     /// What goes out as `after=`.
@@ -89,15 +91,6 @@ impl Cursor {
             Cursor::After(id) => Some(id),
             Cursor::Unknown | Cursor::Opened(_) => None,
         }
-    }
-}
-
-/// Makes a text that of an id, in its memory: this happens for every message.
-pub(super) fn set_text(text: &mut String, id: &[u8]) {
-    text.clear();
-    match std::str::from_utf8(id) {
-        Ok(id) => text.push_str(id),
-        Err(_) => text.push_str(&String::from_utf8_lossy(id)),
     }
 }
 
@@ -275,7 +268,7 @@ mod tests {
         cursor.heartbeat_at(90_000);
         assert_eq!(cursor.after(), Some("1970-01-01T00:00:10.000Z"));
         assert_eq!(cursor.last_event_id(), None);
-        cursor.message(b"m1");
+        cursor.message("m1");
         cursor.answered_at(Some(at(30, 0)));
         assert_eq!(
             (cursor.after(), cursor.last_event_id()),
@@ -297,9 +290,9 @@ mod tests {
             cursor.answered_at(Some(at(10, 0)));
             assert_eq!(cursor.after(), Some(after));
             assert_eq!(cursor.last_event_id(), last_event_id);
-            cursor.message(&[b'x'; LONGEST_ID + 1]);
+            assert!(!cursor.message(&"x".repeat(LONGEST_ID + 1)));
             assert_eq!(cursor.after(), Some(after));
-            cursor.message(&[b'x'; LONGEST_ID]);
+            assert!(cursor.message(&"x".repeat(LONGEST_ID)));
             assert_eq!(cursor.last_event_id().map(str::len), Some(LONGEST_ID));
         }
     }

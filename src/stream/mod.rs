@@ -4,6 +4,7 @@
 //! any thread.
 
 mod batch;
+mod buffer;
 mod cursor;
 mod event;
 mod queue;
@@ -21,8 +22,7 @@ use crate::error::{CallInfo, CancelledError, ConnectionError, Error};
 use crate::http::Http;
 use crate::http::headers::{CallerHeader, caller_header};
 use crate::http::path::{Path, push_query};
-use batch::{Batch, BatchEvent, Kind};
-use cursor::set_text;
+use batch::{Batch, Kind};
 pub use event::{
     MessageRole, StreamHeartbeatEvent, StreamMessageEvent, StreamMessageRole, StreamTicket,
 };
@@ -343,6 +343,7 @@ struct Inbox {
     owner: Owner,
     info: CallInfo,
     batch: Option<Batch>,
+    /// Of the batches before this one.
     last_event_id: Option<String>,
     done: bool,
 }
@@ -378,13 +379,14 @@ impl Inbox {
             }
             if self.owner.0.is_cancelled() {
                 self.done = true;
-                self.batch = None;
+                self.leave_batch();
                 return Delivery::Ended(None);
             }
             if self.batch.as_mut().is_some_and(Batch::advance) {
                 return self.deliver();
             }
-            match self.owner.0.take(self.batch.take(), until) {
+            let left = self.leave_batch();
+            match self.owner.0.take(left, until) {
                 Taken::Item(Item::Batch(batch)) => self.batch = Some(batch),
                 Taken::Item(Item::Connected) => return Delivery::Connected,
                 Taken::Item(Item::Disconnected { error, wait }) => {
@@ -405,16 +407,12 @@ impl Inbox {
         let Some((batch, event)) = batch.and_then(|batch| Some((batch, batch.event()?))) else {
             return Delivery::Nothing;
         };
-        let last_event_id = &mut self.last_event_id;
         match &event.kind {
             Kind::Heartbeat => Delivery::Heartbeat(batch::heartbeat(batch.data(event))),
             Kind::Oversized(oversized) => {
-                if let Some(id) = batch.id(event) {
-                    set_text(last_event_id.get_or_insert_default(), id);
-                }
                 Delivery::Message(Err(batch::oversized(&self.info, oversized)))
             }
-            Kind::Message => Delivery::Message(message(batch, event, &self.info, last_event_id)),
+            Kind::Message => Delivery::Message(batch.message(event, &self.info)),
         }
     }
 
@@ -427,32 +425,24 @@ impl Inbox {
             return None;
         }
         let event = batch.event()?;
-        Some(message(batch, event, &self.info, &mut self.last_event_id))
+        Some(batch.message(event, &self.info))
     }
-}
 
-/// Decodes a message, and notes that the caller has it.
-#[inline]
-fn message(
-    batch: &Batch,
-    event: &BatchEvent,
-    stream: &CallInfo,
-    last_event_id: &mut Option<String>,
-) -> Result<StreamMessageEvent, Error> {
-    let data = batch.data(event);
-    if let Some(id) = batch.id(event).filter(|id| !id.is_empty()) {
-        set_text(last_event_id.get_or_insert_default(), id);
-        return batch::message(data, Some(id), stream);
+    /// Lets go of the batch, and keeps where it ended.
+    fn leave_batch(&mut self) -> Option<Batch> {
+        let batch = self.batch.take()?;
+        if let Some(id) = batch.last_id() {
+            let last = self.last_event_id.get_or_insert_default();
+            last.clear();
+            last.push_str(id);
+        }
+        Some(batch)
     }
-    let message = batch::message(data, None, stream);
-    let id = match &message {
-        Ok(message) => Some(message.id.clone()),
-        Err(_) => batch::id_in_data(data),
-    };
-    if id.is_some() {
-        *last_event_id = id;
+
+    fn last_event_id(&self) -> Option<&str> {
+        let of_batch = self.batch.as_ref().and_then(Batch::last_id);
+        of_batch.or(self.last_event_id.as_deref())
     }
-    message
 }
 
 /// A stream, opened or about to be, behind each of its views.
@@ -499,7 +489,7 @@ impl Source {
 
     fn last_event_id(&self) -> Option<&str> {
         match (&self.inbox, &self.request) {
-            (Some(inbox), _) => inbox.last_event_id.as_deref(),
+            (Some(inbox), _) => inbox.last_event_id(),
             (None, Some(request)) => request.options.after.as_deref(),
             (None, None) => None,
         }

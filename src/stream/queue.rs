@@ -16,9 +16,11 @@ const MOST_BYTES: usize = 512 << 10;
 /// A batch of this size is part of a burst.
 const BURST: usize = 8 << 10;
 
-/// The memory that goes back to the reader: so large at most, and so many, for idle streams keep it.
+/// The memory that goes back to the reader: so large at most, and so much of it while the caller
+/// has more to take. One that waits keeps little, for idle streams wait.
 const LARGEST_SPARE: usize = 32 << 10;
-const MOST_SPARES: usize = 2;
+const MOST_SPARES: usize = 32;
+const IDLE_SPARES: usize = 2;
 
 /// How long a stop waits for the reader; one inside a look-up or a TCP connect cannot be woken.
 const JOIN_WITHIN: Duration = Duration::from_millis(50);
@@ -223,6 +225,7 @@ impl Queue {
                 state = self.state();
                 continue;
             }
+            state.spares.truncate(IDLE_SPARES);
             match self.wait_for_reader(state, until) {
                 Some(woken) => state = woken,
                 None => return Taken::Nothing,

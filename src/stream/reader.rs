@@ -11,6 +11,7 @@ use ureq::http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use super::StreamOptions;
 use super::batch::{self, Batch, BatchEvent, Kind};
+use super::buffer::ReadBuffer;
 use super::cursor::{Cursor, Seen};
 use super::event::StreamTicket;
 use super::queue::{Item, Queue};
@@ -20,18 +21,13 @@ use crate::http::path::{Path, push_query};
 use crate::http::retry::Backoff;
 use crate::http::transport::{self, Bound, Failure, FailureKind, Limits, Outgoing};
 use crate::http::{Answer, Call, Http, Options, envelope};
-use crate::sse::{Oversized, RawEvent, Splitter};
+use crate::sse::{Oversized, RawEvent, Span, Splitter};
 
 /// The largest event that is taken; a message of the API has 4,096 characters at most.
 const LARGEST_EVENT: usize = 1 << 20;
 
 /// What no wait before a connection goes below, unless the server says so.
 const SHORTEST_WAIT: Duration = Duration::from_millis(250);
-
-/// What one read asks for: little while messages come singly, more when they come in bursts, and
-/// never more than the connection's own buffer could give.
-const SMALLEST_READ: usize = 2 * 1024;
-const LARGEST_READ: usize = 16 * 1024;
 
 pub(super) struct Reader {
     pub(super) http: Arc<Http>,
@@ -384,12 +380,10 @@ impl Reader {
         let mut body = body.into_reader();
         let mut splitter = Splitter::new(LARGEST_EVENT);
         let mut left_out = None;
-        // Read into, and copied from: a batch is no larger than what came, and nothing is cleared for
-        // a read that brings little.
-        let mut landing = vec![0; SMALLEST_READ];
+        let mut buffer = ReadBuffer::default();
         let mut batch = Batch::default();
         loop {
-            let read = match body.read(&mut landing) {
+            let read = match buffer.read(&mut body) {
                 Ok(read) => read,
                 Err(error) => {
                     let failure = transport::failure(ureq::Error::from(error));
@@ -407,26 +401,20 @@ impl Reader {
                     stood: true,
                 };
             }
-            batch.bytes.extend_from_slice(&landing[..read]);
-            let size = landing.len();
-            let fitting = match read {
-                _ if read == size => (size * 2).min(LARGEST_READ),
-                _ if read < size / 4 => (size / 2).max(SMALLEST_READ),
-                _ => size,
-            };
-            if fitting != size {
-                landing = vec![0; fitting];
-            }
-            let Batch { bytes, events, .. } = &mut batch;
-            self.split(&mut splitter, bytes, &mut left_out, events);
-            let done = splitter.consumed(bytes);
-            if events.is_empty() {
-                bytes.drain(..done);
+            self.split(
+                &mut splitter,
+                buffer.bytes(),
+                &mut left_out,
+                &mut batch.events,
+            );
+            let done = splitter.consumed(buffer.bytes());
+            if batch.events.is_empty() {
+                buffer.skip(done);
                 continue;
             }
-            let mut next = self.queue.spare(4 * landing.len());
-            next.bytes.extend_from_slice(&bytes[done..]);
-            let batch = std::mem::replace(&mut batch, next);
+            buffer.take(done, &mut batch.bytes);
+            let spare = self.queue.spare(buffer.most());
+            let batch = std::mem::replace(&mut batch, spare);
             if !self.queue.put(Item::Batch(batch)) {
                 return Ending {
                     error: self.closed(),
@@ -467,6 +455,10 @@ impl Reader {
         if let Some(retry) = splitter.retry() {
             self.retry = Some(retry);
         }
+        // Once for all of them: the stream goes on after the last.
+        let ids = events.iter().rev().filter_map(|event| event.id.as_ref());
+        ids.filter_map(|id| std::str::from_utf8(id.bytes(buffer)).ok())
+            .any(|id| self.cursor.message(id));
     }
 
     /// Reports an event that was left out for its size, once, and moves past it: else it would come
@@ -478,20 +470,18 @@ impl Reader {
                 return None;
             }
         }
+        let id = id.map(|id| Span::Owned(id).into_text(&[]));
         Some(BatchEvent::oversized(event, id))
     }
 
-    /// Whether a message is new; if so it is remembered, and the stream goes on after it.
+    /// Whether a message is new; if so it is remembered.
     fn is_new(&mut self, id: &[u8]) -> bool {
         let is_new = self.seen.is_new(id);
-        if is_new {
-            self.cursor.message(id);
-            self.alive = true;
-        }
+        self.alive |= is_new;
         is_new
     }
 
-    /// Keeps new messages, moves the cursor, and drops repeats and what is no message.
+    /// Keeps new messages, and drops repeats and what is no message.
     fn sort(&mut self, raw: RawEvent, buffer: &[u8]) -> Option<BatchEvent> {
         let kind = match raw.name(buffer) {
             b"message" => Kind::Message,
@@ -510,16 +500,18 @@ impl Reader {
                 data: raw.data,
             });
         }
-        let own = raw.id.as_ref().map(|id| id.bytes(buffer));
-        let is_new = match own.filter(|id| !id.is_empty()) {
-            Some(id) => self.is_new(id),
-            // One without any id cannot be told from its repeat: it is delivered, and is no sign of
-            // progress.
-            None => batch::id_in_data(data).is_none_or(|id| self.is_new(id.as_bytes())),
-        };
-        is_new.then_some(BatchEvent {
+        let own = raw.id.filter(|id| !id.bytes(buffer).is_empty());
+        let id = own.or_else(|| batch::id_in_data(data).map(|id| Span::Owned(id.into_bytes())));
+        // One without any id cannot be told from its repeat: it is delivered, and is no sign of
+        // progress.
+        if let Some(id) = &id {
+            if !self.is_new(id.bytes(buffer)) {
+                return None;
+            }
+        }
+        Some(BatchEvent {
             kind,
-            id: raw.id,
+            id: id.map(|id| id.into_text(buffer)),
             data: raw.data,
         })
     }

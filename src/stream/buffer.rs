@@ -1,0 +1,85 @@
+//! What the reader reads into.
+
+use std::io::{self, Read};
+
+/// What one read asks for: little while messages come singly, more when they come in bursts, and
+/// never more than the connection's own buffer could give.
+const SMALLEST_READ: usize = 2 * 1024;
+const LARGEST_READ: usize = 16 * 1024;
+
+/// Bytes that came and are not done with.
+pub(super) struct ReadBuffer {
+    /// Beyond `filled` it is room, which is cleared once and not for every read.
+    bytes: Vec<u8>,
+    filled: usize,
+    /// How much the next read asks for.
+    ask: usize,
+}
+
+impl Default for ReadBuffer {
+    fn default() -> Self {
+        ReadBuffer {
+            bytes: Vec::new(),
+            filled: 0,
+            ask: SMALLEST_READ,
+        }
+    }
+}
+
+impl ReadBuffer {
+    /// Reads once, and gives how much came.
+    pub(super) fn read(&mut self, from: &mut impl Read) -> io::Result<usize> {
+        let end = self.filled + self.ask;
+        if self.bytes.len() < end {
+            if end < 2 * LARGEST_READ {
+                self.bytes.reserve_exact(end - self.bytes.len());
+            }
+            self.bytes.resize(end, 0);
+        } else if self.bytes.capacity() > 4 * end {
+            self.bytes.truncate(end);
+            self.bytes.shrink_to_fit();
+        }
+        let read = from.read(&mut self.bytes[self.filled..end])?;
+        self.filled += read;
+        self.ask = match read {
+            _ if read == self.ask => (2 * self.ask).min(LARGEST_READ),
+            _ if read < self.ask / 4 => (self.ask / 2).max(SMALLEST_READ),
+            _ => self.ask,
+        };
+        Ok(read)
+    }
+
+    /// What came and is not done with.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.filled]
+    }
+
+    /// How much memory is of use to it.
+    pub(super) fn most(&self) -> usize {
+        4 * self.ask
+    }
+
+    /// Is done with the front, which nobody wants.
+    pub(super) fn skip(&mut self, front: usize) {
+        self.bytes.copy_within(front..self.filled, 0);
+        self.filled -= front;
+    }
+
+    /// Puts the front into `to`, whose own content is lost.
+    pub(super) fn take(&mut self, front: usize, to: &mut Vec<u8>) {
+        if front < self.bytes.len() / 2 {
+            // Single messages: a batch is no larger than what came.
+            to.clear();
+            to.extend_from_slice(&self.bytes[..front]);
+            return self.skip(front);
+        }
+        // A burst: the memory itself goes, for a copy would cost as much as the search for lines.
+        let rest = &self.bytes[front..self.filled];
+        if to.len() < rest.len() {
+            to.resize(rest.len(), 0);
+        }
+        to[..rest.len()].copy_from_slice(rest);
+        self.filled = rest.len();
+        std::mem::swap(to, &mut self.bytes);
+    }
+}

@@ -16,8 +16,9 @@ use serde::de::{self, DeserializeOwned, Deserializer, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-/// The fields of an answer that this version of the crate does not know, by name.
-pub type Extra = Map<String, Value>;
+mod extra;
+
+pub use extra::Extra;
 
 /// A field of a body that is left as it is, cleared, or set: the three differ on the wire.
 ///
@@ -344,9 +345,10 @@ macro_rules! object {
                             object.presence.read(Field::$field as usize, null);
                         } else )* {
                             let value = map.next_value()?;
-                            object.extra.insert(std::mem::take(&mut unknown), value);
+                            object.extra.push(std::mem::take(&mut unknown), value);
                         }
                     }
+                    object.extra.settle();
                     $( $crate::types::object!(
                         @check $($kind)?; object, Field::$field as usize, NAMES
                     ); )*
@@ -381,7 +383,7 @@ macro_rules! object {
                             Written::Nothing => {}
                         }
                     )*
-                    for (key, value) in &self.extra {
+                    for (key, value) in self.extra.iter() {
                         map.serialize_entry(key, value)?;
                     }
                     map.end()
@@ -570,7 +572,7 @@ macro_rules! body {
                 name: impl Into<String>,
                 value: impl Into<serde_json::Value>,
             ) -> Self {
-                self.$extra.insert(name.into(), value.into());
+                self.$extra.insert(name, value);
                 self
             } )?
         }
@@ -608,7 +610,7 @@ macro_rules! slot {
 }
 pub(crate) use slot;
 
-slot!(String, bool, f64, Value, Extra, Secret);
+slot!(String, bool, f64, Value, Map<String, Value>, Secret);
 
 impl Slot for u64 {
     type Wire = Count;

@@ -2,13 +2,13 @@
 
 mod parts;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::client::Client;
 use crate::http::path::Path;
 use crate::pagination::ListRequest;
 use crate::request::Request;
-use crate::types::{Extra, body, object, open_enum};
+use crate::types::{body, object, open_enum};
 
 pub use parts::{
     Flow, FlowInput, FlowStep, FlowStepInput, FlowTriggerKeyword, FlowTriggerKeywordInput,
@@ -182,7 +182,7 @@ object! {
         /// A film about it. Since 0.2.
         video_url: Option<String>,
         /// Free settings of the prompt. First generation only (0.1).
-        prompt_config: Option<Extra>,
+        prompt_config: Option<Map<String, Value>>,
         /// When it was made, RFC 3339.
         created_at: String,
         /// When it was last changed, RFC 3339.

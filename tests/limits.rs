@@ -484,3 +484,21 @@ fn bytes_that_nobody_asked_for_never_answer_the_next_call() {
         std::thread::sleep(Duration::from_millis(20));
     }
 }
+
+#[test]
+fn bodies_of_any_size_arrive_as_they_are() {
+    let server = Server::start(
+        |mut connection| while connection.request().is_some() && connection.data("{}") {},
+    );
+    let client = server.client();
+    // Around the size of the output buffer, where head and body no longer go out together.
+    let sizes = [0, 1, 100, 65_536, 400_000];
+    for size in sizes.into_iter().chain((126_000..132_000).step_by(500)) {
+        let text = "abcdefg".repeat(size / 7 + 1);
+        let body = serde_json::json!(&text[..size]);
+        client.request("POST", "/x").json(&body).send().unwrap();
+        let request = server.take_requests().pop().unwrap();
+        assert_eq!(request.text(), body.to_string(), "{size}");
+    }
+    assert_eq!(server.connections(), 1);
+}

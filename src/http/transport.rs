@@ -173,7 +173,10 @@ pub(crate) fn exchange(
     outgoing: Outgoing<'_>,
     limits: Limits,
 ) -> Result<ureq::http::Response<Body>, Failure> {
-    WIRE.set(Wire::default());
+    WIRE.set(Wire {
+        body_follows: outgoing.body.is_some_and(|body| !body.is_empty()),
+        ..Wire::default()
+    });
     let mut request = Request::new(());
     *request.method_mut() = outgoing.method.clone();
     *request.uri_mut() = outgoing.uri;
@@ -386,6 +389,8 @@ pub(crate) struct Wire {
     /// Whether anything of the answer came in.
     pub(crate) received: bool,
     connecting: bool,
+    /// Whether the request has a body, and its head is not through yet.
+    body_follows: bool,
     /// Whether the head of the answer came in whole.
     head: bool,
     /// Whether reading ended in anything but an orderly close. ureq takes that for the end of a
@@ -399,6 +404,7 @@ thread_local! {
         sent: false,
         received: false,
         connecting: false,
+        body_follows: false,
         head: false,
         broken: false,
     }) };
@@ -453,6 +459,7 @@ impl Connector<()> for TracedConnector {
         match made {
             Ok(Some(inner)) => Ok(Some(Box::new(TracedTransport {
                 inner,
+                held: Vec::new(),
                 written: None,
                 idle: false,
                 bound: None,
@@ -469,6 +476,9 @@ impl Connector<()> for TracedConnector {
 #[derive(Debug)]
 struct TracedTransport {
     inner: Box<dyn Transport>,
+    /// The head of a request that goes out with the start of its body: in one packet, one record of
+    /// TLS and one system call where ureq makes two of each.
+    held: Vec<u8>,
     /// Why writing failed. A server may answer and close before it has read the whole request;
     /// that answer is waiting to be read, and says more than the failed write.
     written: Option<io::Error>,
@@ -492,16 +502,25 @@ impl TracedTransport {
         }
         timeout
     }
-}
 
-impl Transport for TracedTransport {
-    fn buffers(&mut self) -> &mut dyn Buffers {
-        self.inner.buffers()
+    /// Sends what was held, and then the first `amount` bytes of the output.
+    fn transmit_held(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
+        let held = std::mem::take(&mut self.held);
+        let output = self.inner.buffers().output();
+        if let Some(room) = output.get_mut(..held.len() + amount) {
+            room.copy_within(..amount, held.len());
+            room[..held.len()].copy_from_slice(&held);
+            return self.transmit(held.len() + amount, timeout);
+        }
+        let body = output[..amount].to_vec();
+        output[..held.len()].copy_from_slice(&held);
+        self.transmit(held.len(), timeout)?;
+        self.inner.buffers().output()[..amount].copy_from_slice(&body);
+        self.transmit(amount, timeout)
     }
 
-    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
+    fn transmit(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
         note(|wire| wire.sent = true);
-        self.idle = false;
         if self.written.is_some() {
             return Ok(());
         }
@@ -514,8 +533,32 @@ impl Transport for TracedTransport {
             other => other,
         }
     }
+}
+
+impl Transport for TracedTransport {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        self.inner.buffers()
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
+        self.idle = false;
+        if WIRE.get().body_follows {
+            let head = &self.inner.buffers().output()[..amount];
+            self.held.extend_from_slice(head);
+            note(|wire| wire.body_follows = !self.held.ends_with(b"\r\n\r\n"));
+            return Ok(());
+        }
+        match self.held.is_empty() {
+            true => self.transmit(amount, timeout),
+            false => self.transmit_held(amount, timeout),
+        }
+    }
 
     fn await_input(&mut self, mut timeout: NextTimeout) -> Result<bool, ureq::Error> {
+        // A server may be asked whether it wants the body at all.
+        if !self.held.is_empty() {
+            self.transmit_held(0, timeout)?;
+        }
         // The wait for the head has a bound of its own; the idle time is for what comes after.
         if timeout.reason == Timeout::RecvResponse {
             timeout.per_read = None;
@@ -633,7 +676,91 @@ impl Resolver for SharedResolver {
 
 #[cfg(test)]
 mod tests {
+    use ureq::unversioned::transport::LazyBuffers;
+
     use super::*;
+
+    /// Keeps what would go out, write by write.
+    #[derive(Debug)]
+    struct Recorder {
+        buffers: LazyBuffers,
+        writes: Arc<Mutex<Vec<String>>>,
+    }
+
+    impl Transport for Recorder {
+        fn buffers(&mut self) -> &mut dyn Buffers {
+            &mut self.buffers
+        }
+
+        fn transmit_output(&mut self, amount: usize, _: NextTimeout) -> Result<(), ureq::Error> {
+            let written = String::from_utf8_lossy(&self.buffers.output()[..amount]).into_owned();
+            self.writes.lock().unwrap().push(written);
+            Ok(())
+        }
+
+        fn await_input(&mut self, _: NextTimeout) -> Result<bool, ureq::Error> {
+            Ok(true)
+        }
+
+        fn is_open(&mut self) -> bool {
+            true
+        }
+    }
+
+    /// The writes for what ureq hands over, with so much room for output.
+    fn writes(has_body: bool, room: usize, parts: &[&str]) -> Vec<String> {
+        let writes = Arc::default();
+        let mut transport = TracedTransport {
+            inner: Box::new(Recorder {
+                buffers: LazyBuffers::new(1, room),
+                writes: Arc::clone(&writes),
+            }),
+            held: Vec::new(),
+            written: None,
+            idle: false,
+            bound: None,
+        };
+        WIRE.set(Wire {
+            body_follows: has_body,
+            ..Wire::default()
+        });
+        let timeout = NextTimeout::default;
+        for part in parts {
+            transport.buffers().output()[..part.len()].copy_from_slice(part.as_bytes());
+            transport.transmit_output(part.len(), timeout()).unwrap();
+        }
+        let sent = !writes.lock().unwrap().is_empty();
+        assert_eq!(WIRE.get().sent, sent);
+        transport.await_input(timeout()).unwrap();
+        assert!(WIRE.get().sent);
+        std::mem::take(&mut writes.lock().unwrap())
+    }
+
+    #[test]
+    fn head_and_body_go_out_together() {
+        let head = "POST / HTTP/1.1\r\n\r\n";
+        assert_eq!(writes(true, 30, &[head, "body"]), [format!("{head}body")]);
+        let (first, second) = head.split_at(10);
+        let pieces = [first, second, "body", "more"];
+        assert_eq!(
+            writes(true, 30, &pieces),
+            [format!("{head}body"), "more".to_owned()]
+        );
+    }
+
+    #[test]
+    fn where_there_is_no_room_for_both_they_go_one_after_the_other() {
+        let (head, body) = ("POST / HTTP/1.1\r\n\r\n", "a longer body");
+        assert_eq!(writes(true, 22, &[head, body]), [head, body]);
+    }
+
+    #[test]
+    fn a_head_does_not_wait_for_a_body_that_waits_for_the_server() {
+        let head = "POST / HTTP/1.1\r\n\r\n";
+        assert_eq!(writes(true, 30, &[head]), [head]);
+        assert_eq!(writes(false, 30, &[head]), [head]);
+        assert_eq!(writes(false, 30, &[head, "0"]), [head, "0"]);
+    }
 
     #[test]
     fn localhost_is_this_machine_and_is_never_looked_up() {

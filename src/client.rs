@@ -1,6 +1,5 @@
 //! The client and how it is set up.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -121,7 +120,7 @@ pub struct ClientBuilder {
     max_response_size: usize,
     proxy: Proxy,
     tls: TlsSettings,
-    addresses: HashMap<String, Vec<SocketAddr>>,
+    addresses: Vec<(String, Vec<SocketAddr>)>,
     /// The first setting that was not acceptable, reported by `build`.
     refused: Option<Error>,
 }
@@ -146,7 +145,7 @@ impl ClientBuilder {
             max_response_size: DEFAULT_MAX_RESPONSE_SIZE,
             proxy: Proxy::Environment,
             tls: TlsSettings::default(),
-            addresses: HashMap::new(),
+            addresses: Vec::new(),
             refused: None,
         }
     }
@@ -272,14 +271,17 @@ impl ClientBuilder {
     /// Trusts these certificates (PEM, one or more), and no others: the authority of a private
     /// server.
     pub fn root_certificates(mut self, pem: impl AsRef<[u8]>) -> Self {
-        self.tls.roots.extend_from_slice(pem.as_ref());
-        self.tls.roots.push(b'\n');
+        if let Err(error) = self.tls.trust(pem.as_ref()) {
+            self.refuse(error);
+        }
         self
     }
 
     /// Shows this certificate (PEM, with its chain) and key (PEM) to a server that asks for one.
     pub fn client_certificate(mut self, chain: impl AsRef<[u8]>, key: impl AsRef<str>) -> Self {
-        self.tls.client = Some((chain.as_ref().to_vec(), Secret::from(key.as_ref())));
+        if let Err(error) = self.tls.show(chain.as_ref(), key.as_ref()) {
+            self.refuse(error);
+        }
         self
     }
 
@@ -298,7 +300,8 @@ impl ClientBuilder {
                 "{host:?} is to have no address at all"
             )));
         }
-        self.addresses.insert(host, addresses);
+        self.addresses.retain(|(known, _)| *known != host);
+        self.addresses.push((host, addresses));
         self
     }
 
@@ -316,7 +319,7 @@ impl ClientBuilder {
         let base = BaseUrl::parse(base_url, &self.http_hosts)?;
         let timeout = self.timeout.unwrap_or(DEFAULT_TIMEOUT);
         let proxy = self.proxy.resolve(&base)?;
-        let tls = self.tls.resolve()?;
+        let tls = self.tls.resolve();
         let network = Network::new(self.connect_timeout, proxy, tls, self.addresses);
         let user_agent = user_agent(self.user_agent_suffix.as_deref())?;
         Ok(Client {

@@ -12,7 +12,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::{self, DeserializeOwned, Deserializer, Visitor};
+use serde::de::{self, DeserializeOwned, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
@@ -198,6 +198,7 @@ macro_rules! open_enum {
             const KNOWN: &'static [&'static str] = &[$($wire),*];
 
             /// The value as the wire writes it.
+            #[inline]
             pub fn as_str(&self) -> &str {
                 match self {
                     $( $name::$variant => $wire, )*
@@ -205,6 +206,7 @@ macro_rules! open_enum {
                 }
             }
 
+            #[inline]
             fn known(text: &str) -> Option<Self> {
                 match text {
                     $( $wire => Some($name::$variant), )*
@@ -214,24 +216,28 @@ macro_rules! open_enum {
         }
 
         impl Default for $name {
+            #[inline]
             fn default() -> Self {
                 $name::Other(String::new())
             }
         }
 
         impl std::fmt::Display for $name {
+            #[inline]
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.pad(self.as_str())
             }
         }
 
         impl From<&str> for $name {
+            #[inline]
             fn from(text: &str) -> Self {
                 Self::known(text).unwrap_or_else(|| $name::Other(text.to_owned()))
             }
         }
 
         impl From<String> for $name {
+            #[inline]
             fn from(text: String) -> Self {
                 Self::known(&text).unwrap_or($name::Other(text))
             }
@@ -241,6 +247,7 @@ macro_rules! open_enum {
             type Err = $crate::types::UnknownValue;
 
             /// Refuses what this version does not know; `From` keeps it as `Other`.
+            #[inline]
             fn from_str(text: &str) -> Result<Self, Self::Err> {
                 Self::known(text).ok_or_else(|| $crate::types::UnknownValue {
                     what: $what,
@@ -328,8 +335,6 @@ macro_rules! object {
                     self,
                     mut map: A,
                 ) -> Result<(), A::Error> {
-                    #[allow(unused_imports)]
-                    use $crate::types::Slot as _;
                     let object = self.0;
                     let mut unknown = String::new();
                     while let Some(index) = map.next_key_seed($crate::types::KeySeed {
@@ -337,12 +342,10 @@ macro_rules! object {
                         unknown: &mut unknown,
                     })? {
                         $( if index == Field::$field as usize {
-                            #[allow(unused_mut)]
-                            let mut null = false;
-                            $crate::types::object!(
-                                @read $($kind)?; map, null, object.$field, $type
-                            );
-                            object.presence.read(Field::$field as usize, null);
+                            let null = $crate::types::object!(
+                                @read $($kind)?; &mut map, &mut object.$field
+                            )?;
+                            object.presence.read(index, null);
                         } else )* {
                             let value = map.next_value()?;
                             object.extra.push(std::mem::take(&mut unknown), value);
@@ -391,6 +394,7 @@ macro_rules! object {
             }
 
             impl std::fmt::Debug for $name {
+                #[inline]
                 fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                     let mut debug = f.debug_struct(stringify!($name));
                     $( debug.field(stringify!($field), &self.$field); )*
@@ -408,21 +412,9 @@ macro_rules! object {
     (@wire $field:ident) => { stringify!($field) };
     (@wire $field:ident $wire:literal) => { $wire };
 
-    (@read ; $map:ident, $null:ident, $slot:expr, $type:ty) => {
-        match $map.next_value::<Option<<$type as $crate::types::Slot>::Wire>>()? {
-            Some(value) => $slot.fill(value),
-            None => $null = true,
-        }
-    };
-    (@read required; $map:ident, $null:ident, $slot:expr, $type:ty) => {
-        $slot.fill($map.next_value::<$crate::types::Id>()?.0)
-    };
-    (@read lenient; $map:ident, $null:ident, $slot:expr, $type:ty) => {
-        match $map.next_value::<Option<$crate::types::Lenient<_>>>()? {
-            Some(value) => $slot.fill(value.0),
-            None => $null = true,
-        }
-    };
+    (@read ; $($read:tt)*) => { $crate::types::read($($read)*) };
+    (@read required; $($read:tt)*) => { $crate::types::read_required($($read)*) };
+    (@read lenient; $($read:tt)*) => { $crate::types::read_lenient($($read)*) };
 
     (@check required; $object:ident, $index:expr, $names:ident) => {
         if $object.presence.is_absent($index) {
@@ -591,6 +583,45 @@ pub(crate) trait Slot {
     fn is_unset(&self) -> bool;
 }
 
+/// Reads a field; says whether it was null.
+#[inline]
+pub(crate) fn read<'de, A, S>(map: &mut A, field: &mut S) -> Result<bool, A::Error>
+where
+    A: MapAccess<'de>,
+    S: Slot,
+{
+    match map.next_value::<Option<S::Wire>>()? {
+        Some(value) => field.fill(value),
+        None => return Ok(true),
+    }
+    Ok(false)
+}
+
+/// Reads a field that must be there.
+#[inline]
+pub(crate) fn read_required<'de, A>(map: &mut A, field: &mut String) -> Result<bool, A::Error>
+where
+    A: MapAccess<'de>,
+{
+    field.fill(map.next_value::<Id>()?.0);
+    Ok(false)
+}
+
+/// Reads a field whose malformed items are skipped; says whether it was null.
+#[inline]
+pub(crate) fn read_lenient<'de, A, S, T>(map: &mut A, field: &mut S) -> Result<bool, A::Error>
+where
+    A: MapAccess<'de>,
+    S: Slot<Wire = Vec<T>>,
+    T: DeserializeOwned,
+{
+    match map.next_value::<Option<Lenient<T>>>()? {
+        Some(value) => field.fill(value.0),
+        None => return Ok(true),
+    }
+    Ok(false)
+}
+
 /// Makes types that read themselves usable as fields.
 macro_rules! slot {
     ($($type:ty),*) => { $(
@@ -602,6 +633,7 @@ macro_rules! slot {
                 *self = value;
             }
 
+            #[inline]
             fn is_unset(&self) -> bool {
                 *self == <$type>::default()
             }
@@ -620,6 +652,7 @@ impl Slot for u64 {
         *self = value.0;
     }
 
+    #[inline]
     fn is_unset(&self) -> bool {
         *self == 0
     }

@@ -106,6 +106,7 @@ impl Agents {
     /// # Ok(())
     /// # }
     /// ```
+    #[inline]
     pub fn create(&self, body: CreateAgent) -> Request<AgentCreateResponse> {
         Request::post(&self.client, Path::new("agents"), &body)
     }

@@ -4,76 +4,100 @@ use ureq::config::ConfigBuilder;
 use ureq::typestate::AgentScope;
 
 use crate::error::Error;
-use crate::types::Secret;
 
-/// What the builder was told, in PEM.
-#[derive(Default)]
-pub(crate) struct TlsSettings {
-    /// Trusted, and nothing else is; empty where the usual roots are.
-    pub(crate) roots: Vec<u8>,
-    /// A certificate with its chain, and its key.
-    pub(crate) client: Option<(Vec<u8>, Secret)>,
-}
+pub(crate) use settings::{Tls, TlsSettings};
 
 #[cfg(not(any(feature = "rustls", feature = "native-tls")))]
-pub(crate) enum Tls {}
+mod settings {
+    use super::*;
 
-#[cfg(not(any(feature = "rustls", feature = "native-tls")))]
-impl Tls {
-    pub(crate) fn apply(&self, _: ConfigBuilder<AgentScope>) -> ConfigBuilder<AgentScope> {
-        match *self {}
-    }
-}
+    #[derive(Default)]
+    pub(crate) struct TlsSettings;
 
-#[cfg(not(any(feature = "rustls", feature = "native-tls")))]
-impl TlsSettings {
-    pub(crate) fn resolve(self) -> Result<Option<Tls>, Error> {
-        if self.roots.is_empty() && self.client.is_none() {
-            return Ok(None);
+    impl TlsSettings {
+        pub(crate) fn trust(&mut self, _: &[u8]) -> Result<(), Error> {
+            Err(Error::user(
+                "this build has no TLS: turn on the feature `rustls`",
+            ))
         }
-        Err(Error::user(
-            "this build has no TLS: turn on the feature `rustls`",
-        ))
+
+        pub(crate) fn show(&mut self, chain: &[u8], _: &str) -> Result<(), Error> {
+            self.trust(chain)
+        }
+
+        pub(crate) fn resolve(self) -> Option<Tls> {
+            None
+        }
+    }
+
+    pub(crate) enum Tls {}
+
+    impl Tls {
+        pub(crate) fn apply(&self, _: ConfigBuilder<AgentScope>) -> ConfigBuilder<AgentScope> {
+            match *self {}
+        }
     }
 }
 
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
-pub(crate) struct Tls(ureq::tls::TlsConfig);
+mod settings {
+    use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig, TlsProvider};
 
-#[cfg(any(feature = "rustls", feature = "native-tls"))]
-impl Tls {
-    pub(crate) fn apply(&self, config: ConfigBuilder<AgentScope>) -> ConfigBuilder<AgentScope> {
-        config.tls_config(self.0.clone())
+    use super::*;
+
+    /// What the builder was told: read as it is told, so that who tells it nothing links nothing
+    /// that reads it.
+    #[derive(Default)]
+    pub(crate) struct TlsSettings {
+        /// Trusted, and nothing else is; none where the usual roots are.
+        roots: Vec<Certificate<'static>>,
+        client: Option<ClientCert>,
     }
-}
 
-#[cfg(any(feature = "rustls", feature = "native-tls"))]
-impl TlsSettings {
-    pub(crate) fn resolve(self) -> Result<Option<Tls>, Error> {
-        use ureq::tls::{ClientCert, PrivateKey, RootCerts, TlsConfig, TlsProvider};
-
-        let provider = if cfg!(feature = "rustls") {
-            TlsProvider::Rustls
-        } else {
-            TlsProvider::NativeTls
-        };
-        let mut config = TlsConfig::builder().provider(provider);
-        if !self.roots.is_empty() {
-            let roots = certificates("root certificates", &self.roots)?;
+    impl TlsSettings {
+        /// Trusts certificates in PEM, besides those that were given before.
+        pub(crate) fn trust(&mut self, pem: &[u8]) -> Result<(), Error> {
+            let roots = certificates("root certificates", pem)?;
             check_roots(&roots)?;
-            config = config.root_certs(RootCerts::new_with_certs(&roots));
-        } else if cfg!(feature = "platform-verifier") || cfg!(not(feature = "rustls")) {
-            config = config.root_certs(RootCerts::PlatformVerifier);
+            self.roots.extend(roots);
+            Ok(())
         }
-        if let Some((chain, key)) = self.client {
-            let chain = certificates("client certificates", &chain)?;
-            let pem = key.expose().as_bytes();
+
+        /// Shows a certificate with its chain, which has this key, all in PEM.
+        pub(crate) fn show(&mut self, chain: &[u8], key: &str) -> Result<(), Error> {
+            let chain = certificates("client certificates", chain)?;
+            let pem = key.as_bytes();
             let key = PrivateKey::from_pem(pem)
                 .map_err(|_| Error::user("the client certificate's key is not valid PEM"))?;
             check_pair(&chain, pem)?;
-            config = config.client_cert(Some(ClientCert::new_with_certs(&chain, key)));
+            self.client = Some(ClientCert::new_with_certs(&chain, key));
+            Ok(())
         }
-        Ok(Some(Tls(config.build())))
+
+        pub(crate) fn resolve(self) -> Option<Tls> {
+            let provider = if cfg!(feature = "rustls") {
+                TlsProvider::Rustls
+            } else {
+                TlsProvider::NativeTls
+            };
+            let mut config = TlsConfig::builder()
+                .provider(provider)
+                .client_cert(self.client);
+            if !self.roots.is_empty() {
+                config = config.root_certs(RootCerts::Specific(self.roots.into()));
+            } else if cfg!(feature = "platform-verifier") || cfg!(not(feature = "rustls")) {
+                config = config.root_certs(RootCerts::PlatformVerifier);
+            }
+            Some(Tls(config.build()))
+        }
+    }
+
+    pub(crate) struct Tls(TlsConfig);
+
+    impl Tls {
+        pub(crate) fn apply(&self, config: ConfigBuilder<AgentScope>) -> ConfigBuilder<AgentScope> {
+            config.tls_config(self.0.clone())
+        }
     }
 }
 

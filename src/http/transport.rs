@@ -5,7 +5,6 @@
 //! happened on its connection: whether one was made, whether anything went out or came in.
 
 use std::cell::Cell;
-use std::collections::HashMap;
 use std::io::{self, Read as _};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -56,7 +55,7 @@ impl Network {
         connect_timeout: Duration,
         proxy: Option<ureq::Proxy>,
         tls: Option<Tls>,
-        addresses: HashMap<String, Vec<SocketAddr>>,
+        addresses: Vec<(String, Vec<SocketAddr>)>,
     ) -> Self {
         Network {
             resolver: Arc::new(CachingResolver {
@@ -251,7 +250,8 @@ fn is_cut(bytes: &[u8], broken: bool) -> bool {
     if bytes.trim_ascii().is_empty() {
         return broken;
     }
-    match serde_json::from_slice::<serde::de::IgnoredAny>(bytes) {
+    let text = String::from_utf8_lossy(bytes);
+    match serde_json::from_str::<serde::de::IgnoredAny>(&text) {
         Ok(_) => false,
         Err(error) => error.is_eof() || broken,
     }
@@ -605,22 +605,33 @@ fn is_broken(error: &io::Error) -> bool {
 /// Looks hosts up, and keeps the answers for a while: ureq asks before it looks into its pool.
 #[derive(Debug)]
 struct CachingResolver {
-    fixed: HashMap<String, Vec<SocketAddr>>,
-    known: Mutex<HashMap<String, (Instant, Vec<SocketAddr>)>>,
+    /// Of hosts in lower case.
+    fixed: Vec<(String, Vec<SocketAddr>)>,
+    /// Few: a client has one host, and perhaps a proxy.
+    known: Mutex<Vec<Known>>,
     lookup: DefaultResolver,
+}
+
+/// What a look-up has found.
+#[derive(Debug)]
+struct Known {
+    authority: String,
+    when: Instant,
+    addresses: Vec<SocketAddr>,
 }
 
 #[derive(Debug)]
 struct SharedResolver(Arc<CachingResolver>);
 
 impl CachingResolver {
-    fn known(&self) -> MutexGuard<'_, HashMap<String, (Instant, Vec<SocketAddr>)>> {
+    fn known(&self) -> MutexGuard<'_, Vec<Known>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn forget(&self, uri: &Uri) {
-        if let Some(key) = uri.authority().map(|authority| authority.as_str()) {
-            self.known().remove(key);
+        if let Some(authority) = uri.authority() {
+            self.known()
+                .retain(|known| known.authority != authority.as_str());
         }
     }
 }
@@ -652,7 +663,8 @@ impl Resolver for SharedResolver {
         if let Ok(address) = host.parse::<IpAddr>() {
             return Ok(list(&[SocketAddr::new(address, port)]));
         }
-        if let Some(addresses) = resolver.fixed.get(&host.to_ascii_lowercase()) {
+        let mut fixed = resolver.fixed.iter();
+        if let Some((_, addresses)) = fixed.find(|known| known.0.eq_ignore_ascii_case(host)) {
             return Ok(list(addresses));
         }
         // Plain http may go to `localhost`, so nobody else's answer says where that is.
@@ -660,16 +672,20 @@ impl Resolver for SharedResolver {
             let here = [IpAddr::from([127, 0, 0, 1]), Ipv6Addr::LOCALHOST.into()];
             return Ok(list(&here.map(|address| SocketAddr::new(address, port))));
         }
-        if let Some((when, addresses)) = resolver.known().get(authority.as_str()) {
-            if when.elapsed() < LOOKUP_LIFETIME {
-                return Ok(list(addresses));
+        let is_known = |known: &Known| known.authority == authority.as_str();
+        if let Some(known) = resolver.known().iter().find(|known| is_known(known)) {
+            if known.when.elapsed() < LOOKUP_LIFETIME {
+                return Ok(list(&known.addresses));
             }
         }
         let found = resolver.lookup.resolve(uri, config, timeout)?;
-        resolver.known().insert(
-            authority.as_str().to_owned(),
-            (Instant::now(), found.iter().copied().collect()),
-        );
+        let mut all = resolver.known();
+        all.retain(|known| !is_known(known));
+        all.push(Known {
+            authority: authority.as_str().to_owned(),
+            when: Instant::now(),
+            addresses: found.iter().copied().collect(),
+        });
         Ok(found)
     }
 }
@@ -765,7 +781,7 @@ mod tests {
     #[test]
     fn localhost_is_this_machine_and_is_never_looked_up() {
         let resolver = Arc::new(CachingResolver {
-            fixed: HashMap::new(),
+            fixed: Vec::new(),
             known: Mutex::default(),
             lookup: DefaultResolver::default(),
         });

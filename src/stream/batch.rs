@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-use serde::Deserialize;
+use serde_json::Value;
 
 use super::event::{StreamHeartbeatEvent, StreamMessageEvent};
 use crate::error::{CallInfo, DecodeError, Error};
 use crate::headers::Headers;
 use crate::http::envelope;
 use crate::sse::{Oversized, Span};
-use crate::types::{Fields as _, Id};
+use crate::types::Fields as _;
 
 /// Events whose data lies in the bytes that the socket gave.
 ///
@@ -112,14 +112,16 @@ impl Batch {
 
 /// The id within a message, for one whose block has none.
 pub(super) fn id_in_data(data: &[u8]) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Identified {
-        id: Id,
-    }
-    envelope::decode(data)
-        .ok()
-        .map(|Identified { id }| id.0)
-        .filter(|id| !id.is_empty())
+    let mut message = StreamMessageEvent::default();
+    let id = match fill(&mut message, data) {
+        true => message.id,
+        false => match envelope::decode::<Value>(data).ok()?.get("id")? {
+            Value::String(id) => id.clone(),
+            Value::Number(id) => id.to_string(),
+            _ => return None,
+        },
+    };
+    Some(id).filter(|id| !id.is_empty())
 }
 
 fn fill(message: &mut StreamMessageEvent, data: &[u8]) -> bool {
@@ -140,10 +142,10 @@ fn unusual_message(
         Ok(message) => return Ok(message),
         Err(error) => error,
     };
-    let mut value = envelope::decode::<serde_json::Value>(data).ok();
+    let mut value = envelope::decode::<Value>(data).ok();
     // The block says which message it is, where the message itself does not.
-    if let (Some(serde_json::Value::Object(object)), Some(id)) = (&mut value, id) {
-        if object.get("id").is_none_or(serde_json::Value::is_null) {
+    if let (Some(Value::Object(object)), Some(id)) = (&mut value, id) {
+        if object.get("id").is_none_or(Value::is_null) {
             let id = String::from_utf8_lossy(id).into_owned();
             object.insert("id".to_owned(), id.into());
         }

@@ -118,12 +118,14 @@ impl Index<&str> for Extra {
 }
 
 impl PartialEq for Extra {
+    #[inline]
     fn eq(&self, other: &Self) -> bool {
         self.iter().collect::<BTreeMap<_, _>>() == other.iter().collect()
     }
 }
 
 impl fmt::Debug for Extra {
+    #[inline]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(self.iter()).finish()
     }
@@ -164,6 +166,7 @@ type Iter<'a> =
     std::iter::Map<std::slice::Iter<'a, (String, Value)>, fn(&(String, Value)) -> (&str, &Value)>;
 
 impl From<Map<String, Value>> for Extra {
+    #[inline]
     fn from(map: Map<String, Value>) -> Self {
         Extra {
             fields: map.into_iter().collect(),
@@ -172,6 +175,7 @@ impl From<Map<String, Value>> for Extra {
 }
 
 impl From<Extra> for Map<String, Value> {
+    #[inline]
     fn from(extra: Extra) -> Self {
         extra.into_iter().collect()
     }

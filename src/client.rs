@@ -325,7 +325,7 @@ impl ClientBuilder {
         Ok(Client {
             http: Arc::new(Http {
                 agent: network.agent(|config| config.timeout_global(Some(timeout))),
-                headers: client_headers(&self.key, user_agent, self.default_headers)?,
+                headers: client_headers(&self.key, user_agent, &self.default_headers)?,
                 base,
                 network,
                 key: self.key,

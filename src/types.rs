@@ -302,7 +302,11 @@ macro_rules! object {
             const NAMES: &[&str] = &[ $( $crate::types::object!(@wire $field $($wire)?) ),* ];
 
             // It fills the object in its place: by value, each step out of here would move it.
-            struct ObjectVisitor<'a>(&'a mut $name);
+            struct ObjectVisitor<'a> {
+                object: &'a mut $name,
+                /// The name of an unknown field, on its way to `extra`.
+                unknown: &'a mut String,
+            }
 
             impl $crate::types::Fields for $name {
                 #[inline]
@@ -320,7 +324,10 @@ macro_rules! object {
                     &mut self,
                     deserializer: D,
                 ) -> Result<(), D::Error> {
-                    deserializer.deserialize_map(ObjectVisitor(self))
+                    deserializer.deserialize_map(ObjectVisitor {
+                        object: self,
+                        unknown: &mut String::new(),
+                    })
                 }
             }
 
@@ -335,11 +342,10 @@ macro_rules! object {
                     self,
                     mut map: A,
                 ) -> Result<(), A::Error> {
-                    let object = self.0;
-                    let mut unknown = String::new();
+                    let ObjectVisitor { object, unknown } = self;
                     while let Some(index) = map.next_key_seed($crate::types::KeySeed {
                         fields: std::marker::PhantomData::<$name>,
-                        unknown: &mut unknown,
+                        unknown,
                     })? {
                         $( if index == Field::$field as usize {
                             let null = $crate::types::object!(
@@ -348,7 +354,7 @@ macro_rules! object {
                             object.presence.read(index, null);
                         } else )* {
                             let value = map.next_value()?;
-                            object.extra.push(std::mem::take(&mut unknown), value);
+                            object.extra.push(std::mem::take(unknown), value);
                         }
                     }
                     object.extra.settle();

@@ -459,8 +459,8 @@ impl Prepared<'_> {
         for (name, value) in self.headers {
             headers.insert(name.clone(), value.clone());
         }
-        if self.has_body {
-            headers.entry(CONTENT_TYPE).or_insert(JSON);
+        if self.has_body && !headers.contains_key(CONTENT_TYPE) {
+            headers.insert(CONTENT_TYPE, JSON);
         }
         headers.insert(REQUEST_ID.clone(), self.request_id.clone());
         if let Some(key) = &self.idempotency_key {
@@ -539,7 +539,7 @@ pub(crate) fn random_id() -> HeaderValue {
 pub(crate) fn client_headers(
     key: &Secret,
     user_agent: HeaderValue,
-    defaults: HeaderMap,
+    defaults: &HeaderMap,
 ) -> Result<HeaderMap, Error> {
     let bearer = format!("Bearer {}", key.expose());
     let Ok(mut authorization) = HeaderValue::from_str(&bearer) else {
@@ -552,7 +552,9 @@ pub(crate) fn client_headers(
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     }
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-    headers.extend(defaults);
+    for (name, value) in defaults {
+        headers.insert(name.clone(), value.clone());
+    }
     headers.insert(AUTHORIZATION, authorization);
     Ok(headers)
 }

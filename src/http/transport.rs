@@ -5,6 +5,7 @@
 //! happened on its connection: whether one was made, whether anything went out or came in.
 
 use std::cell::Cell;
+use std::fmt;
 use std::io::{self, Read as _};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -417,10 +418,15 @@ fn note(change: impl FnOnce(&mut Wire)) {
 }
 
 /// Makes connections through the shared connector and notes what happens on them.
-#[derive(Debug)]
 struct TracedConnector {
     shared: Arc<DefaultConnector>,
     resolver: Arc<CachingResolver>,
+}
+
+impl fmt::Debug for TracedConnector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TracedConnector")
+    }
 }
 
 impl Connector<()> for TracedConnector {
@@ -603,7 +609,6 @@ fn is_broken(error: &io::Error) -> bool {
 }
 
 /// Looks hosts up, and keeps the answers for a while: ureq asks before it looks into its pool.
-#[derive(Debug)]
 struct CachingResolver {
     /// Of hosts in lower case.
     fixed: Vec<(String, Vec<SocketAddr>)>,
@@ -613,15 +618,19 @@ struct CachingResolver {
 }
 
 /// What a look-up has found.
-#[derive(Debug)]
 struct Known {
     authority: String,
     when: Instant,
     addresses: Vec<SocketAddr>,
 }
 
-#[derive(Debug)]
 struct SharedResolver(Arc<CachingResolver>);
+
+impl fmt::Debug for SharedResolver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SharedResolver")
+    }
+}
 
 impl CachingResolver {
     fn known(&self) -> MutexGuard<'_, Vec<Known>> {

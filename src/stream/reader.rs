@@ -286,7 +286,9 @@ impl Reader {
     /// Everything that a request carries but what says who asks: the ticket does.
     fn stream_headers(&self) -> HeaderMap {
         let mut headers = self.http.headers.clone();
-        headers.extend(self.options.headers.clone());
+        for (name, value) in &self.options.headers {
+            headers.insert(name.clone(), value.clone());
+        }
         headers.remove(AUTHORIZATION);
         headers.remove(HeaderName::from_static("x-api-key"));
         headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));

@@ -1,6 +1,6 @@
 //! What an answer holds beyond the fields that are known.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Index;
 
@@ -10,7 +10,8 @@ use serde_json::{Map, Value};
 
 /// The fields of an answer that this version of the crate does not know, by name.
 ///
-/// They are in the order in which they came. Equality disregards that, as JSON does.
+/// A few are in the order in which they came, more in that of their names. Equality disregards
+/// order, as JSON does.
 ///
 /// ```
 /// use bimpeai::types::Extra;
@@ -87,24 +88,26 @@ impl Extra {
     /// Of fields with one name, the last one counts.
     #[inline]
     pub(crate) fn settle(&mut self) {
-        if self.fields.len() > 1 && self.has_repeats() {
-            let mut names = HashSet::new();
-            self.fields.reverse();
-            self.fields.retain(|field| names.insert(field.0.clone()));
-            self.fields.reverse();
+        if self.fields.len() > 1 {
+            self.drop_repeats();
         }
     }
 
-    fn has_repeats(&self) -> bool {
+    fn drop_repeats(&mut self) {
         // Beyond a few it is the server that says how many: their square would be its to choose.
         const FEW: usize = 16;
-        if self.fields.len() > FEW {
-            let mut names = HashSet::new();
-            return !self.iter().all(|(name, _)| names.insert(name));
-        }
         let earlier = |at: usize| &self.fields[..at];
         let mut fields = self.fields.iter().enumerate();
-        fields.any(|(at, (name, _))| earlier(at).iter().any(|other| other.0 == *name))
+        let repeats = |(at, (name, _)): (usize, &(String, Value))| {
+            earlier(at).iter().any(|field| field.0 == *name)
+        };
+        if self.fields.len() > FEW || fields.any(repeats) {
+            let mut by_name = Map::new();
+            for (name, value) in self.fields.drain(..) {
+                by_name.insert(name, value);
+            }
+            self.fields.extend(by_name);
+        }
     }
 }
 

@@ -1310,15 +1310,45 @@ fn a_timeout_of_any_length_does_not_panic() {
 fn the_last_event_id_is_of_what_was_taken_and_not_of_what_has_come() {
     let server = staying(
         "id: m1\ndata: {\"id\":\"m1\"}\n\nid: m2\ndata: {\n\ndata: {\"id\":\"m3\"}\n\n\
-         data: {\"id\":\"m4\",\"message\":{}}\n\nid: 4\nevent: heartbeat\ndata: {}\n\nid: m5\ndata: {\"id\":\"m5\"}\n\n",
+         data: {\"id\":\"m4\",\"message\":{}}\n\nid: 4\nevent: heartbeat\ndata: {}\n\nid: m5\ndata: {\"id\":\"m5\"}\n\n\
+         data: {\"id\":6,\"message\":{}}\n\n",
     );
     let mut stream = open(&server);
     assert_eq!(stream.last_event_id(), None);
-    for id in ["m1", "m2", "m3", "m4", "m5"] {
-        let undecodable = ["m2", "m4"].contains(&id);
+    for id in ["m1", "m2", "m3", "m4", "m5", "6"] {
+        let undecodable = ["m2", "m4", "6"].contains(&id);
         assert_eq!(next(&mut stream).unwrap().is_err(), undecodable);
         assert_eq!(stream.last_event_id(), Some(id));
     }
+}
+
+#[test]
+fn an_id_that_is_no_utf8_is_the_text_that_it_can_be() {
+    let server = Server::streaming(|connection, _, number| match number {
+        0 => brings(
+            connection,
+            b"retry: 1\nid: \xFFm1\ndata: {\"id\":\"m1\"}\n\n",
+        ),
+        _ => stays(connection, message("m2", "two")),
+    });
+    let mut stream = open(&server);
+    assert_eq!(next_message(&mut stream).id, "m1");
+    assert_eq!(stream.last_event_id(), Some("\u{FFFD}m1"));
+    assert_eq!(next_message(&mut stream).id, "m2");
+    assert_eq!(server.streams()[1].query("after"), Some("%EF%BF%BDm1"));
+}
+
+#[test]
+fn an_id_that_no_request_can_carry_leaves_the_one_before_it() {
+    // Both within what one read asks for.
+    let long = format!("id: {}\ndata: {{\"id\":\"m2\"}}\n\n", "x".repeat(1025));
+    let text = [AT_ONCE, &message("m1", "one"), &long].concat();
+    let server = Server::streaming(move |connection, _, number| match number {
+        0 => brings(connection, &text),
+        _ => stays(connection, message("m3", "three")),
+    });
+    assert_eq!(ids(&mut open(&server)), ["m1", "m2", "m3"]);
+    assert_eq!(server.streams()[1].query("after"), Some("m1"));
 }
 
 #[test]

@@ -83,3 +83,47 @@ impl ReadBuffer {
         std::mem::swap(to, &mut self.bytes);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_comes_out_once_whatever_is_taken() {
+        let bytes: Vec<u8> = (0..300_000_u32).map(|n| (n % 251) as u8).collect();
+        let mut input = &bytes[..];
+        let mut buffer = ReadBuffer::default();
+        let (mut output, mut batch, mut turn) = (Vec::new(), Vec::new(), 0);
+        while buffer.read(&mut input).unwrap() > 0 {
+            turn += 1;
+            let front = buffer.bytes().len() * (turn % 5) / 4;
+            if turn % 3 == 0 {
+                output.extend_from_slice(&buffer.bytes()[..front]);
+                buffer.skip(front);
+            } else {
+                buffer.take(front, &mut batch);
+                output.extend_from_slice(&batch[..front]);
+            }
+        }
+        output.extend_from_slice(buffer.bytes());
+        assert!(output == bytes);
+    }
+
+    #[test]
+    fn a_burst_takes_its_memory_along_and_single_messages_have_little() {
+        let mut buffer = ReadBuffer::default();
+        let mut batch = Vec::new();
+        for _ in 0..8 {
+            let read = buffer.read(&mut io::repeat(b'x')).unwrap();
+            let memory = buffer.bytes().as_ptr();
+            buffer.take(read, &mut batch);
+            assert_eq!(batch.as_ptr(), memory);
+        }
+        assert!(batch.len() >= LARGEST_READ);
+        for _ in 0..8 {
+            buffer.read(&mut &b"message"[..]).unwrap();
+            buffer.take(7, &mut batch);
+        }
+        assert!(buffer.bytes.capacity() <= 4 * SMALLEST_READ);
+    }
+}

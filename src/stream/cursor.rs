@@ -235,7 +235,7 @@ impl Seen {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::VecDeque;
+    use std::collections::{HashSet, VecDeque};
 
     use super::*;
 
@@ -334,19 +334,20 @@ mod tests {
     #[test]
     fn what_is_seen_is_what_a_plain_list_says() {
         let mut seen = Seen::default();
-        let mut list = VecDeque::new();
+        let (mut list, mut set) = (VecDeque::new(), HashSet::new());
         let mut number = 1_u64;
-        for _ in 0..60_000 {
+        // More than there are numbers for, several times.
+        for _ in 0..500_000 {
             number = number
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1);
             // Of so many ids about half are among the last 4,096.
             let id = (number >> 33) % 8192;
-            let is_new = !list.contains(&id);
+            let is_new = set.insert(id);
             if is_new {
                 list.push_back(id);
                 if list.len() > REMEMBERED {
-                    list.pop_front();
+                    set.remove(&list.pop_front().unwrap());
                 }
             }
             assert_eq!(seen.is_new(&id.to_le_bytes()), is_new);

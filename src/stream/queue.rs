@@ -382,6 +382,25 @@ mod tests {
     }
 
     #[test]
+    fn a_caller_that_waits_keeps_little_memory() {
+        let queue = Queue::default();
+        queue.bound(100);
+        for _ in 0..10 {
+            assert!(queue.put(Item::Batch(Batch::default())));
+        }
+        let mut done = None;
+        while let Taken::Item(Item::Batch(batch)) = queue.take(done.take(), Some(Instant::now())) {
+            let (spares, left) = {
+                let state = queue.state();
+                (state.spares.len(), state.items.len())
+            };
+            assert_eq!(spares + left, 9, "in a burst all of it is kept");
+            done = Some(batch);
+        }
+        assert_eq!(queue.state().spares.len(), IDLE_SPARES);
+    }
+
+    #[test]
     fn what_is_put_after_a_cancel_goes_nowhere() {
         let queue = Queue::default();
         queue.bound(1);

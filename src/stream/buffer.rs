@@ -2,10 +2,12 @@
 
 use std::io::{self, Read};
 
+use crate::http::STREAM_INPUT;
+
 /// What one read asks for: little while messages come singly, more when they come in bursts, and
 /// never more than the connection's own buffer could give.
 const SMALLEST_READ: usize = 2 * 1024;
-const LARGEST_READ: usize = 16 * 1024;
+const LARGEST_READ: usize = STREAM_INPUT;
 
 /// Bytes that came and are not done with.
 pub(super) struct ReadBuffer {

@@ -18,7 +18,7 @@ const BURST: usize = 8 << 10;
 
 /// The memory that goes back to the reader: so large at most, and so much of it while the caller
 /// has more to take. One that waits keeps little, for idle streams wait.
-const LARGEST_SPARE: usize = 32 << 10;
+const LARGEST_SPARE: usize = 48 << 10;
 const MOST_SPARES: usize = 32;
 const IDLE_SPARES: usize = 2;
 

@@ -502,3 +502,26 @@ fn bodies_of_any_size_arrive_as_they_are() {
     }
     assert_eq!(server.connections(), 1);
 }
+
+#[test]
+fn a_head_of_any_size_arrives_before_its_body() {
+    let server = Server::start(
+        |mut connection| {
+            while connection.request().is_some() && connection.data("{}") {}
+        },
+    );
+    let client = server.client();
+    let value = "v".repeat(8000);
+    // Up to twice what the output buffer holds.
+    for headers in [1, 15, 16, 17, 32] {
+        let mut request = client.request("POST", "/x").json(&"body");
+        for number in 0..headers {
+            request = request.header(format!("x-long-{number}"), &value);
+        }
+        request.send().unwrap();
+        let request = server.take_requests().pop().unwrap();
+        assert_eq!(request.text(), "\"body\"", "{headers}");
+        let last = format!("x-long-{}", headers - 1);
+        assert_eq!(request.header(&last), Some(&value[..]), "{headers}");
+    }
+}

@@ -177,6 +177,9 @@ impl UnknownValue {
     }
 }
 
+// What these macros define is marked `inline` wherever a program may do without it: it is compiled
+// by who uses it, and not by everybody who builds this crate. That is a sixth of the build.
+
 /// Defines an open enum: known values by their text on the wire, all others kept in `Other`.
 macro_rules! open_enum {
     (

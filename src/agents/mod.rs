@@ -106,6 +106,7 @@ impl Agents {
     /// # Ok(())
     /// # }
     /// ```
+    // The writer of the body is compiled by who needs it.
     #[inline]
     pub fn create(&self, body: CreateAgent) -> Request<AgentCreateResponse> {
         Request::post(&self.client, Path::new("agents"), &body)

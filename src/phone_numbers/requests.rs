@@ -32,6 +32,7 @@ impl PhoneNumberRequests {
     /// The API documents a success without a body, so there is nothing to give.
     ///
     /// `POST /phone-numbers/request`. Since 0.3.
+    // The writer of the body is compiled by who needs it.
     #[inline]
     pub fn create(&self, body: CreatePhoneNumberRequest) -> Request<()> {
         Request::post(&self.client, root(), &body).ignoring_data()

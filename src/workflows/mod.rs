@@ -57,6 +57,7 @@ impl Workflows {
     /// Creates a workflow that the team owns.
     ///
     /// `POST /workflows`. All generations.
+    // The writer of the body is compiled by who needs it.
     #[inline]
     pub fn create(&self, body: CreateWorkflow) -> Request<Workflow> {
         Request::post(&self.client, Path::new("workflows"), &body)

@@ -369,6 +369,7 @@ impl Run {
             .stderr(Stdio::inherit())
             .output()
             .expect("the Python in BIMPEAI_BENCH_PYTHON");
+        assert!(output.status.success(), "the official SDK has failed");
         let text = String::from_utf8_lossy(&output.stdout);
         let rows = text.lines().filter_map(|line| {
             let (name, figure) = line.split_once('\t')?;

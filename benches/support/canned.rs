@@ -53,7 +53,7 @@ fn agent_fields(number: usize) -> String {
 
 pub fn agent() -> String {
     format!(
-        r#"{{"success":true,"message":"OK","data":{{{},"knowledge_bases":[{{"id":"kb_1","title":"Menu","type":"text"}}],"integrations":[],"channels":[{{"id":"ch_1","channel":"whatsapp"}}]}}}}"#,
+        r#"{{"success":true,"message":"OK","data":{{{},"knowledge_bases":[{{"id":"kb_1","type":"text","name":"Menu","description":null}}],"integrations":[],"channels":[{{"id":"ch_1","type":"whatsapp","name":"WhatsApp","status":"active","is_connected":true}}]}}}}"#,
         agent_fields(1)
     )
 }

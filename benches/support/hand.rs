@@ -106,14 +106,18 @@ pub struct AgentDetail {
 #[derive(Deserialize)]
 pub struct Knowledge {
     pub id: String,
-    pub title: String,
     pub r#type: String,
+    pub name: String,
+    pub description: Option<String>,
 }
 
 #[derive(Deserialize)]
 pub struct Channel {
     pub id: String,
-    pub channel: String,
+    pub r#type: String,
+    pub name: String,
+    pub status: String,
+    pub is_connected: bool,
 }
 
 #[derive(Deserialize)]

@@ -213,7 +213,7 @@ impl<T: DeserializeOwned> Request<T> {
         let mut answer = self.http.execute(&self.call, &self.options, None)?;
         let data = match self.decode {
             Decode::Data(_) => envelope::data(&mut answer)?,
-            Decode::DataOr(empty) => envelope::open(&mut answer)?.0.unwrap_or_else(empty),
+            Decode::DataOr(empty) => envelope::open(&mut answer)?.unwrap_or_else(empty),
             Decode::Whole(whole) => whole(&mut answer)?,
         };
         Ok((data, answer))

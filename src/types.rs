@@ -854,7 +854,7 @@ impl<'de> Deserialize<'de> for Count {
             }
         }
 
-        deserializer.deserialize_any(CountVisitor)
+        deserializer.deserialize_f64(CountVisitor)
     }
 }
 

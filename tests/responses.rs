@@ -144,6 +144,20 @@ fn item_06_a_success_that_is_no_envelope_keeps_status_id_and_body() {
 }
 
 #[test]
+fn what_a_meta_says_matters_on_lists_alone() {
+    let server = giving(
+        200,
+        ID,
+        r#"{"data":{"id":"agt_1"},"meta":{"total_count":"nine"}}"#,
+    );
+    let agent = server.client().agents().retrieve("agt_1").send().unwrap();
+    assert_eq!(agent.id, "agt_1");
+    let body = r#"{"data":[],"meta":{"total_count":"nine"}}"#;
+    let error = giving(200, ID, body).client().agents().list().send();
+    keeps(&error.unwrap_err(), 200, body.as_bytes());
+}
+
+#[test]
 fn item_07_configuring_a_first_party_connector_has_two_answers_and_both_are_successes() {
     for body in [
         r#"{"message":"ok","data":{"success":true,"channel_id":"c1"}}"#,

@@ -31,30 +31,47 @@ object! {
 
 #[derive(Deserialize)]
 #[serde(
-    bound(deserialize = "T: DeserializeOwned"),
+    bound(deserialize = "T: DeserializeOwned, M: DeserializeOwned"),
     expecting = "an envelope (an object)"
 )]
-struct Envelope<T> {
+struct Envelope<T, M> {
     #[serde(default = "Option::default")]
     data: Option<T>,
-    #[serde(default)]
-    meta: Option<PaginationMeta>,
+    #[serde(default = "Option::default")]
+    meta: Option<M>,
 }
 
-/// The data of a success, and the `meta` beside it; `None` where there is no body or no data.
-pub(crate) fn open<T: DeserializeOwned>(
+/// The data of a success; `None` where there is no body or no data.
+pub(crate) fn open<T: DeserializeOwned>(answer: &mut Answer) -> Result<Option<T>, Error> {
+    // Lists alone have a `meta`: whatever it is elsewhere, nobody looks at it.
+    Ok(envelope::<T, IgnoredAny>(answer)?.data)
+}
+
+/// The items of a page, and what it says of its list.
+pub(crate) fn page<T: DeserializeOwned>(
     answer: &mut Answer,
-) -> Result<(Option<T>, Option<PaginationMeta>), Error> {
+) -> Result<(Option<Vec<T>>, Option<PaginationMeta>), Error> {
+    let page = envelope(answer)?;
+    Ok((page.data, page.meta))
+}
+
+fn envelope<T, M>(answer: &Answer) -> Result<Envelope<T, M>, Error>
+where
+    T: DeserializeOwned,
+    M: DeserializeOwned,
+{
     if is_empty(&answer.body) {
-        return Ok((None, None));
+        return Ok(Envelope {
+            data: None,
+            meta: None,
+        });
     }
     // serde would read a list as the fields of an envelope in their order.
     if answer.body.trim_ascii_start().first() == Some(&b'[') {
         let what = "not what is documented: a list, and an envelope (an object) was expected";
         return Err(decode_error(answer, what.to_owned(), None));
     }
-    let envelope: Envelope<T> = decode(&answer.body).map_err(|error| mismatch(answer, &error))?;
-    Ok((envelope.data, envelope.meta))
+    decode(&answer.body).map_err(|error| mismatch(answer, &error))
 }
 
 /// Whether a body says nothing: some frameworks write `null` where they have none.
@@ -80,13 +97,13 @@ pub(crate) fn decode<T: DeserializeOwned>(json: &[u8]) -> Result<T, serde_json::
 pub(crate) fn data<T: DeserializeOwned>(answer: &mut Answer) -> Result<T, Error> {
     let empty = is_empty(&answer.body);
     match open(answer)? {
-        (Some(data), _) => Ok(data),
-        (None, _) if empty => Err(decode_error(
+        Some(data) => Ok(data),
+        None if empty => Err(decode_error(
             answer,
             "the body is empty, and data was due".to_owned(),
             None,
         )),
-        (None, _) => Err(decode_error(
+        None => Err(decode_error(
             answer,
             "`data` is missing or null, and was due".to_owned(),
             None,

@@ -43,7 +43,7 @@ fn check(error: &Error) {
 /// A body of a success: it decodes, or is an error that keeps it.
 pub fn envelope(body: &[u8]) {
     fn decode<T: serde::de::DeserializeOwned + serde::Serialize>(body: &[u8]) {
-        match envelope::data::<T>(&mut answer(200, HeaderMap::new(), body)) {
+        match envelope::data::<T>(&answer(200, HeaderMap::new(), body)) {
             Ok(value) => drop(serde_json::to_vec(&value)),
             Err(Error::Decode(error)) => {
                 assert_eq!(error.body(), body);
@@ -56,7 +56,7 @@ pub fn envelope(body: &[u8]) {
     decode::<Vec<Workflow>>(body);
     decode::<Vec<Message>>(body);
     decode::<serde_json::Value>(body);
-    let _ = envelope::nothing(&mut answer(204, HeaderMap::new(), body));
+    let _ = envelope::nothing(&answer(204, HeaderMap::new(), body));
 }
 
 /// A body of an error: its line shows no key, however the body quotes it.

@@ -149,8 +149,8 @@ impl<T: DeserializeOwned> ListRequest<T> {
     }
 
     fn fetch(&self, cancel: Option<&Cancel>) -> Result<ApiResponse<Page<T>>, Error> {
-        let mut answer = self.http.execute(&self.call(), &self.options, cancel)?;
-        let (data, meta) = envelope::page(&mut answer)?;
+        let answer = self.http.execute(&self.call(), &self.options, cancel)?;
+        let (data, meta) = envelope::page(&answer)?;
         let Some(data) = data else {
             let what = "`data` is missing or null, and a list was due".to_owned();
             return Err(envelope::decode_error(&answer, what, None));

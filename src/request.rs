@@ -184,7 +184,7 @@ impl Request<()> {
 
     /// Takes any success, whatever its data is.
     pub(crate) fn ignoring_data(mut self) -> Self {
-        self.decode = Decode::Whole(envelope::nothing);
+        self.decode = Decode::Whole(|answer| envelope::nothing(answer));
         self
     }
 }
@@ -212,8 +212,8 @@ impl<T: DeserializeOwned> Request<T> {
     fn perform(&self) -> Result<(T, Answer), Error> {
         let mut answer = self.http.execute(&self.call, &self.options, None)?;
         let data = match self.decode {
-            Decode::Data(_) => envelope::data(&mut answer)?,
-            Decode::DataOr(empty) => envelope::open(&mut answer)?.unwrap_or_else(empty),
+            Decode::Data(_) => envelope::data(&answer)?,
+            Decode::DataOr(empty) => envelope::open(&answer)?.unwrap_or_else(empty),
             Decode::Whole(whole) => whole(&mut answer)?,
         };
         Ok((data, answer))
@@ -286,7 +286,7 @@ impl Request<Value> {
             http: self.http,
             call: self.call,
             options: self.options,
-            decode: Decode::Whole(envelope::nothing),
+            decode: Decode::Whole(|answer| envelope::nothing(answer)),
         }
     }
 

@@ -250,7 +250,7 @@ impl Span {
         let bytes = self.bytes(buf);
         match bytes.is_ascii() || std::str::from_utf8(bytes).is_ok() {
             true => self,
-            false => Span::Owned(String::from_utf8_lossy(bytes).into_owned().into_bytes()),
+            false => Span::Owned(text(bytes).into_bytes()),
         }
     }
 

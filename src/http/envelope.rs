@@ -42,14 +42,14 @@ struct Envelope<T, M> {
 }
 
 /// The data of a success; `None` where there is no body or no data.
-pub(crate) fn open<T: DeserializeOwned>(answer: &mut Answer) -> Result<Option<T>, Error> {
+pub(crate) fn open<T: DeserializeOwned>(answer: &Answer) -> Result<Option<T>, Error> {
     // Lists alone have a `meta`: whatever it is elsewhere, nobody looks at it.
     Ok(envelope::<T, IgnoredAny>(answer)?.data)
 }
 
 /// The items of a page, and what it says of its list.
 pub(crate) fn page<T: DeserializeOwned>(
-    answer: &mut Answer,
+    answer: &Answer,
 ) -> Result<(Option<Vec<T>>, Option<PaginationMeta>), Error> {
     let page = envelope(answer)?;
     Ok((page.data, page.meta))
@@ -94,7 +94,7 @@ pub(crate) fn decode<T: DeserializeOwned>(json: &[u8]) -> Result<T, serde_json::
 }
 
 /// The data of a success that has to have some.
-pub(crate) fn data<T: DeserializeOwned>(answer: &mut Answer) -> Result<T, Error> {
+pub(crate) fn data<T: DeserializeOwned>(answer: &Answer) -> Result<T, Error> {
     let empty = is_empty(&answer.body);
     match open(answer)? {
         Some(data) => Ok(data),
@@ -112,7 +112,7 @@ pub(crate) fn data<T: DeserializeOwned>(answer: &mut Answer) -> Result<T, Error>
 }
 
 /// A success whose data says nothing: no body, or any envelope.
-pub(crate) fn nothing(answer: &mut Answer) -> Result<(), Error> {
+pub(crate) fn nothing(answer: &Answer) -> Result<(), Error> {
     open::<IgnoredAny>(answer).map(|_| ())
 }
 

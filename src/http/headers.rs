@@ -1,6 +1,6 @@
 //! The headers that a caller gives, checked before they are sent.
 
-use ureq::http::{HeaderName, HeaderValue};
+use ureq::http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::error::Error;
 
@@ -12,6 +12,13 @@ pub(crate) enum CallerHeader {
     IdempotencyKey(String),
     RequestId(String),
     Plain(HeaderName, HeaderValue),
+}
+
+/// Sets headers that were checked; those of the same names are replaced.
+pub(crate) fn set_all(headers: &mut HeaderMap, more: &HeaderMap) {
+    for (name, value) in more {
+        headers.insert(name.clone(), value.clone());
+    }
 }
 
 /// Checks a header of the caller's; a refusal never shows the value.

@@ -458,9 +458,7 @@ impl Prepared<'_> {
     fn headers(&self, client: &HeaderMap) -> HeaderMap {
         const JSON: HeaderValue = HeaderValue::from_static("application/json");
         let mut headers = client.clone();
-        for (name, value) in self.headers {
-            headers.insert(name.clone(), value.clone());
-        }
+        headers::set_all(&mut headers, self.headers);
         if self.has_body && !headers.contains_key(CONTENT_TYPE) {
             headers.insert(CONTENT_TYPE, JSON);
         }
@@ -554,9 +552,7 @@ pub(crate) fn client_headers(
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     }
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-    for (name, value) in defaults {
-        headers.insert(name.clone(), value.clone());
-    }
+    headers::set_all(&mut headers, defaults);
     headers.insert(AUTHORIZATION, authorization);
     Ok(headers)
 }

@@ -219,11 +219,16 @@ impl BaseUrl {
         &self.host
     }
 
-    /// The port, where the URL names one.
-    pub(crate) fn port(&self) -> Option<u16> {
-        let uri: Uri = self.text.parse().ok()?;
-        uri.port_u16()
+    /// The port, which is that of the scheme where the URL names none.
+    pub(crate) fn port(&self) -> u16 {
+        let uri = self.text.parse::<Uri>().ok();
+        port(uri.and_then(|uri| uri.port_u16()), self.is_https())
     }
+}
+
+/// The port that a URL names, else that of its scheme.
+pub(crate) fn port(named: Option<u16>, https: bool) -> u16 {
+    named.unwrap_or(if https { 443 } else { 80 })
 }
 
 /// The host without the brackets of an IPv6 address.

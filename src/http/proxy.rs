@@ -19,10 +19,7 @@ pub(crate) fn from_environment(
         Some((*name, set(name)?))
     };
     if let Some((_, hosts)) = first(&["no_proxy", "NO_PROXY"]) {
-        let port = base
-            .port()
-            .unwrap_or(if base.is_https() { 443 } else { 80 });
-        if is_exempt(&hosts, base.host(), port) {
+        if is_exempt(&hosts, base.host(), base.port()) {
             return Ok(None);
         }
     }

@@ -22,7 +22,7 @@ use ureq::unversioned::transport::{
 };
 use ureq::{Agent, Body, Timeout};
 
-use super::path::bare_host;
+use super::path::{bare_host, port};
 use super::tls::Tls;
 use crate::error::OneLine;
 
@@ -659,9 +659,7 @@ impl Resolver for SharedResolver {
         let (Some(authority), Some(scheme)) = (uri.authority(), uri.scheme_str()) else {
             return resolver.lookup.resolve(uri, config, timeout);
         };
-        let port = authority
-            .port_u16()
-            .unwrap_or(if scheme == "https" { 443 } else { 80 });
+        let port = port(authority.port_u16(), scheme == "https");
         let host = bare_host(authority);
         let list = |addresses: &[SocketAddr]| {
             let mut list = resolver.lookup.empty();

@@ -17,6 +17,7 @@ use super::event::StreamTicket;
 use super::queue::{Item, Queue};
 use crate::error::{CallInfo, ConnectionError, Error, ErrorCode, OneLine, TimeoutError};
 use crate::headers::Headers;
+use crate::http::headers::set_all;
 use crate::http::path::{Path, push_query};
 use crate::http::retry::Backoff;
 use crate::http::transport::{self, Bound, Failure, FailureKind, Limits, Outgoing};
@@ -219,9 +220,9 @@ impl Reader {
             ..Options::default()
         };
         let answer = self.http.execute_on(&self.agent, &call, &options, None);
-        let ticket = answer.and_then(|mut answer| {
+        let ticket = answer.and_then(|answer| {
             self.cursor.answered_at(answer.headers.date());
-            let ticket = envelope::data::<StreamTicket>(&mut answer)?;
+            let ticket = envelope::data::<StreamTicket>(&answer)?;
             if ticket.ticket.expose().is_empty() {
                 let what = "there is no ticket in it".to_owned();
                 return Err(envelope::decode_error(&answer, what, None));
@@ -286,9 +287,7 @@ impl Reader {
     /// Everything that a request carries but what says who asks: the ticket does.
     fn stream_headers(&self) -> HeaderMap {
         let mut headers = self.http.headers.clone();
-        for (name, value) in &self.options.headers {
-            headers.insert(name.clone(), value.clone());
-        }
+        set_all(&mut headers, &self.options.headers);
         headers.remove(AUTHORIZATION);
         headers.remove(HeaderName::from_static("x-api-key"));
         headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use bimpeai::{Client, Error};
-use support::{KEY, Server};
+use support::{KEY, Server, retrieve};
 
 /// Speaks just enough of HTTP to be a proxy: whatever host is asked for is the one server it knows.
 struct Proxy {
@@ -251,17 +251,12 @@ fn through(url: &str) {
     #[cfg(feature = "rustls")]
     {
         let authority = support::tls::Authority::new("one");
-        let port = support::tls::serve(&authority.leaf(&["localhost"]), r#"{"data":{"id":"abc"}}"#);
+        let config = support::tls::config(&authority.leaf(&["localhost"]));
+        let port = support::tls::serve(config, support::tls::ANSWER, true).port;
         let secure = || builder().base_url(format!("https://localhost:{port}"));
-        let client = secure().root_certificates(authority.pem()).build().unwrap();
-        assert_eq!(client.agents().retrieve("a").send().unwrap().id, "abc");
-        let error = secure()
-            .build()
-            .unwrap()
-            .agents()
-            .retrieve("a")
-            .send()
-            .unwrap_err();
+        let trusting = secure().root_certificates(authority.pem());
+        assert_eq!(retrieve(trusting).unwrap().id, "abc");
+        let error = retrieve(secure()).unwrap_err();
         assert!(error.to_string().contains("TLS failed: "), "{error}");
     }
     // The proxy finds nobody at the other end.
@@ -295,13 +290,7 @@ fn refused(url: &str) {
             .base_url(server.url())
             .proxy(url)
             .max_retries(0);
-        let error = builder
-            .build()
-            .unwrap()
-            .agents()
-            .retrieve("a")
-            .send()
-            .unwrap_err();
+        let error = retrieve(builder).unwrap_err();
         println!("{error}");
         assert!(matches!(error, Error::Connection(_)), "{error}");
         assert!(

@@ -4,121 +4,12 @@
 
 mod support;
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bimpeai::{Client, ClientBuilder, Error};
-use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
-use support::KEY;
-use support::tls::{Authority, Leaf};
-
-/// Serves one answer a connection over TLS, and counts the requests that it could read.
-struct TlsServer {
-    port: u16,
-    requests: Arc<AtomicUsize>,
-}
-
-const ANSWER: &str = "HTTP/1.1 200 OK\r\nContent-Length: 21\r\n\r\n{\"data\":{\"id\":\"abc\"}}";
-
-fn serve(config: ServerConfig, answer: &'static str, orderly: bool) -> TlsServer {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let requests = Arc::new(AtomicUsize::new(0));
-    let (config, counter) = (Arc::new(config), requests.clone());
-    std::thread::spawn(move || {
-        for socket in listener.incoming().flatten() {
-            socket
-                .set_read_timeout(Some(Duration::from_secs(5)))
-                .unwrap();
-            let connection = ServerConnection::new(config.clone()).unwrap();
-            let mut stream = StreamOwned::new(connection, socket);
-            let mut head = Vec::new();
-            let mut byte = [0];
-            while !head.ends_with(b"\r\n\r\n") {
-                match stream.read(&mut byte) {
-                    Ok(1) => head.push(byte[0]),
-                    _ => break,
-                }
-            }
-            if head.ends_with(b"\r\n\r\n") {
-                counter.fetch_add(1, Ordering::SeqCst);
-                let _ = stream.write_all(answer.as_bytes());
-                if orderly {
-                    stream.conn.send_close_notify();
-                }
-                let _ = stream.flush();
-            }
-            let _ = stream.sock.shutdown(std::net::Shutdown::Write);
-        }
-    });
-    TlsServer { port, requests }
-}
-
-fn config(leaf: &Leaf) -> ServerConfig {
-    ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(leaf.chain(), leaf.key())
-        .unwrap()
-}
-
-fn config_with_client_certificates(leaf: &Leaf, authority: &Authority) -> ServerConfig {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut roots = RootCertStore::empty();
-    roots.add(authority.der()).unwrap();
-    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
-    ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_client_cert_verifier(verifier.build().unwrap())
-        .with_single_cert(leaf.chain(), leaf.key())
-        .unwrap()
-}
-
-impl TlsServer {
-    /// A client of this server by the name `api.test`.
-    fn builder(&self) -> ClientBuilder {
-        Client::builder(KEY)
-            .base_url(format!("https://api.test:{}", self.port))
-            .resolve("api.test", [([127, 0, 0, 1], self.port).into()])
-            .max_retries(0)
-    }
-
-    #[track_caller]
-    fn answers(&self, builder: ClientBuilder) {
-        let agent = builder
-            .build()
-            .unwrap()
-            .agents()
-            .retrieve("a")
-            .send()
-            .unwrap();
-        assert_eq!(agent.id, "abc");
-    }
-
-    /// The line of the error, after checking that nothing was sent.
-    #[track_caller]
-    fn refused(&self, builder: ClientBuilder, says: &str) {
-        let error = builder
-            .build()
-            .unwrap()
-            .agents()
-            .retrieve("a")
-            .send()
-            .unwrap_err();
-        let line = error.to_string();
-        assert!(matches!(error, Error::Connection(_)), "{line}");
-        assert!(line.contains("TLS failed: "), "{line}");
-        assert!(line.contains(says), "{line}");
-        assert!(!error.may_have_been_sent(), "{line}");
-        assert_eq!(self.requests.load(Ordering::SeqCst), 0);
-    }
-}
+use bimpeai::{Client, Error};
+use support::tls::{ANSWER, Authority, config, config_with_client_certificates, serve};
+use support::{KEY, retrieve};
 
 #[test]
 fn a_private_authority_is_trusted_where_it_is_given_and_nowhere_else() {
@@ -193,13 +84,7 @@ fn addresses_have_certificates_too() {
         .builder()
         .base_url(by_name)
         .root_certificates(authority.pem());
-    let error = builder
-        .build()
-        .unwrap()
-        .agents()
-        .retrieve("a")
-        .send()
-        .unwrap_err();
+    let error = retrieve(builder).unwrap_err();
     assert!(
         error
             .to_string()
@@ -230,13 +115,7 @@ fn a_client_certificate_is_shown_where_one_is_asked_for() {
             "TLS failed: ",
         ),
     ] {
-        let error = builder
-            .build()
-            .unwrap()
-            .agents()
-            .retrieve("a")
-            .send()
-            .unwrap_err();
+        let error = retrieve(builder).unwrap_err();
         assert!(matches!(error, Error::Connection(_)), "{error}");
         assert!(error.to_string().contains(says), "{error}");
     }

@@ -12,12 +12,18 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use bimpeai::{Client, ClientBuilder};
+use bimpeai::agents::AgentDetail;
+use bimpeai::{Client, ClientBuilder, Error};
 
 /// Nothing in a test waits longer than this.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 pub const KEY: &str = "sk_test_canary";
+
+/// The call that stands for all others, by a client of its own.
+pub fn retrieve(builder: ClientBuilder) -> Result<AgentDetail, Error> {
+    builder.build().unwrap().agents().retrieve("a").send()
+}
 
 #[derive(Debug, Clone, Default)]
 pub struct Request {

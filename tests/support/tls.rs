@@ -1,9 +1,20 @@
-//! A private authority and the certificates that it gives out.
+//! A private authority, the certificates that it gives out, and a server that shows them.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bimpeai::{Client, ClientBuilder, Error};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
+
+use super::{KEY, retrieve};
 
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
@@ -62,36 +73,94 @@ impl Leaf {
     }
 }
 
-/// A server that gives each connection one answer over TLS; its port on 127.0.0.1.
-pub fn serve(leaf: &Leaf, body: &'static str) -> u16 {
-    use std::io::{BufRead as _, BufReader, Write as _};
+/// Serves one answer a connection over TLS, and counts the requests that it could read.
+pub struct TlsServer {
+    pub port: u16,
+    pub requests: Arc<AtomicUsize>,
+}
 
-    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
+pub const ANSWER: &str = "HTTP/1.1 200 OK\r\nContent-Length: 21\r\n\r\n{\"data\":{\"id\":\"abc\"}}";
+
+pub fn serve(config: ServerConfig, answer: &'static str, orderly: bool) -> TlsServer {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let requests = Arc::new(AtomicUsize::new(0));
+    let (config, counter) = (Arc::new(config), requests.clone());
+    std::thread::spawn(move || {
+        for socket in listener.incoming().flatten() {
+            socket
+                .set_read_timeout(Some(Duration::from_secs(5)))
+                .unwrap();
+            let connection = ServerConnection::new(config.clone()).unwrap();
+            let mut stream = StreamOwned::new(connection, socket);
+            let mut head = Vec::new();
+            let mut byte = [0];
+            while !head.ends_with(b"\r\n\r\n") {
+                match stream.read(&mut byte) {
+                    Ok(1) => head.push(byte[0]),
+                    _ => break,
+                }
+            }
+            if head.ends_with(b"\r\n\r\n") {
+                counter.fetch_add(1, Ordering::SeqCst);
+                let _ = stream.write_all(answer.as_bytes());
+                if orderly {
+                    stream.conn.send_close_notify();
+                }
+                let _ = stream.flush();
+            }
+            let _ = stream.sock.shutdown(std::net::Shutdown::Write);
+        }
+    });
+    TlsServer { port, requests }
+}
+
+pub fn config(leaf: &Leaf) -> ServerConfig {
+    ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
         .with_single_cert(leaf.chain(), leaf.key())
-        .unwrap();
-    let config = std::sync::Arc::new(config);
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    std::thread::spawn(move || {
-        for socket in listener.incoming().flatten() {
-            let connection = rustls::ServerConnection::new(config.clone()).unwrap();
-            let mut stream = BufReader::new(rustls::StreamOwned::new(connection, socket));
-            let mut line = String::new();
-            while stream.read_line(&mut line).is_ok_and(|read| read > 2) {
-                line.clear();
-            }
-            if line == "\r\n" {
-                let length = body.len();
-                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
-                let _ = stream
-                    .get_mut()
-                    .write_all(format!("{head}{body}").as_bytes());
-            }
-        }
-    });
-    port
+        .unwrap()
+}
+
+pub fn config_with_client_certificates(leaf: &Leaf, authority: &Authority) -> ServerConfig {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.der()).unwrap();
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
+    ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(verifier.build().unwrap())
+        .with_single_cert(leaf.chain(), leaf.key())
+        .unwrap()
+}
+
+impl TlsServer {
+    /// A client of this server by the name `api.test`.
+    pub fn builder(&self) -> ClientBuilder {
+        Client::builder(KEY)
+            .base_url(format!("https://api.test:{}", self.port))
+            .resolve("api.test", [([127, 0, 0, 1], self.port).into()])
+            .max_retries(0)
+    }
+
+    #[track_caller]
+    pub fn answers(&self, builder: ClientBuilder) {
+        let agent = retrieve(builder).unwrap();
+        assert_eq!(agent.id, "abc");
+    }
+
+    /// The line of the error, after checking that nothing was sent.
+    #[track_caller]
+    pub fn refused(&self, builder: ClientBuilder, says: &str) {
+        let error = retrieve(builder).unwrap_err();
+        let line = error.to_string();
+        assert!(matches!(error, Error::Connection(_)), "{line}");
+        assert!(line.contains("TLS failed: "), "{line}");
+        assert!(line.contains(says), "{line}");
+        assert!(!error.may_have_been_sent(), "{line}");
+        assert_eq!(self.requests.load(Ordering::SeqCst), 0);
+    }
 }

@@ -119,6 +119,7 @@
 //! * `socks`: proxies that speak SOCKS.
 //! * `gzip`: asks for compressed answers.
 //! * `emulator`: the in-process API for tests; its own API may change in any 0.x release.
+#![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used))]
 
@@ -137,6 +138,7 @@ mod headers;
 mod http;
 pub mod pagination;
 pub mod phone_numbers;
+mod random;
 #[doc = include_str!("python.md")]
 pub mod python {}
 pub mod request;

@@ -1,8 +1,7 @@
 //! Ids, tickets and codes as the live API makes them.
 
-use rand::Rng;
-
 use super::clock::Millis;
+use crate::random;
 
 const BASE36: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyz";
 const BASE64URL: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -35,19 +34,14 @@ pub(super) fn test_code() -> String {
     noise(CODE, 8)
 }
 
-/// A random UUID (version 4).
+/// Returns a random phone number (E.164 without the plus).
+pub(super) fn phone_number() -> String {
+    format!("234801{}", noise(b"0123456789", 7))
+}
+
+/// Returns a random UUID (version 4).
 pub(super) fn uuid() -> String {
-    let n: u128 = rand::random();
-    let n = n & !(0xf << 76) & !(0x3 << 62) | (0x4 << 76) | (0x2 << 62);
-    let hex = format!("{n:032x}");
-    [
-        &hex[..8],
-        &hex[8..12],
-        &hex[12..16],
-        &hex[16..20],
-        &hex[20..],
-    ]
-    .join("-")
+    random::uuid().unwrap_or_default().to_string()
 }
 
 pub(super) fn is_uuid(text: &str) -> bool {
@@ -68,11 +62,11 @@ fn base36(mut n: u64, width: usize) -> String {
     digits.into_iter().map(char::from).collect()
 }
 
+/// Returns up to 64 random characters of an alphabet.
 fn noise(alphabet: &[u8], length: usize) -> String {
-    let mut rng = rand::thread_rng();
-    (0..length)
-        .map(|_| char::from(alphabet[rng.gen_range(0..alphabet.len())]))
-        .collect()
+    let bytes: [u8; 64] = random::bytes().unwrap_or([0; 64]);
+    let letter = |byte: &u8| char::from(alphabet[usize::from(*byte) % alphabet.len()]);
+    bytes.iter().take(length).map(letter).collect()
 }
 
 #[cfg(test)]

@@ -235,7 +235,7 @@ impl Emulator {
     pub fn add_conversation(&self, agent_id: &str, channel: &str) -> String {
         let (channel, is_test) = conversations::split_channel(channel);
         let user = match channel {
-            "whatsapp" | "telephony" => format!("234801{:07}", rand::random::<u32>() % 10_000_000),
+            "whatsapp" | "telephony" => ids::phone_number(),
             _ => ids::uuid(),
         };
         self.outside(|state| state.open_conversation(agent_id, channel, is_test, Some(&user), None))

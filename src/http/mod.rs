@@ -24,6 +24,7 @@ use ureq::http::{HeaderName, HeaderValue, Method};
 
 use crate::error::{CallInfo, CancelledError, ConnectionError, Error, TimeoutError};
 use crate::headers::Headers;
+use crate::random;
 use crate::types::Secret;
 use headers::CallerHeader;
 use path::{BaseUrl, Path};
@@ -104,10 +105,14 @@ pub(crate) struct Options {
 impl Options {
     /// A write has its key from the start: sent again, it is the same write.
     pub(crate) fn of(call: &Call) -> Self {
-        Options {
-            idempotency_key: call.is_write().then(random_id),
-            ..Options::default()
+        let mut options = Options::default();
+        if call.is_write() {
+            match random_id() {
+                Ok(key) => options.idempotency_key = Some(key),
+                Err(error) => options.refuse(error),
+            }
         }
+        options
     }
 
     pub(crate) fn set_idempotency_key(&mut self, key: &str) {
@@ -330,10 +335,14 @@ impl Http {
             uri: self.base.join(&call.path, &call.query)?,
             headers: &options.headers,
             has_body: call.body.is_some(),
-            request_id: options.request_id.clone().unwrap_or_else(random_id),
+            request_id: match &options.request_id {
+                Some(id) => id.clone(),
+                None => random_id()?,
+            },
             idempotency_key: match &options.idempotency_key {
                 Some(key) => Some(key.clone()),
-                None => call.is_write().then(random_id),
+                None if call.is_write() => Some(random_id()?),
+                None => None,
             },
             timeout: chosen.or(self.timeout),
             differs: chosen.is_some(),
@@ -516,23 +525,11 @@ impl Deadline {
     }
 }
 
-/// A random UUID (version 4), as the value of a header.
-pub(crate) fn random_id() -> HeaderValue {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut bytes: [u8; 16] = rand::random();
-    bytes[6] = bytes[6] & 0x0f | 0x40;
-    bytes[8] = bytes[8] & 0x3f | 0x80;
-    let mut text = [b'-'; 36];
-    let mut at = 0;
-    for (index, byte) in bytes.iter().enumerate() {
-        if matches!(index, 4 | 6 | 8 | 10) {
-            at += 1;
-        }
-        text[at] = DIGITS[usize::from(byte >> 4)];
-        text[at + 1] = DIGITS[usize::from(byte & 0xf)];
-        at += 2;
-    }
-    HeaderValue::from_bytes(&text).unwrap_or(HeaderValue::from_static("0"))
+/// Returns a random UUID (version 4) as a header value.
+fn random_id() -> Result<HeaderValue, Error> {
+    let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
+    let text = random::uuid()?.hyphenated().encode_lower(&mut text);
+    HeaderValue::from_str(text).map_err(|_| Error::user("a random id is not a header value"))
 }
 
 /// The headers that every request of a client carries.

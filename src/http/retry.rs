@@ -9,7 +9,10 @@ use std::time::{Duration, Instant};
 use backoff::ExponentialBackoff;
 use backoff::backoff::Backoff as _;
 
-/// The waits between attempts: half to all of 0.5 s, doubling up to 8 s.
+use crate::random;
+
+/// The delays before retries: a random 50–100 % of an interval that starts at 0.5 s and doubles up
+/// to 8 s.
 pub(crate) struct Backoff(ExponentialBackoff);
 
 impl Backoff {
@@ -17,12 +20,13 @@ impl Backoff {
         Self::with_base(Duration::from_millis(375), Duration::from_secs(6))
     }
 
-    /// Waits of a third around `base`, doubling up to a third around `most`.
+    /// Delays within a third of `base`, which doubles up to `most`.
     pub(crate) fn with_base(base: Duration, most: Duration) -> Self {
         Backoff(ExponentialBackoff {
             current_interval: base,
             initial_interval: base,
-            randomization_factor: 1.0 / 3.0,
+            // Its jitter comes from a generator that `fork` copies.
+            randomization_factor: 0.0,
             multiplier: 2.0,
             max_interval: most.max(base),
             max_elapsed_time: None,
@@ -32,7 +36,8 @@ impl Backoff {
 
     pub(crate) fn next_wait(&mut self) -> Duration {
         // `None` is for a limit of elapsed time, and none is set.
-        self.0.next_backoff().unwrap_or(self.0.max_interval)
+        let middle = self.0.next_backoff().unwrap_or(self.0.max_interval);
+        middle.mul_f64((2.0 + 2.0 * random::fraction()) / 3.0)
     }
 }
 

@@ -841,10 +841,10 @@ fn secrets_are_written_and_not_printed() {
 fn an_enum_lists_what_it_knows() {
     let refused = "voice"
         .parse::<ConversationChannel>()
-        .expect_err("voice is no channel");
+        .expect_err("voice is not a channel");
     let mut known = refused.known().to_vec();
     let message = refused.to_string();
-    assert!(message.contains("\"voice\" is no channel"), "{message}");
+    assert!(message.contains("\"voice\" is not a channel"), "{message}");
     for value in &known {
         assert!(message.contains(value), "{message}");
         let channel: ConversationChannel = value.parse().expect("a known value");

@@ -5,7 +5,7 @@ use crate::http::path::Path;
 use crate::pagination::ListRequest;
 use crate::request::Request;
 use crate::stream::{MessageRole, StreamRequest, StreamTicket};
-use crate::types::{Extra, Presence, body, object, open_enum};
+use crate::types::{Extra, FieldPresence, body, object, open_enum};
 
 /// The messages of conversations, from [`Conversations::messages`](super::Conversations::messages).
 #[derive(Debug, Clone)]
@@ -143,7 +143,7 @@ impl MessageAttachment {
             r#type: r#type.into(),
             url: url.into(),
             extra: Extra::new(),
-            presence: Presence::BUILT,
+            presence: FieldPresence::BUILT,
         }
     }
 }

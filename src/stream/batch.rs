@@ -9,7 +9,7 @@ use crate::error::{CallInfo, DecodeError, Error};
 use crate::headers::Headers;
 use crate::http::envelope;
 use crate::sse::{Oversized, Span};
-use crate::types::Fields as _;
+use crate::types::ObjectFields as _;
 
 /// Events whose data lies in the bytes that the socket gave.
 ///

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use crate::types::{Extra, Patch, Presence, body, object, open_enum};
+use crate::types::{Extra, FieldPresence, Patch, body, object, open_enum};
 
 object! {
     /// One rule of a workflow; on the first generation, of an agent.
@@ -324,7 +324,7 @@ impl SetupStepDetail {
             title: title.into(),
             description: description.into(),
             extra: Extra::new(),
-            presence: Presence::BUILT,
+            presence: FieldPresence::BUILT,
         }
     }
 }

@@ -362,7 +362,7 @@ impl Run {
     /// The official SDK's figures, where there is one to run.
     fn python(&self) -> Option<Vec<(String, f64)>> {
         let python = std::env::var_os("BIMPEAI_BENCH_PYTHON")?;
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/python_rival.py");
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/python_rival.py");
         let output = Command::new(python)
             .arg(script)
             .arg(&self.base)

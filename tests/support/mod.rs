@@ -1,9 +1,6 @@
 //! A server of raw bytes on a loopback socket: what no mock can do, a test does here itself.
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
-#[cfg(feature = "rustls")]
-pub mod tls;
-
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};

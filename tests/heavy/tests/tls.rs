@@ -2,14 +2,17 @@
 //! what it says when it will not.
 #![cfg(feature = "rustls")]
 
+#[path = "../../support/mod.rs"]
 mod support;
+#[path = "support/tls.rs"]
+mod tls_support;
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bimpeai::{Client, Error};
-use support::tls::{ANSWER, Authority, config, config_with_client_certificates, serve};
 use support::{KEY, retrieve};
+use tls_support::{ANSWER, Authority, config, config_with_client_certificates, serve};
 
 #[test]
 fn a_private_authority_is_trusted_where_it_is_given_and_nowhere_else() {

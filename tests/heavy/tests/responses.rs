@@ -1,6 +1,7 @@
 //! What a server may answer, and what becomes of it: the right result, or an error that keeps the
 //! status, the request id and the body.
 
+#[path = "../../support/mod.rs"]
 mod support;
 
 use bimpeai::agents::{BimpeaiConfigure, PipedreamConfigure, UpdateAgent};

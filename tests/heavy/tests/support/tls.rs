@@ -1,4 +1,5 @@
 //! A private authority, the certificates that it gives out, and a server that shows them.
+#![allow(dead_code, missing_docs, unreachable_pub)]
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -14,7 +15,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
-use super::{KEY, retrieve};
+use crate::support::{KEY, retrieve};
 
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 

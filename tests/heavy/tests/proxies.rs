@@ -1,6 +1,10 @@
 //! Proxies: by a small one of our own, and by real ones where `.ci/network` has started them.
 
+#[path = "../../support/mod.rs"]
 mod support;
+#[cfg(feature = "rustls")]
+#[path = "support/tls.rs"]
+mod tls_support;
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -250,9 +254,9 @@ fn through(url: &str) {
     }
     #[cfg(feature = "rustls")]
     {
-        let authority = support::tls::Authority::new("one");
-        let config = support::tls::config(&authority.leaf(&["localhost"]));
-        let port = support::tls::serve(config, support::tls::ANSWER, true).port;
+        let authority = tls_support::Authority::new("one");
+        let config = tls_support::config(&authority.leaf(&["localhost"]));
+        let port = tls_support::serve(config, tls_support::ANSWER, true).port;
         let secure = || builder().base_url(format!("https://localhost:{port}"));
         let trusting = secure().root_certificates(authority.pem());
         assert_eq!(retrieve(trusting).unwrap().id, "abc");

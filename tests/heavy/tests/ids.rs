@@ -1,5 +1,6 @@
 //! Ids are data: whatever is in one, it is one segment of the intended path, or nothing is sent.
 
+#[path = "../../support/mod.rs"]
 mod support;
 
 use bimpeai::agents::{
@@ -356,7 +357,7 @@ fn a_refusal_says_which_id_and_what_is_wrong_with_it() {
 fn every_route_with_an_id_is_in_the_table() {
     // What the resources' own documentation says of their routes.
     let mut documented = std::collections::BTreeSet::new();
-    for entry in walk("src") {
+    for entry in walk(concat!(env!("CARGO_MANIFEST_DIR"), "/../../src")) {
         let text = std::fs::read_to_string(entry).unwrap();
         for line in text
             .lines()

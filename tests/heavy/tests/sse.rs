@@ -96,7 +96,7 @@ fn by_the_book(input: &[u8]) -> Outcome {
 #[test]
 fn conformance_cases_hold_in_every_cut() {
     let cases: Vec<Value> =
-        serde_json::from_str(include_str!("data/sse_cases.json")).expect("cases are JSON");
+        serde_json::from_str(include_str!("../../data/sse_cases.json")).expect("cases are JSON");
     assert_eq!(cases.len(), 131);
     for case in &cases {
         let name = &case["name"];

@@ -81,11 +81,21 @@ impl Error {
         }
     }
 
-    /// Whether the same call may succeed later: connection failures, timeouts, bodies that were cut
-    /// short, 408, 429 and 5xx but 501.
+    /// Returns whether the same call may succeed later.
+    ///
+    /// `true` for timeouts, truncated bodies, 408, 429, 5xx except 501, and connection failures.
+    /// These connection failures are permanent, so `false`:
+    ///
+    /// - The resolver says that the host does not exist. A temporary lookup failure is retryable.
+    /// - TLS is refused: an untrusted or expired certificate, another host name, a missing client
+    ///   certificate, a server without TLS.
+    /// - The proxy refuses the tunnel, such as for a wrong password.
+    /// - The request's URL or one of its headers is too long to be sent.
+    /// - The response is not valid HTTP. One that a lost connection truncated is retryable.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Error::Connection(_) | Error::Timeout(_) => true,
+            Error::Connection(error) => !error.kind.is_permanent(),
+            Error::Timeout(_) => true,
             Error::Api(error) => is_retryable_status(error.status),
             Error::Decode(error) => error.cut,
             Error::User(_) | Error::Cancelled(_) => false,
@@ -98,6 +108,19 @@ impl Error {
     /// crate): a batch job may then repeat a write without looking first.
     pub fn may_have_been_sent(&self) -> bool {
         self.call().is_some_and(|call| call.sent)
+    }
+
+    /// Returns whether the host name could not be resolved, for now or at all.
+    ///
+    /// What was connected once has a host that exists: it retries these failures of any kind.
+    pub(crate) fn is_lookup_failure(&self) -> bool {
+        match self {
+            Error::Connection(error) => matches!(
+                error.kind,
+                ConnectionKind::LookupFailed | ConnectionKind::HostNotFound
+            ),
+            _ => false,
+        }
     }
 
     fn call(&self) -> Option<&CallInfo> {
@@ -230,10 +253,48 @@ impl fmt::Display for UserError {
     }
 }
 
-/// The details of a connection that could not be had, or broke.
+/// What went wrong on a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ConnectionKind {
+    /// The host name could not be resolved this time.
+    LookupFailed,
+    /// The resolver says that the host does not exist.
+    HostNotFound,
+    /// No connection was established: refused, unreachable, no free socket.
+    NotConnected,
+    /// The proxy refuses the tunnel, however often it is asked.
+    ProxyRefused,
+    /// One side does not accept the other's certificate or version of TLS.
+    TlsRefused,
+    /// The URL or a header does not fit into the output buffer.
+    RequestTooLong,
+    /// The response is not valid HTTP.
+    MalformedResponse,
+    /// The connection broke or was closed before the response was complete.
+    Lost,
+}
+
+impl ConnectionKind {
+    /// Returns whether another attempt would fail in the same way.
+    fn is_permanent(self) -> bool {
+        match self {
+            ConnectionKind::HostNotFound
+            | ConnectionKind::ProxyRefused
+            | ConnectionKind::TlsRefused
+            | ConnectionKind::RequestTooLong
+            | ConnectionKind::MalformedResponse => true,
+            ConnectionKind::LookupFailed | ConnectionKind::NotConnected | ConnectionKind::Lost => {
+                false
+            }
+        }
+    }
+}
+
+/// The details of a connection that could not be established, or was lost.
 #[derive(thiserror::Error)]
 pub struct ConnectionError {
     pub(crate) call: CallInfo,
+    pub(crate) kind: ConnectionKind,
     /// What happened, in words, with what to do about it.
     pub(crate) what: String,
     #[source]

@@ -29,7 +29,7 @@ use crate::types::Secret;
 use headers::CallerHeader;
 use path::{BaseUrl, Path};
 use retry::{Backoff, Cancel, Clock, Decision, RetryPolicy};
-use transport::{Bound, Failure, FailureKind, Limits, Network, Outgoing, Read};
+use transport::{Bound, ConnectionFailure, Failure, FailureKind, Limits, Network, Outgoing, Read};
 
 pub(crate) static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 pub(crate) static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -381,12 +381,17 @@ impl Http {
                 };
                 Error::Timeout(Box::new(error))
             }
-            FailureKind::Connection(what, source) => {
+            FailureKind::Connection(ConnectionFailure { kind, what, source }) => {
                 let what = match self.network.proxy_address() {
                     Some(proxy) => format!("{what} ({}, by the proxy {proxy})", self.base.as_str()),
                     None => format!("{what} ({})", self.base.as_str()),
                 };
-                Error::Connection(Box::new(ConnectionError { call, what, source }))
+                Error::Connection(Box::new(ConnectionError {
+                    call,
+                    kind,
+                    what,
+                    source,
+                }))
             }
             FailureKind::TooLarge(head) => {
                 let what = format!(

@@ -24,7 +24,7 @@ use ureq::{Agent, Body, Timeout};
 
 use super::path::{bare_host, port};
 use super::tls::Tls;
-use crate::error::OneLine;
+use crate::error::{ConnectionKind, OneLine};
 
 /// How long a look-up is believed.
 const LOOKUP_LIFETIME: Duration = Duration::from_secs(30);
@@ -146,11 +146,21 @@ pub(crate) struct Failure {
 #[derive(Debug)]
 pub(crate) enum FailureKind {
     /// Which of ureq's timeouts it was does not matter; [`Wire`] tells the phase.
-    Timeout { connecting: bool },
-    /// In words, for the error's line.
-    Connection(String, Option<io::Error>),
+    Timeout {
+        connecting: bool,
+    },
+    Connection(ConnectionFailure),
     /// The body is larger than allowed; the head of its answer.
     TooLarge(Box<Parts>),
+}
+
+/// Why a connection was not established, or was lost.
+#[derive(Debug)]
+pub(crate) struct ConnectionFailure {
+    pub(crate) kind: ConnectionKind,
+    /// In words, for the error's line.
+    pub(crate) what: String,
+    pub(crate) source: Option<io::Error>,
 }
 
 impl Failure {
@@ -270,85 +280,181 @@ pub(crate) fn read_error_body(body: Body) -> Vec<u8> {
 /// Sorts ureq's errors; their own text may hold a URL with a ticket in it, so none is passed on
 /// unseen.
 pub(crate) fn failure(error: ureq::Error) -> Failure {
+    use ConnectionKind::*;
     let wire = WIRE.get();
-    let plain = |what: &str| FailureKind::Connection(what.to_owned(), None);
+    let failed = |kind, what: &str| {
+        FailureKind::Connection(ConnectionFailure {
+            kind,
+            what: what.to_owned(),
+            source: None,
+        })
+    };
     let kind = match error {
         ureq::Error::Timeout(timeout) => FailureKind::Timeout {
             connecting: matches!(timeout, Timeout::Resolve | Timeout::Connect)
                 || (!wire.sent && wire.connects > 0),
         },
-        ureq::Error::Io(error) => io_failure(error, wire),
-        ureq::Error::HostNotFound => plain("the host is not known; check the base URL"),
+        ureq::Error::Io(error) => FailureKind::Connection(io_failure(error, wire)),
+        ureq::Error::HostNotFound => {
+            failed(HostNotFound, "the host has no address; check the base URL")
+        }
         ureq::Error::ConnectProxyFailed(why) if why.contains("407") || why.contains("401") => {
-            plain(
+            failed(
+                ProxyRefused,
                 "the proxy asks for a user and password; give the right ones in its URL, as in \
-             http://user:password@host:port",
+                 http://user:password@host:port",
             )
         }
-        ureq::Error::ConnectProxyFailed(_) => plain("the proxy refused to connect to the host"),
-        ureq::Error::InvalidProxyUrl => plain("the proxy's URL is not valid"),
-        ureq::Error::LargeResponseHeader(_, most) => plain(&format!(
-            "the answer's headers are larger than {most} bytes"
-        )),
+        ureq::Error::ConnectProxyFailed(_) => {
+            failed(NotConnected, "the proxy refused to connect to the host")
+        }
+        ureq::Error::InvalidProxyUrl => failed(ProxyRefused, "the proxy's URL is not valid"),
+        ureq::Error::LargeResponseHeader(_, most) => failed(
+            MalformedResponse,
+            &format!("the answer's headers are larger than {most} bytes"),
+        ),
         // Its text names no part of the request; the type cannot be named from here.
-        ureq::Error::Protocol(error) => plain(match error.to_string().as_str() {
-            "output too small to write output" => {
-                "the request's URL or one of its headers is too long to be sent"
+        ureq::Error::Protocol(error) => match error.to_string().as_str() {
+            "output too small to write output" => failed(
+                RequestTooLong,
+                "the request's URL or one of its headers is too long to be sent",
+            ),
+            "http parse resulted in too many headers" => {
+                failed(MalformedResponse, "the answer has too many headers")
             }
-            "http parse resulted in too many headers" => "the answer has too many headers",
-            _ if wire.head => "the answer's body is damaged",
-            _ => "the answer is not HTTP; is this the API's port, and does it speak plain http?",
-        }),
-        ureq::Error::Tls(what) => plain(&format!("TLS failed: {what}")),
+            _ if wire.head => failed(MalformedResponse, "the answer's body is damaged"),
+            _ => failed(
+                MalformedResponse,
+                "the answer is not HTTP; is this the API's port, and does it speak plain http?",
+            ),
+        },
+        ureq::Error::Tls(what) => failed(TlsRefused, &format!("TLS failed: {what}")),
         #[cfg(feature = "rustls")]
-        ureq::Error::Rustls(error) => plain(&tls_failed(&error)),
+        ureq::Error::Rustls(error) => failed(tls_kind(&error), &tls_failed(&error)),
         #[cfg(feature = "native-tls")]
-        ureq::Error::NativeTls(error) => plain(&tls_failed(&error)),
-        ureq::Error::TlsRequired => plain("the connection is not encrypted, and must be"),
+        ureq::Error::NativeTls(error) => failed(TlsRefused, &tls_failed(&error)),
+        ureq::Error::TlsRequired => {
+            failed(TlsRefused, "the connection is not encrypted, and must be")
+        }
         #[cfg(feature = "gzip")]
-        ureq::Error::Decompress(..) => plain("the compressed answer is damaged"),
-        ureq::Error::ConnectionFailed => plain("no connection could be made"),
-        _ => plain("the exchange failed"),
+        ureq::Error::Decompress(..) => failed(Lost, "the compressed answer is damaged"),
+        ureq::Error::ConnectionFailed => failed(NotConnected, "no connection could be made"),
+        _ => failed(Lost, "the exchange failed"),
     };
     Failure { kind, wire }
 }
 
-fn io_failure(error: io::Error, wire: Wire) -> FailureKind {
+fn io_failure(error: io::Error, wire: Wire) -> ConnectionFailure {
+    use ConnectionKind::*;
     use io::ErrorKind;
-    let what = match error.kind() {
-        ErrorKind::ConnectionRefused => {
+    let (kind, what) = match error.kind() {
+        ErrorKind::ConnectionRefused => (
+            NotConnected,
             "connection refused: nothing listens there; is the server running, and is the base \
              URL right?"
-                .to_owned()
-        }
-        ErrorKind::UnexpectedEof if wire.received => {
-            "the connection ended in the middle of the answer".to_owned()
-        }
-        ErrorKind::UnexpectedEof if wire.sent => {
-            "the server closed the connection without an answer".to_owned()
-        }
+                .to_owned(),
+        ),
+        ErrorKind::UnexpectedEof if wire.received => (
+            Lost,
+            "the connection ended in the middle of the answer".to_owned(),
+        ),
+        ErrorKind::UnexpectedEof if wire.sent => (
+            Lost,
+            "the server closed the connection without an answer".to_owned(),
+        ),
         ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => {
-            "the server broke the connection".to_owned()
+            (Lost, "the server broke the connection".to_owned())
         }
-        _ if wire.connects == 0 && !wire.sent => {
-            "the host cannot be looked up; check the base URL, and the network".to_owned()
-        }
-        ErrorKind::InvalidData if is_tls(&error) => tls_failed(&error),
+        _ if wire.connects == 0 && !wire.sent => lookup_failed(&error),
+        ErrorKind::InvalidData if is_tls(&error) => (io_tls_kind(&error), tls_failed(&error)),
         // In words of the library's own: what SOCKS proxies say, before there is a request.
         _ if !wire.sent && error.get_ref().is_some() => {
-            format!(
-                "no connection could be made: {}",
-                OneLine(&error.to_string(), 120)
-            )
+            let why = OneLine(&error.to_string(), 120).to_string();
+            let kind = match error.kind() {
+                ErrorKind::PermissionDenied => ProxyRefused,
+                _ => NotConnected,
+            };
+            (kind, format!("no connection could be made: {why}"))
         }
-        _ => "the connection failed".to_owned(),
+        _ if !wire.sent => (NotConnected, "no connection could be made".to_owned()),
+        _ => (Lost, "the connection failed".to_owned()),
     };
     // The system's own error is kept as the source; texts that libraries put in one are not.
     let source = match error.raw_os_error() {
         Some(code) => io::Error::from_raw_os_error(code),
         None => io::Error::from(error.kind()),
     };
-    FailureKind::Connection(what, Some(source))
+    ConnectionFailure {
+        kind,
+        what,
+        source: Some(source),
+    }
+}
+
+fn lookup_failed(error: &io::Error) -> (ConnectionKind, String) {
+    match is_no_such_host(error) {
+        true => (
+            ConnectionKind::HostNotFound,
+            "the host does not exist; check the base URL".to_owned(),
+        ),
+        false => (
+            ConnectionKind::LookupFailed,
+            "the host name could not be resolved; check the base URL and the network".to_owned(),
+        ),
+    }
+}
+
+/// Returns whether the resolver says that a host does not exist or has no address.
+///
+/// std keeps no code of a failed lookup, only the system's text. A text that is not known here,
+/// such as a translated one, counts as temporary.
+fn is_no_such_host(error: &io::Error) -> bool {
+    // Winsock has codes: WSAHOST_NOT_FOUND and WSANO_DATA.
+    if cfg!(windows) {
+        return matches!(error.raw_os_error(), Some(11001 | 11004));
+    }
+    const EAI_NONAME: [&str; 4] = [
+        "Name or service not known",                    // glibc
+        "Name does not resolve",                        // musl, FreeBSD
+        "nodename nor servname provided, or not known", // macOS
+        "hostname nor servname provided, or not known", // older BSDs
+    ];
+    const EAI_NODATA: [&str; 3] = [
+        "No address associated with hostname", // glibc, bionic
+        "No address associated with nodename", // macOS
+        "Name has no usable address",          // musl
+    ];
+    let text = error.to_string();
+    let known = EAI_NONAME.iter().chain(&EAI_NODATA);
+    error.raw_os_error().is_none() && known.into_iter().any(|known| text.ends_with(known))
+}
+
+/// Returns what an error of rustls says about further attempts.
+#[cfg(feature = "rustls")]
+fn tls_kind(error: &rustls::Error) -> ConnectionKind {
+    use rustls::{AlertDescription, Error};
+    match error {
+        // The other side's own trouble, or bytes that were damaged on the way.
+        Error::AlertReceived(
+            AlertDescription::InternalError
+            | AlertDescription::UserCanceled
+            | AlertDescription::CloseNotify
+            | AlertDescription::BadRecordMac,
+        )
+        | Error::DecryptError
+        | Error::FailedToGetRandomBytes
+        | Error::FailedToGetCurrentTime => ConnectionKind::Lost,
+        _ => ConnectionKind::TlsRefused,
+    }
+}
+
+fn io_tls_kind(error: &io::Error) -> ConnectionKind {
+    #[cfg(feature = "rustls")]
+    if let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
+        return tls_kind(error);
+    }
+    let _ = error;
+    ConnectionKind::Lost
 }
 
 /// Whether it is rustls that says so, and not, say, what unpacks a body.
@@ -787,6 +893,38 @@ mod tests {
         assert_eq!(writes(true, 30, &[head]), [head]);
         assert_eq!(writes(false, 30, &[head]), [head]);
         assert_eq!(writes(false, 30, &[head, "0"]), [head, "0"]);
+    }
+
+    #[test]
+    fn a_host_that_does_not_exist_is_told_from_a_resolver_that_fails() {
+        let lookup =
+            |text: &str| io::Error::other(format!("failed to lookup address information: {text}"));
+        if cfg!(windows) {
+            assert!(is_no_such_host(&io::Error::from_raw_os_error(11001)));
+            assert!(!is_no_such_host(&io::Error::from_raw_os_error(11002)));
+            return;
+        }
+        for text in [
+            "Name or service not known",
+            "No address associated with hostname",
+            "Name does not resolve",
+            "Name has no usable address",
+            "nodename nor servname provided, or not known",
+        ] {
+            assert!(is_no_such_host(&lookup(text)), "{text}");
+        }
+        for text in [
+            "Temporary failure in name resolution",
+            "Non-recoverable failure in name resolution",
+            "Try again",
+            "System error",
+            "Name oder Dienst nicht bekannt",
+            "",
+        ] {
+            assert!(!is_no_such_host(&lookup(text)), "{text}");
+        }
+        // The system's own error, such as no free file, is no verdict about the host.
+        assert!(!is_no_such_host(&io::Error::from_raw_os_error(24)));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use ureq::http::HeaderMap;
 
 use crate::client::Client;
-use crate::error::{CallInfo, CancelledError, ConnectionError, Error};
+use crate::error::{CallInfo, CancelledError, ConnectionError, ConnectionKind, Error};
 use crate::http::Http;
 use crate::http::headers::{CallerHeader, caller_header};
 use crate::http::path::{Path, push_query};
@@ -248,6 +248,7 @@ impl StreamRequest {
             .map_err(|error| {
                 Error::Connection(Box::new(ConnectionError {
                     call: info.clone(),
+                    kind: ConnectionKind::NotConnected,
                     what: "no thread could be started for the stream".to_owned(),
                     source: Some(error),
                 }))

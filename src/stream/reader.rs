@@ -15,12 +15,16 @@ use super::buffer::ReadBuffer;
 use super::cursor::{Cursor, Seen};
 use super::event::StreamTicket;
 use super::queue::{Item, Queue};
-use crate::error::{CallInfo, ConnectionError, Error, ErrorCode, OneLine, TimeoutError};
+use crate::error::{
+    CallInfo, ConnectionError, ConnectionKind, Error, ErrorCode, OneLine, TimeoutError,
+};
 use crate::headers::Headers;
 use crate::http::headers::set_all;
 use crate::http::path::{Path, push_query};
 use crate::http::retry::Backoff;
-use crate::http::transport::{self, Bound, Failure, FailureKind, Limits, Outgoing};
+use crate::http::transport::{
+    self, Bound, ConnectionFailure, Failure, FailureKind, Limits, Outgoing,
+};
 use crate::http::{Answer, Call, Http, Options, envelope};
 use crate::sse::{Oversized, RawEvent, Span, Splitter};
 
@@ -105,6 +109,7 @@ impl Reader {
                 if std::thread::panicking() {
                     self.0.end(Some(Error::Connection(Box::new(ConnectionError {
                         call: self.1.clone(),
+                        kind: ConnectionKind::Lost,
                         what: "the stream's reader failed, which is a bug of this crate".to_owned(),
                         source: None,
                     }))));
@@ -187,10 +192,13 @@ impl Reader {
     /// Gets a ticket and opens a connection with it.
     fn connect(&mut self) -> Result<Body, Ending> {
         let ticket = self.ticket()?;
-        let (head, body) = self.open(&ticket).map_err(|failure| Ending {
-            error: self.not_opened(failure),
-            is_final: false,
-            stood: false,
+        let (head, body) = self.open(&ticket).map_err(|failure| {
+            let error = self.not_opened(failure);
+            Ending {
+                is_final: !self.stood && !error.is_retryable(),
+                error,
+                stood: false,
+            }
         })?;
         let headers = Headers(head.headers);
         self.cursor.answered_at(headers.date());
@@ -238,7 +246,7 @@ impl Reader {
             }
             let is_final = is_too_many_streams(&error)
                 || matches!(error.status(), Some(401 | 403 | 404))
-                || !error.is_retryable();
+                || !self.may_recover(&error);
             Ending {
                 error,
                 is_final,
@@ -260,7 +268,11 @@ impl Reader {
             .base
             .join(&self.stream_path, &query)
             .map_err(|error| Failure {
-                kind: FailureKind::Connection(error.to_string(), None),
+                kind: FailureKind::Connection(ConnectionFailure {
+                    kind: ConnectionKind::RequestTooLong,
+                    what: error.to_string(),
+                    source: None,
+                }),
                 wire: transport::Wire::default(),
             })?;
         let bound = Bound::Stream {
@@ -369,6 +381,13 @@ impl Reader {
             }
         }
         bytes
+    }
+
+    /// Returns whether another connection may succeed after this error of the ticket call.
+    ///
+    /// A host that was connected once exists, whatever a resolver says meanwhile.
+    fn may_recover(&self, error: &Error) -> bool {
+        error.is_retryable() || self.stood && error.is_lookup_failure()
     }
 
     /// The bound of the ticket call, and of the wait for the stream's headers.
@@ -526,9 +545,14 @@ impl Reader {
                 let error = crate::http::timed_out(call, connecting, received, self.timeout());
                 Error::Timeout(Box::new(error))
             }
-            FailureKind::Connection(why, source) => {
-                let what = format!("the stream could not be opened: {why}");
-                Error::Connection(Box::new(ConnectionError { call, what, source }))
+            FailureKind::Connection(ConnectionFailure { kind, what, source }) => {
+                let what = format!("the stream could not be opened: {what}");
+                Error::Connection(Box::new(ConnectionError {
+                    call,
+                    kind,
+                    what,
+                    source,
+                }))
             }
             FailureKind::TooLarge(_) => self.closed(),
         }
@@ -547,9 +571,14 @@ impl Reader {
                 let limit = Some(limit);
                 Error::Timeout(Box::new(TimeoutError { call, what, limit }))
             }
-            FailureKind::Connection(why, source) => {
-                let what = format!("the stream broke: {why}");
-                Error::Connection(Box::new(ConnectionError { call, what, source }))
+            FailureKind::Connection(ConnectionFailure { kind, what, source }) => {
+                let what = format!("the stream broke: {what}");
+                Error::Connection(Box::new(ConnectionError {
+                    call,
+                    kind,
+                    what,
+                    source,
+                }))
             }
             FailureKind::TooLarge(_) => self.closed(),
         }
@@ -565,6 +594,7 @@ impl Reader {
     fn closed(&self) -> Error {
         Error::Connection(Box::new(ConnectionError {
             call: self.call(true),
+            kind: ConnectionKind::Lost,
             what: "the server ended the stream".to_owned(),
             source: None,
         }))

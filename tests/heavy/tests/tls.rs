@@ -126,6 +126,32 @@ fn a_client_certificate_is_shown_where_one_is_asked_for() {
 }
 
 #[test]
+fn a_certificate_that_is_not_accepted_is_seen_once() {
+    let authority = Authority::new("one");
+    let leaf = authority.leaf(&["api.test"]);
+    let trusted = config(&leaf);
+    let other_name = config(&authority.leaf(&["other.test"]));
+    let expired = config(&authority.leaf_of_years(&["api.test"], 2001, 2002));
+    let wants_one = config_with_client_certificates(&leaf, &authority);
+    for (config, trusts, says) in [
+        (trusted, false, "UnknownIssuer"),
+        (other_name, true, "not valid for name"),
+        (expired, true, "expired"),
+        (wants_one, true, "the server wants a certificate"),
+    ] {
+        let server = serve(config, ANSWER, true);
+        let mut builder = server.builder().max_retries(2);
+        if trusts {
+            builder = builder.root_certificates(authority.pem());
+        }
+        let error = retrieve(builder).unwrap_err();
+        assert!(error.to_string().contains(says), "{error}");
+        assert_eq!(error.attempts(), 1, "{error}");
+        assert!(!error.is_retryable(), "{error}");
+    }
+}
+
+#[test]
 fn certificates_and_keys_that_cannot_work_are_refused_by_the_builder() {
     let authority = Authority::new("one");
     let (own, other) = (authority.leaf(&["a"]), authority.leaf(&["b"]));

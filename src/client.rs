@@ -426,3 +426,32 @@ impl Proxy {
         Ok(Some(proxy))
     }
 }
+
+/// Defines the handle of a resource: a type that holds the client and has the operations as methods.
+///
+/// `handle! { /// Docs. pub struct Agents; }` expands to
+///
+/// ```text
+/// #[derive(Debug, Clone)]
+/// pub struct Agents { client: Client }
+///
+/// impl Agents { pub(crate) fn new(client: &Client) -> Self }
+/// ```
+macro_rules! handle {
+    ($(#[$meta:meta])* pub struct $name:ident;) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone)]
+        pub struct $name {
+            client: $crate::client::Client,
+        }
+
+        impl $name {
+            pub(crate) fn new(client: &$crate::client::Client) -> Self {
+                $name {
+                    client: client.clone(),
+                }
+            }
+        }
+    };
+}
+pub(crate) use handle;

@@ -1,23 +1,16 @@
 //! What an agent may do.
 
-use crate::client::Client;
+use crate::client::handle;
 use crate::http::path::Path;
 use crate::request::Request;
 use crate::types::object;
 
-/// The actions of agents, from [`Agents::actions`](super::Agents::actions).
-#[derive(Debug, Clone)]
-pub struct Actions {
-    client: Client,
+handle! {
+    /// The actions of agents, from [`Agents::actions`](super::Agents::actions).
+    pub struct Actions;
 }
 
 impl Actions {
-    pub(super) fn new(client: &Client) -> Self {
-        Actions {
-            client: client.clone(),
-        }
-    }
-
     /// Lists all actions of an agent; the API does not page this list.
     ///
     /// `GET /agents/{agent_id}/actions`. All generations.

@@ -1,22 +1,15 @@
 //! Where an agent can be talked to.
 
-use crate::client::Client;
+use crate::client::handle;
 use crate::request::Request;
 use crate::types::object;
 
-/// The channels of agents, from [`Agents::channels`](super::Agents::channels).
-#[derive(Debug, Clone)]
-pub struct Channels {
-    client: Client,
+handle! {
+    /// The channels of agents, from [`Agents::channels`](super::Agents::channels).
+    pub struct Channels;
 }
 
 impl Channels {
-    pub(super) fn new(client: &Client) -> Self {
-        Channels {
-            client: client.clone(),
-        }
-    }
-
     /// Lists all channels of an agent; the API does not page this list.
     ///
     /// `GET /agents/{agent_id}/channels`. All generations.

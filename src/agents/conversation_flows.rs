@@ -1,23 +1,16 @@
 //! The conversation flows of an agent, of the first generation.
 
-use crate::client::Client;
+use crate::client::handle;
 use crate::request::Request;
 use crate::types::object;
 
-/// The conversation flows of agents, from
-/// [`Agents::conversation_flows`](super::Agents::conversation_flows). First generation only (0.1).
-#[derive(Debug, Clone)]
-pub struct ConversationFlows {
-    client: Client,
+handle! {
+    /// The conversation flows of agents, from
+    /// [`Agents::conversation_flows`](super::Agents::conversation_flows). First generation only (0.1).
+    pub struct ConversationFlows;
 }
 
 impl ConversationFlows {
-    pub(super) fn new(client: &Client) -> Self {
-        ConversationFlows {
-            client: client.clone(),
-        }
-    }
-
     /// Lists all conversation flows of an agent; later they are part of its workflow.
     ///
     /// `GET /agents/{agent_id}/conversation_flows`. First generation only (0.1).

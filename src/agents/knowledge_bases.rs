@@ -1,23 +1,16 @@
 //! What an agent knows.
 
-use crate::client::Client;
+use crate::client::handle;
 use crate::http::path::Path;
 use crate::request::Request;
 use crate::types::{body, object, open_enum};
 
-/// The knowledge bases of agents, from [`Agents::knowledge_bases`](super::Agents::knowledge_bases).
-#[derive(Debug, Clone)]
-pub struct KnowledgeBases {
-    client: Client,
+handle! {
+    /// The knowledge bases of agents, from [`Agents::knowledge_bases`](super::Agents::knowledge_bases).
+    pub struct KnowledgeBases;
 }
 
 impl KnowledgeBases {
-    pub(super) fn new(client: &Client) -> Self {
-        KnowledgeBases {
-            client: client.clone(),
-        }
-    }
-
     /// Lists all that an agent knows; the API does not page this list.
     ///
     /// `GET /agents/{agent_id}/knowledge_bases`. All generations.

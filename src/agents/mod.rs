@@ -6,7 +6,7 @@ mod conversation_flows;
 mod integrations;
 mod knowledge_bases;
 
-use crate::client::Client;
+use crate::client::{Client, handle};
 use crate::http::path::Path;
 use crate::pagination::ListRequest;
 use crate::request::Request;
@@ -14,38 +14,22 @@ use crate::types::{body, object, open_enum};
 use crate::workflows::Workflow;
 
 pub use crate::workflows::{Rule, RuleInput};
-pub use actions::{Actions, AgentAction, BulkActionUpdate};
-pub use channels::{AgentChannel, Channel, Channels};
-pub use conversation_flows::{ConversationFlow, ConversationFlows};
-pub use integrations::{
-    AgentIntegration, BimpeaiConfigure, BimpeaiConfigureResult, BimpeaiConnectResult,
-    BimpeaiIntegration, BimpeaiIntegrationType, BimpeaiIntegrations, CustomApiConfig,
-    CustomApiConfigure, CustomApiCreateTool, CustomApiIntegration, CustomApiIntegrations,
-    CustomApiTools, Integration, IntegrationAction, IntegrationAuthConfig, IntegrationAuthType,
-    IntegrationConfigField, IntegrationSummary, IntegrationTool, Integrations, McpServerConfig,
-    McpServerConfigure, McpServerDiscoverResult, McpServerIntegration, McpServerIntegrations,
-    McpServerTestResult, McpServerTools, McpServerTransport, OnboardingUrl, ParameterDefinition,
-    ParameterType, PipedreamConfigure, PipedreamIntegration, PipedreamIntegrationConfig,
-    PipedreamIntegrations, ToolHttpMethod, ToolResponseMapping,
-};
-pub use knowledge_bases::{
-    CreateKnowledgeBase, KnowledgeBase, KnowledgeBaseItem, KnowledgeBaseSummary, KnowledgeBaseType,
-    KnowledgeBases, UpdateKnowledgeBase,
-};
+pub use actions::*;
+pub use channels::*;
+pub use conversation_flows::*;
+pub use integrations::*;
+pub use knowledge_bases::*;
 
 impl Client {
     /// The agents of the team, and what belongs to each.
     pub fn agents(&self) -> Agents {
-        Agents {
-            client: self.clone(),
-        }
+        Agents::new(self)
     }
 }
 
-/// The agents of the team, from [`Client::agents`].
-#[derive(Debug, Clone)]
-pub struct Agents {
-    client: Client,
+handle! {
+    /// The agents of the team, from [`Client::agents`].
+    pub struct Agents;
 }
 
 impl Agents {

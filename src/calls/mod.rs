@@ -1,6 +1,6 @@
 //! Phone calls of agents. `client.calls()`.
 
-use crate::client::Client;
+use crate::client::{Client, handle};
 use crate::conversations::{Message, MessageAttachment};
 use crate::http::path::Path;
 use crate::pagination::ListRequest;
@@ -10,16 +10,13 @@ use crate::types::{body, object, open_enum};
 impl Client {
     /// The phone calls of agents.
     pub fn calls(&self) -> Calls {
-        Calls {
-            client: self.clone(),
-        }
+        Calls::new(self)
     }
 }
 
-/// The phone calls of agents, from [`Client::calls`].
-#[derive(Debug, Clone)]
-pub struct Calls {
-    client: Client,
+handle! {
+    /// The phone calls of agents, from [`Client::calls`].
+    pub struct Calls;
 }
 
 impl Calls {

@@ -1,25 +1,18 @@
 //! The messages of a conversation.
 
-use crate::client::Client;
+use crate::client::handle;
 use crate::http::path::Path;
 use crate::pagination::ListRequest;
 use crate::request::Request;
 use crate::stream::{MessageRole, StreamRequest, StreamTicket};
 use crate::types::{Extra, FieldPresence, body, object, open_enum};
 
-/// The messages of conversations, from [`Conversations::messages`](super::Conversations::messages).
-#[derive(Debug, Clone)]
-pub struct Messages {
-    client: Client,
+handle! {
+    /// The messages of conversations, from [`Conversations::messages`](super::Conversations::messages).
+    pub struct Messages;
 }
 
 impl Messages {
-    pub(super) fn new(client: &Client) -> Self {
-        Messages {
-            client: client.clone(),
-        }
-    }
-
     /// Lists the messages of a conversation.
     ///
     /// The first generation knows neither `search` nor `sort` here.

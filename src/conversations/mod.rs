@@ -4,7 +4,7 @@ mod messages;
 
 use std::time::Duration;
 
-use crate::client::Client;
+use crate::client::{Client, handle};
 use crate::http::path::Path;
 use crate::pagination::ListRequest;
 use crate::request::Request;
@@ -13,21 +13,18 @@ use crate::types::{body, object, open_enum};
 pub use crate::stream::{
     MessageRole, StreamHeartbeatEvent, StreamMessageEvent, StreamMessageRole, StreamTicket,
 };
-pub use messages::{AttachmentType, Message, MessageAttachment, Messages, SendMessage};
+pub use messages::*;
 
 impl Client {
     /// The conversations of agents, and their messages.
     pub fn conversations(&self) -> Conversations {
-        Conversations {
-            client: self.clone(),
-        }
+        Conversations::new(self)
     }
 }
 
-/// The conversations of agents, from [`Client::conversations`].
-#[derive(Debug, Clone)]
-pub struct Conversations {
-    client: Client,
+handle! {
+    /// The conversations of agents, from [`Client::conversations`].
+    pub struct Conversations;
 }
 
 impl Conversations {

@@ -2,29 +2,24 @@
 
 mod requests;
 
-use crate::client::Client;
+use crate::client::{Client, handle};
 use crate::http::path::Path;
 use crate::pagination::ListRequest;
 use crate::request::Request;
 use crate::types::{body, object};
 
-pub use requests::{
-    CreatePhoneNumberRequest, PhoneNumberRegion, PhoneNumberRequest, PhoneNumberRequests,
-};
+pub use requests::*;
 
 impl Client {
     /// The phone numbers of the team. Since 0.3.
     pub fn phone_numbers(&self) -> PhoneNumbers {
-        PhoneNumbers {
-            client: self.clone(),
-        }
+        PhoneNumbers::new(self)
     }
 }
 
-/// The phone numbers of the team, from [`Client::phone_numbers`]. Since 0.3.
-#[derive(Debug, Clone)]
-pub struct PhoneNumbers {
-    client: Client,
+handle! {
+    /// The phone numbers of the team, from [`Client::phone_numbers`]. Since 0.3.
+    pub struct PhoneNumbers;
 }
 
 impl PhoneNumbers {

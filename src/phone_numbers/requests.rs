@@ -1,25 +1,18 @@
 //! Requests for phone numbers.
 
-use crate::client::Client;
+use crate::client::handle;
 use crate::http::path::Path;
 use crate::pagination::ListRequest;
 use crate::request::Request;
 use crate::types::{body, object, open_enum};
 
-/// Requests for phone numbers, from [`PhoneNumbers::requests`](super::PhoneNumbers::requests).
-/// Since 0.3.
-#[derive(Debug, Clone)]
-pub struct PhoneNumberRequests {
-    client: Client,
+handle! {
+    /// Requests for phone numbers, from [`PhoneNumbers::requests`](super::PhoneNumbers::requests).
+    /// Since 0.3.
+    pub struct PhoneNumberRequests;
 }
 
 impl PhoneNumberRequests {
-    pub(super) fn new(client: &Client) -> Self {
-        PhoneNumberRequests {
-            client: client.clone(),
-        }
-    }
-
     /// Lists the team's requests for phone numbers.
     ///
     /// `GET /phone-numbers/request`. Since 0.3.

@@ -4,31 +4,24 @@ mod parts;
 
 use serde_json::{Map, Value};
 
-use crate::client::Client;
+use crate::client::{Client, handle};
 use crate::http::path::Path;
 use crate::pagination::ListRequest;
 use crate::request::Request;
 use crate::types::{body, object, open_enum};
 
-pub use parts::{
-    Flow, FlowInput, FlowStep, FlowStepInput, FlowTriggerKeyword, FlowTriggerKeywordInput,
-    KeywordWeight, Rule, RuleInput, SetupStep, SetupStepDetail, WorkflowFaq, WorkflowFaqInput,
-    WorkflowGuide, WorkflowGuideInput,
-};
+pub use parts::*;
 
 impl Client {
     /// The workflows that the team owns, and the public library.
     pub fn workflows(&self) -> Workflows {
-        Workflows {
-            client: self.clone(),
-        }
+        Workflows::new(self)
     }
 }
 
-/// The workflows, from [`Client::workflows`].
-#[derive(Debug, Clone)]
-pub struct Workflows {
-    client: Client,
+handle! {
+    /// The workflows, from [`Client::workflows`].
+    pub struct Workflows;
 }
 
 impl Workflows {

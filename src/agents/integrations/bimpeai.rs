@@ -4,25 +4,18 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::OnboardingUrl;
-use crate::client::Client;
+use crate::client::handle;
 use crate::http::path::Path;
 use crate::request::Request;
 use crate::types::{Secret, body, object, open_enum};
 
-/// The first-party integrations of agents, from
-/// [`Integrations::bimpeai`](super::Integrations::bimpeai). Since 0.3.
-#[derive(Debug, Clone)]
-pub struct BimpeaiIntegrations {
-    client: Client,
+handle! {
+    /// The first-party integrations of agents, from
+    /// [`Integrations::bimpeai`](super::Integrations::bimpeai). Since 0.3.
+    pub struct BimpeaiIntegrations;
 }
 
 impl BimpeaiIntegrations {
-    pub(super) fn new(client: &Client) -> Self {
-        BimpeaiIntegrations {
-            client: client.clone(),
-        }
-    }
-
     /// Lists the five first-party integrations, connected or not.
     ///
     /// An agent without a workflow answers `workflow_required`.

@@ -3,30 +3,21 @@
 use serde_json::Value;
 
 use super::{IntegrationAuthConfig, IntegrationAuthType, IntegrationTool};
-use crate::client::Client;
+use crate::client::handle;
 use crate::http::path::Path;
 use crate::request::Request;
 use crate::types::{SecretValue, body, object, open_enum};
 
-/// The HTTP APIs of agents, from
-/// [`Integrations::custom_api`](super::Integrations::custom_api). Since 0.3.
-#[derive(Debug, Clone)]
-pub struct CustomApiIntegrations {
-    client: Client,
+handle! {
+    /// The HTTP APIs of agents, from
+    /// [`Integrations::custom_api`](super::Integrations::custom_api). Since 0.3.
+    pub struct CustomApiIntegrations;
 }
 
 impl CustomApiIntegrations {
-    pub(super) fn new(client: &Client) -> Self {
-        CustomApiIntegrations {
-            client: client.clone(),
-        }
-    }
-
     /// The tools of HTTP APIs.
     pub fn tools(&self) -> CustomApiTools {
-        CustomApiTools {
-            client: self.client.clone(),
-        }
+        CustomApiTools::new(&self.client)
     }
 
     /// Lists the HTTP APIs of an agent.
@@ -66,10 +57,9 @@ impl CustomApiIntegrations {
     }
 }
 
-/// The tools of HTTP APIs, from [`CustomApiIntegrations::tools`]. Since 0.3.
-#[derive(Debug, Clone)]
-pub struct CustomApiTools {
-    client: Client,
+handle! {
+    /// The tools of HTTP APIs, from [`CustomApiIntegrations::tools`]. Since 0.3.
+    pub struct CustomApiTools;
 }
 
 impl CustomApiTools {

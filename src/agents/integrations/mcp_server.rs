@@ -1,30 +1,21 @@
 //! MCP servers.
 
 use super::{IntegrationAuthConfig, IntegrationAuthType, IntegrationTool};
-use crate::client::Client;
+use crate::client::handle;
 use crate::http::path::Path;
 use crate::request::Request;
 use crate::types::{body, object, open_enum};
 
-/// The MCP servers of agents, from
-/// [`Integrations::mcp_server`](super::Integrations::mcp_server). Since 0.3.
-#[derive(Debug, Clone)]
-pub struct McpServerIntegrations {
-    client: Client,
+handle! {
+    /// The MCP servers of agents, from
+    /// [`Integrations::mcp_server`](super::Integrations::mcp_server). Since 0.3.
+    pub struct McpServerIntegrations;
 }
 
 impl McpServerIntegrations {
-    pub(super) fn new(client: &Client) -> Self {
-        McpServerIntegrations {
-            client: client.clone(),
-        }
-    }
-
     /// The tools of MCP servers.
     pub fn tools(&self) -> McpServerTools {
-        McpServerTools {
-            client: self.client.clone(),
-        }
+        McpServerTools::new(&self.client)
     }
 
     /// Lists the MCP servers of an agent, those of Pipedream excepted.
@@ -97,10 +88,9 @@ impl McpServerIntegrations {
     }
 }
 
-/// The tools of MCP servers, from [`McpServerIntegrations::tools`]. Since 0.3.
-#[derive(Debug, Clone)]
-pub struct McpServerTools {
-    client: Client,
+handle! {
+    /// The tools of MCP servers, from [`McpServerIntegrations::tools`]. Since 0.3.
+    pub struct McpServerTools;
 }
 
 impl McpServerTools {

@@ -5,41 +5,22 @@ mod custom_api;
 mod mcp_server;
 mod pipedream;
 
-use crate::client::Client;
+use crate::client::handle;
 use crate::http::path::Path;
 use crate::request::Request;
 use crate::types::{Secret, SecretValue, body, object, open_enum};
 
-pub use bimpeai::{
-    BimpeaiConfigure, BimpeaiConfigureResult, BimpeaiConnectResult, BimpeaiIntegration,
-    BimpeaiIntegrationType, BimpeaiIntegrations,
-};
-pub use custom_api::{
-    CustomApiConfig, CustomApiConfigure, CustomApiCreateTool, CustomApiIntegration,
-    CustomApiIntegrations, CustomApiTools, ParameterDefinition, ParameterType, ToolHttpMethod,
-    ToolResponseMapping,
-};
-pub use mcp_server::{
-    McpServerConfig, McpServerConfigure, McpServerDiscoverResult, McpServerIntegration,
-    McpServerIntegrations, McpServerTestResult, McpServerTools, McpServerTransport,
-};
-pub use pipedream::{
-    PipedreamConfigure, PipedreamIntegration, PipedreamIntegrationConfig, PipedreamIntegrations,
-};
+pub use bimpeai::*;
+pub use custom_api::*;
+pub use mcp_server::*;
+pub use pipedream::*;
 
-/// The integrations of agents, from [`Agents::integrations`](super::Agents::integrations).
-#[derive(Debug, Clone)]
-pub struct Integrations {
-    client: Client,
+handle! {
+    /// The integrations of agents, from [`Agents::integrations`](super::Agents::integrations).
+    pub struct Integrations;
 }
 
 impl Integrations {
-    pub(super) fn new(client: &Client) -> Self {
-        Integrations {
-            client: client.clone(),
-        }
-    }
-
     /// The five first-party integrations: Bumpa, Google Calendar, Google Sheets, Paystack, Stripe.
     pub fn bimpeai(&self) -> BimpeaiIntegrations {
         BimpeaiIntegrations::new(&self.client)

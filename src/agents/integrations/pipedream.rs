@@ -1,25 +1,18 @@
 //! Apps connected through Pipedream.
 
 use super::OnboardingUrl;
-use crate::client::Client;
+use crate::client::handle;
 use crate::http::path::Path;
 use crate::request::Request;
 use crate::types::{body, object};
 
-/// The apps of agents that are connected through Pipedream, from
-/// [`Integrations::pipedream`](super::Integrations::pipedream). Since 0.3.
-#[derive(Debug, Clone)]
-pub struct PipedreamIntegrations {
-    client: Client,
+handle! {
+    /// The apps of agents that are connected through Pipedream, from
+    /// [`Integrations::pipedream`](super::Integrations::pipedream). Since 0.3.
+    pub struct PipedreamIntegrations;
 }
 
 impl PipedreamIntegrations {
-    pub(super) fn new(client: &Client) -> Self {
-        PipedreamIntegrations {
-            client: client.clone(),
-        }
-    }
-
     /// Lists the apps that are connected through Pipedream.
     ///
     /// An agent without a workflow answers `workflow_required`.

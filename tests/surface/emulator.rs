@@ -479,7 +479,6 @@ fn each_operation_works_from_end_to_end() -> Result<(), Error> {
     let declared: BTreeSet<Key> = entries().iter().map(key).collect();
     let missed: Vec<_> = declared.difference(&reached).collect();
     assert!(missed.is_empty(), "never called: {missed:?}");
-    assert_eq!(reached.len(), 60);
     Ok(())
 }
 
@@ -584,9 +583,9 @@ fn the_official_sdk_runs_its_whole_surface() {
     }
     let requests = first.requests().into_iter().chain(current.requests());
     let reached: BTreeSet<Key> = requests.filter_map(|request| entry(&request)).collect();
+    let declared: BTreeSet<Key> = entries().iter().map(key).collect();
     assert_eq!(
-        reached.len(),
-        60,
+        reached, declared,
         "all entries, by one release or the other"
     );
 }

@@ -3,6 +3,7 @@
 
 mod cases;
 mod emulator;
+mod ids;
 mod operations;
 mod peer;
 mod python;

@@ -9,7 +9,7 @@ use super::rate::RateLimit;
 use super::server::Server;
 use super::state::State;
 use super::world::World;
-use super::{Emulator, ids, seed};
+use super::{Emulator, ids, request_log, seed};
 
 /// Sets an [`Emulator`] up; made by [`Emulator::builder`].
 #[must_use = "nothing runs until `start`"]
@@ -40,6 +40,7 @@ pub(super) struct Options {
     pub(super) integration_limit: Option<usize>,
     pub(super) manual_onboarding: bool,
     placeholders: bool,
+    pub(super) request_log_limit: usize,
 }
 
 /// A key beside the main one.
@@ -74,6 +75,7 @@ impl Default for EmulatorBuilder {
             integration_limit: None,
             manual_onboarding: false,
             placeholders: false,
+            request_log_limit: request_log::DEFAULT_LIMIT,
         };
         EmulatorBuilder { port: 0, options }
     }
@@ -122,6 +124,13 @@ impl EmulatorBuilder {
     /// Without it the rate headers count down and nothing is refused.
     pub fn rate_limit(mut self, requests: u64, window: Duration) -> Self {
         self.options.rate_limit = Some(RateLimit { requests, window });
+        self
+    }
+
+    /// Sets the maximum size of the log of [requests](Emulator::requests) in bytes, bodies and
+    /// headers included. With 0 nothing is recorded. Default: 32 MiB.
+    pub fn request_log_limit(mut self, bytes: usize) -> Self {
+        self.options.request_log_limit = bytes;
         self
     }
 

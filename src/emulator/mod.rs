@@ -46,7 +46,7 @@ mod idempotency;
 mod ids;
 mod paging;
 mod rate;
-mod record;
+mod request_log;
 mod resources;
 mod routes;
 mod schema;
@@ -73,7 +73,7 @@ use crate::client::{Client, ClientBuilder};
 
 pub use self::builder::EmulatorBuilder;
 pub use self::fault::Fault;
-pub use self::record::RecordedRequest;
+pub use self::request_log::RecordedRequest;
 
 /// A running emulator.
 ///
@@ -129,12 +129,23 @@ impl Emulator {
 
 /// What came.
 impl Emulator {
-    /// The requests that came, in their order; of a great many, the last 20,000.
+    /// Returns the received requests in the order received.
+    ///
+    /// The log is bounded in bytes, bodies and headers included: 32 MiB unless
+    /// [`request_log_limit`](EmulatorBuilder::request_log_limit) says otherwise. The oldest
+    /// requests make room for new ones; [`dropped_requests`](Emulator::dropped_requests) counts
+    /// them. A request that is not HTTP is not recorded.
     pub fn requests(&self) -> Vec<RecordedRequest> {
         lock(&self.world().requests).all()
     }
 
-    /// Forgets the requests that came.
+    /// Returns how many requests are missing from [`requests`](Emulator::requests) because the
+    /// log was full. [`clear_requests`](Emulator::clear_requests) resets it to 0.
+    pub fn dropped_requests(&self) -> u64 {
+        lock(&self.world().requests).dropped()
+    }
+
+    /// Clears the log of received requests.
     pub fn clear_requests(&self) {
         lock(&self.world().requests).clear();
     }

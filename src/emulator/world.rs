@@ -14,7 +14,7 @@ use super::http::Request;
 use super::idempotency::{Ledger, Turn};
 use super::ids::uuid;
 use super::rate::{self, Figures};
-use super::record::Requests;
+use super::request_log::RequestLog;
 use super::routes::{self, Access, Action, Body, Route};
 use super::schema::{check, typed_query};
 use super::state::State;
@@ -32,7 +32,7 @@ pub(super) struct World {
     pub(super) options: Options,
     pub(super) clock: Clock,
     pub(super) faults: Mutex<Faults>,
-    pub(super) requests: Mutex<Requests>,
+    pub(super) requests: Mutex<RequestLog>,
     state: Mutex<State>,
     /// There are new messages, or a stream is to end.
     pub(super) news: Condvar,
@@ -78,10 +78,10 @@ impl Context<'_> {
 impl World {
     pub(super) fn new(options: Options, state: State) -> Self {
         World {
+            requests: Mutex::new(RequestLog::new(options.request_log_limit)),
             options,
             clock: Clock::default(),
             faults: Mutex::default(),
-            requests: Mutex::default(),
             state: Mutex::new(state),
             news: Condvar::new(),
             agenda: Condvar::new(),

@@ -6,5 +6,6 @@ mod calls;
 mod connectors;
 mod conversations;
 mod faults;
+mod memory;
 mod streams;
 mod support;

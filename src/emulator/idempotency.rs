@@ -1,58 +1,65 @@
-//! The first result of every write that carried an `Idempotency-Key`.
+//! The stored results of writes that carried an `Idempotency-Key`.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
+use std::mem::size_of;
 use std::sync::{Condvar, Mutex, MutexGuard};
 
 use super::answer::{Answer, Refusal};
 use super::http::Request;
 use super::world::lock;
 
-/// Results kept; an emulator that runs for days must not grow without end.
-const KEPT: usize = 20_000;
+/// Memory for stored results, request bodies included. The oldest results make room for new ones.
+const LIMIT: usize = 32 * 1024 * 1024;
 
 #[derive(Default)]
-pub(super) struct Ledger {
-    pages: Mutex<Pages>,
+pub(super) struct IdempotencyStore {
+    entries: Mutex<Entries>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct Pages {
-    entries: HashMap<Name, Entry>,
-    order: VecDeque<Name>,
+struct Entries {
+    by_id: HashMap<Id, Entry>,
+    /// The ids by age.
+    order: BTreeMap<u64, Id>,
+    created: u64,
+    /// The memory that the entries take.
+    bytes: usize,
     closed: bool,
 }
 
-/// Key, method, path.
-type Name = (String, String, String);
+/// Key, method and path.
+type Id = (String, String, String);
 
 struct Entry {
+    number: u64,
     body: Vec<u8>,
     /// `None` while the first request is being performed.
     result: Option<Answer>,
 }
 
 /// What to do with a request that carries a key.
-pub(super) enum Turn<'a> {
-    /// It is the first: perform it and say how it ended.
-    Perform(Performing<'a>),
-    /// It was performed before.
+pub(super) enum Lookup<'a> {
+    /// The key is new: perform the request.
+    New(InFlight<'a>),
+    /// The request was performed before.
     Replay(Answer),
 }
 
-/// The right to perform; given up unperformed, it passes to the next identical request.
-pub(super) struct Performing<'a> {
-    ledger: &'a Ledger,
-    name: Option<Name>,
+/// The right to perform the first request of a key. Dropped without a result, it passes to the
+/// next identical request.
+pub(super) struct InFlight<'a> {
+    store: &'a IdempotencyStore,
+    id: Option<Id>,
 }
 
-impl Ledger {
-    /// Waits while an identical request is being performed.
-    pub(super) fn turn(&self, key: &str, request: &Request) -> Result<Turn<'_>, Refusal> {
-        let name: Name = (key.to_owned(), request.method.clone(), request.path.clone());
-        let mut pages = lock(&self.pages);
+impl IdempotencyStore {
+    /// Looks up a request's key. Waits while an identical request is being performed.
+    pub(super) fn look_up(&self, key: &str, request: &Request) -> Result<Lookup<'_>, Refusal> {
+        let id: Id = (key.to_owned(), request.method.clone(), request.path.clone());
+        let mut entries = lock(&self.entries);
         loop {
-            match pages.entries.get(&name) {
+            match entries.by_id.get(&id) {
                 Some(entry) if entry.body != request.body => {
                     let message = "This Idempotency-Key was used with a different request body.";
                     return Err(Refusal::new(409, "conflict", message));
@@ -60,62 +67,93 @@ impl Ledger {
                 Some(Entry {
                     result: Some(answer),
                     ..
-                }) => return Ok(Turn::Replay(answer.clone())),
-                Some(_) if !pages.closed => {
-                    pages = self.changed.wait(pages).unwrap_or_else(|e| e.into_inner());
+                }) => return Ok(Lookup::Replay(answer.clone())),
+                Some(_) if !entries.closed => {
+                    let waited = self.changed.wait(entries);
+                    entries = waited.unwrap_or_else(|e| e.into_inner());
                 }
                 _ => break,
             }
         }
-        pages.entries.insert(
-            name.clone(),
-            Entry {
-                body: request.body.clone(),
-                result: None,
-            },
-        );
-        pages.order.push_back(name.clone());
-        if pages.order.len() > KEPT {
-            if let Some(oldest) = pages.order.pop_front() {
-                pages.entries.remove(&oldest);
-            }
-        }
-        Ok(Turn::Perform(Performing {
-            ledger: self,
-            name: Some(name),
+        entries.start(id.clone(), request.body.clone());
+        Ok(Lookup::New(InFlight {
+            store: self,
+            id: Some(id),
         }))
     }
 
-    /// Nobody waits any more.
+    /// Ends every wait.
     pub(super) fn close(&self) {
-        self.pages().closed = true;
+        self.entries().closed = true;
         self.changed.notify_all();
     }
 
-    fn pages(&self) -> MutexGuard<'_, Pages> {
-        lock(&self.pages)
+    fn entries(&self) -> MutexGuard<'_, Entries> {
+        lock(&self.entries)
     }
 }
 
-impl Performing<'_> {
-    pub(super) fn done(mut self, answer: &Answer) {
-        if let Some(name) = self.name.take() {
-            if let Some(entry) = self.ledger.pages().entries.get_mut(&name) {
-                entry.result = Some(answer.clone());
-            }
+impl InFlight<'_> {
+    /// Stores the result.
+    pub(super) fn finish(mut self, answer: &Answer) {
+        if let Some(id) = self.id.take() {
+            self.store.entries().finish(&id, answer);
         }
-        self.ledger.changed.notify_all();
+        self.store.changed.notify_all();
     }
 }
 
-impl Drop for Performing<'_> {
+impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        if let Some(name) = self.name.take() {
-            let mut pages = self.ledger.pages();
-            pages.entries.remove(&name);
-            pages.order.retain(|kept| *kept != name);
-            drop(pages);
-            self.ledger.changed.notify_all();
+        if let Some(id) = self.id.take() {
+            self.store.entries().remove(&id);
+            self.store.changed.notify_all();
         }
     }
+}
+
+impl Entries {
+    fn start(&mut self, id: Id, body: Vec<u8>) {
+        self.remove(&id);
+        self.created += 1;
+        let entry = Entry {
+            number: self.created,
+            body,
+            result: None,
+        };
+        self.bytes += size(&id, &entry);
+        self.order.insert(entry.number, id.clone());
+        self.by_id.insert(id, entry);
+    }
+
+    fn finish(&mut self, id: &Id, answer: &Answer) {
+        if let Some(entry) = self.by_id.get_mut(id) {
+            entry.result = Some(answer.clone());
+            self.bytes += answer.body.len();
+        }
+        while self.bytes > LIMIT {
+            let is_finished = |id: &&Id| self.by_id.get(*id).is_some_and(|e| e.result.is_some());
+            let Some(oldest) = self.order.values().find(is_finished).cloned() else {
+                break;
+            };
+            self.remove(&oldest);
+        }
+    }
+
+    fn remove(&mut self, id: &Id) {
+        if let Some(entry) = self.by_id.remove(id) {
+            self.order.remove(&entry.number);
+            self.bytes -= size(id, &entry);
+        }
+    }
+}
+
+fn size(id: &Id, entry: &Entry) -> usize {
+    let (key, method, path) = id;
+    let result = entry.result.as_ref().map_or(0, |answer| answer.body.len());
+    // The id is stored twice.
+    2 * (size_of::<Id>() + key.len() + method.len() + path.len())
+        + size_of::<Entry>()
+        + entry.body.len()
+        + result
 }

@@ -11,7 +11,7 @@ use super::builder::Options;
 use super::clock::{Clock, Millis, http_date};
 use super::fault::{Faults, PREFIX};
 use super::http::Request;
-use super::idempotency::{Ledger, Turn};
+use super::idempotency::{IdempotencyStore, Lookup};
 use super::ids::uuid;
 use super::rate::{self, Figures};
 use super::request_log::RequestLog;
@@ -38,7 +38,7 @@ pub(super) struct World {
     pub(super) news: Condvar,
     /// The agenda has changed.
     pub(super) agenda: Condvar,
-    ledger: Ledger,
+    idempotency: IdempotencyStore,
     stopping: AtomicBool,
     /// For those who wait for nothing but the end.
     halt: (Mutex<()>, Condvar),
@@ -85,7 +85,7 @@ impl World {
             state: Mutex::new(state),
             news: Condvar::new(),
             agenda: Condvar::new(),
-            ledger: Ledger::default(),
+            idempotency: IdempotencyStore::default(),
             stopping: AtomicBool::new(false),
             halt: (Mutex::default(), Condvar::new()),
         }
@@ -119,7 +119,7 @@ impl World {
         self.news.notify_all();
         self.agenda.notify_all();
         self.halt.1.notify_all();
-        self.ledger.close();
+        self.idempotency.close();
     }
 
     /// Sleeps, unless the emulator stops.
@@ -213,16 +213,16 @@ impl World {
             let message = format!("Idempotency-Key must be at most {MAX_KEY} characters.");
             return Err(Refusal::bad_request(message));
         }
-        match self.ledger.turn(key, request)? {
-            Turn::Replay(answer) => Ok(answer),
-            Turn::Perform(performing) => {
+        match self.idempotency.look_up(key, request)? {
+            Lookup::Replay(answer) => Ok(answer),
+            Lookup::New(in_flight) => {
                 let answer = match perform() {
                     // A body that was refused has done nothing; mended, it may use the key again.
                     Err(refusal) if refusal.is_validation() => return Err(refusal),
                     Err(refusal) => self.refuse(refusal, &visit.request_id),
                     Ok(answer) => answer,
                 };
-                performing.done(&answer);
+                in_flight.finish(&answer);
                 Ok(answer)
             }
         }

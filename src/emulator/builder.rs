@@ -279,6 +279,11 @@ impl fmt::Debug for EmulatorBuilder {
 }
 
 impl Options {
+    /// Returns whether this is one of the emulator's keys, valid or expired.
+    pub(super) fn knows(&self, key: &str) -> bool {
+        key == self.api_key || self.keys.iter().any(|known| known.text == key)
+    }
+
     /// Whether this key may do what needs this scope.
     pub(super) fn authorize(&self, key: Option<&str>, scope: &str) -> Result<(), Refusal> {
         let Some(key) = key else {

@@ -106,8 +106,10 @@ impl Wire {
         &self.socket
     }
 
-    /// The next request; waits for it.
+    /// Waits for the next request.
     pub(super) fn next_request(&mut self) -> Result<Request, Unreadable> {
+        // A large body must not hold its memory while the connection is idle.
+        self.buffer.shrink_to(MAX_HEAD);
         let (mut request, head) = self.read_head()?;
         self.buffer.drain(..head);
         let chunked = request
@@ -304,5 +306,30 @@ pub(super) fn reason(status: u16) -> &'static str {
         503 => "Service Unavailable",
         504 => "Gateway Timeout",
         _ => "Unknown",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn a_large_body_does_not_hold_its_memory_afterwards() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let mut wire = Wire::new(listener.accept().unwrap().0);
+        let large = 1_000_000;
+        let writer = std::thread::spawn(move || {
+            write!(client, "POST / HTTP/1.1\r\nContent-Length: {large}\r\n\r\n").unwrap();
+            client.write_all(&vec![b'x'; large]).unwrap();
+            client.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+        });
+        let mut next = || wire.next_request().ok().map(|request| request.body.len());
+        assert_eq!(next(), Some(large));
+        assert_eq!(next(), Some(0));
+        writer.join().unwrap();
+        assert!(wire.buffer.capacity() <= MAX_HEAD);
     }
 }

@@ -33,6 +33,7 @@
 //! - A call goes one step further each time it is retrieved: queued, ringing, answered, ended.
 //!   A number that ends in 0000 is busy, one that ends in 9999 cannot be reached.
 //! - Credentials that contain "bad" or "invalid" are refused.
+//! - Up to 10,000 stream tickets can wait to be used. Beyond that, the oldest expire early.
 //! - Any result of a write, except a validation error, is stored and replayed to the same
 //!   `Idempotency-Key`. Stored results take up to 32 MiB, request bodies included. Beyond that the
 //!   emulator forgets the oldest keys: a request that repeats a forgotten key is performed again.

@@ -1,6 +1,6 @@
 //! What the emulated team has: workflows, agents and all that hangs on them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ pub(super) struct State {
     pub(super) agents: Shelf<Agent>,
     pub(super) phone_numbers: Shelf<Record>,
     pub(super) phone_requests: Shelf<Record>,
-    pub(super) tickets: HashMap<String, Ticket>,
+    pub(super) tickets: Tickets,
     pub(super) streams: HashMap<u64, Stream>,
     pub(super) streams_opened: u64,
     pub(super) usage: HashMap<String, Usage>,
@@ -86,6 +86,42 @@ pub(super) struct Ticket {
     pub(super) agent: String,
     pub(super) conversation: String,
     pub(super) expires: Millis,
+}
+
+/// The most recent tickets that are not used yet.
+#[derive(Default)]
+pub(super) struct Tickets {
+    by_text: HashMap<String, Ticket>,
+    /// Tickets by age, the used ones included. All have the same lifetime, so the oldest expire
+    /// first.
+    issued: VecDeque<String>,
+}
+
+impl Tickets {
+    /// Unused tickets that are kept. Beyond that, the oldest are no longer valid.
+    const LIMIT: usize = 10_000;
+
+    fn add(&mut self, text: String, ticket: Ticket, now: Millis) {
+        self.issued.push_back(text.clone());
+        self.by_text.insert(text, ticket);
+        while let Some(oldest) = self.issued.front() {
+            let is_valid = self.valid(oldest, now).is_some();
+            if is_valid && self.issued.len() <= Self::LIMIT {
+                break;
+            }
+            if let Some(oldest) = self.issued.pop_front() {
+                self.by_text.remove(&oldest);
+            }
+        }
+    }
+
+    pub(super) fn valid(&self, text: &str, now: Millis) -> Option<&Ticket> {
+        self.by_text.get(text).filter(|ticket| ticket.expires > now)
+    }
+
+    pub(super) fn remove(&mut self, text: &str) {
+        self.by_text.remove(text);
+    }
 }
 
 /// A stream that is open.
@@ -232,19 +268,13 @@ impl State {
 
     /// A ticket for one stream on this conversation.
     pub(super) fn issue_ticket(&mut self, agent: &str, conversation: &str, life: Millis) -> String {
-        let now = self.now;
-        self.tickets.retain(|_, ticket| ticket.expires > now);
-        let text = ticket();
-        let (agent, conversation) = (agent.to_owned(), conversation.to_owned());
-        let expires = now.saturating_add(life);
-        self.tickets.insert(
-            text.clone(),
-            Ticket {
-                agent,
-                conversation,
-                expires,
-            },
-        );
+        let (text, now) = (ticket(), self.now);
+        let ticket = Ticket {
+            agent: agent.to_owned(),
+            conversation: conversation.to_owned(),
+            expires: now.saturating_add(life),
+        };
+        self.tickets.add(text.clone(), ticket, now);
         text
     }
 
@@ -328,4 +358,33 @@ pub(super) fn pick(data: &Record, names: &[&str]) -> Value {
     let mut picked = Record::new();
     patch(&mut picked, data, names.iter().copied());
     Value::Object(picked)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unused_tickets_are_bounded_and_the_newest_stay_valid() {
+        let mut state = State::default();
+        let oldest = state.issue_ticket("a", "c", 1000);
+        let tickets: Vec<String> = (0..Tickets::LIMIT)
+            .map(|_| state.issue_ticket("a", "c", 1000))
+            .collect();
+        assert!(state.tickets.valid(&oldest, 0).is_none());
+        assert!(
+            tickets
+                .iter()
+                .all(|text| state.tickets.valid(text, 0).is_some())
+        );
+
+        state.now = 1000;
+        let last = state.issue_ticket("a", "c", 1000);
+        assert!(state.tickets.valid(&tickets[1], 1000).is_none());
+        assert!(state.tickets.valid(&last, 1000).is_some());
+        assert_eq!(
+            (state.tickets.by_text.len(), state.tickets.issued.len()),
+            (1, 1)
+        );
+    }
 }

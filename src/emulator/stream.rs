@@ -42,11 +42,7 @@ pub(super) fn open(world: &World, request: &Request, ids: &[String]) -> Result<O
     world.change(|state| {
         let now = state.now;
         let text = value("ticket").unwrap_or_default();
-        let ticket = state
-            .tickets
-            .get(text)
-            .filter(|ticket| ticket.expires > now);
-        let Some(ticket) = ticket else {
+        let Some(ticket) = state.tickets.valid(text, now) else {
             return Err(Refusal::new(
                 401,
                 "unauthorized",

@@ -137,9 +137,11 @@ impl World {
         let key = presented_key(request);
         let mut state = self.state();
         let now = state.now;
+        // All unknown keys share one count: a map of them would grow with every typo.
+        let counted = key.filter(|key| self.options.knows(key));
         let usage = state
             .usage
-            .entry(key.unwrap_or_default().to_owned())
+            .entry(counted.unwrap_or_default().to_owned())
             .or_default();
         let figures = rate::count(usage, now, self.options.rate_limit);
         let request_id = request

@@ -1,5 +1,7 @@
 //! An emulator that runs for days takes a bounded amount of memory.
 
+use std::time::Duration;
+
 use bimpeai::emulator::RecordedRequest;
 use serde_json::json;
 
@@ -80,4 +82,15 @@ fn the_oldest_idempotency_keys_are_forgotten_when_their_results_take_too_much() 
     assert_eq!(create(7), first[7]);
     assert_eq!(create(5), first[5]);
     assert_ne!(create(0), first[0]);
+}
+
+#[test]
+fn unknown_keys_share_one_count_of_requests() {
+    let api = start(quiet().rate_limit(9, Duration::from_secs(60)));
+    let left = |key: &str| {
+        let reply = api.send("GET", "/agents", &[("X-Api-Key", key)], "");
+        reply.header("X-RateLimit-Remaining").unwrap().to_owned()
+    };
+    assert_eq!([left("sk_a"), left("sk_b"), left("sk_c")], ["8", "7", "6"]);
+    assert_eq!(left(api.api_key()), "8");
 }

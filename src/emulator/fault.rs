@@ -3,20 +3,20 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use super::answer::Refusal;
 use super::http::Request;
-
-/// The prefix of every path of the API.
-pub(super) const PREFIX: &str = "/api/v1/console";
+use super::pattern::{Pattern, STREAM_PATHS};
 
 /// Something that goes wrong with a request or a stream.
 ///
-/// A fault meets the next request (those that break a stream: the next stream to open), unless
-/// [`on`](Fault::on) says which, and it meets one, unless [`times`](Fault::times) says more.
-/// Faults are taken in the order in which they were given.
+/// By default a fault meets the next request, whatever it is. A fault that breaks a stream meets
+/// the next stream that opens. [`on`](Fault::on) selects by method and path, and
+/// [`times`](Fault::times) sets how many requests or streams it meets. Of several faults that
+/// select the same request, the one that was added first meets it.
+///
+/// [`Emulator::unmet_faults`](super::Emulator::unmet_faults) returns the faults that met nothing.
 ///
 /// ```no_run
 /// use bimpeai::emulator::{Emulator, Fault};
@@ -28,25 +28,24 @@ pub(super) const PREFIX: &str = "/api/v1/console";
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 #[must_use = "a fault does nothing until it is given to `Emulator::fault`"]
 pub struct Fault {
     deed: Deed,
-    method: String,
-    path: String,
+    pattern: Pattern,
     times: usize,
     performs: bool,
     headers: Vec<(String, String)>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 enum Deed {
     Request(RequestDeed),
     Stream(StreamDeed),
 }
 
 /// What happens to a request.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum RequestDeed {
     Refuse {
         status: u16,
@@ -247,34 +246,63 @@ impl Fault {
     }
 }
 
-/// Which request, how often, and whether the operation is performed.
+/// Which requests the fault meets, how many, and whether the operation is performed.
 impl Fault {
-    /// Only a request with this method (`*` is any) and path. The path is without the API's
-    /// prefix; a segment `*` stands for any one, `**` at the end for one or more.
+    /// Selects requests by method and path. Default: every request.
+    ///
+    /// `method` is a method such as `GET`, or `*` for any. `path` is compared with the path below
+    /// the API's prefix, without the query; [`RecordedRequest::path`] has the same form. A
+    /// segment `*` stands for any one segment, such as an id. `**` at the end stands for one or
+    /// more segments.
+    ///
+    /// ```
+    /// # use bimpeai::emulator::Fault;
+    /// let ticket = Fault::status(503).on("POST", "/agents/*/conversations/*/stream-ticket");
+    /// let any_read = Fault::close().on("GET", "/**");
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Panics if no request can ever match: the path has no leading slash, has the API's prefix,
+    /// a query, a trailing slash, a `*` inside a segment or a `**` before the end. The message
+    /// says what to write instead. Also panics if a fault of a stream selects what never opens a
+    /// stream.
+    ///
+    /// [`RecordedRequest::path`]: super::RecordedRequest::path
+    #[track_caller]
     pub fn on(mut self, method: &str, path: &str) -> Fault {
-        method.clone_into(&mut self.method);
-        path.clone_into(&mut self.path);
+        let pattern = match Pattern::new(method, path) {
+            Ok(pattern) => pattern,
+            Err(problem) => panic!("{problem}"),
+        };
+        if let Deed::Stream(_) = self.deed {
+            let mut streams = STREAM_PATHS.iter();
+            assert!(
+                streams.any(|stream| pattern.overlaps("GET", stream)),
+                "{method} {path} never opens a stream: a fault of a stream is for GET {}",
+                STREAM_PATHS[0]
+            );
+        }
+        self.pattern = pattern;
         self
     }
 
-    /// How many requests or streams it meets; 1 unless said otherwise.
+    /// Sets how many requests or streams the fault meets. 0 means none. Default: 1.
     pub fn times(mut self, times: usize) -> Fault {
         self.times = times;
         self
     }
 
-    /// The operation is performed and only its answer is lost.
+    /// Performs the operation all the same. Only its response is lost or damaged.
     pub fn after_performing(mut self) -> Fault {
         self.performs = true;
         self
     }
 
     fn new(deed: Deed) -> Fault {
-        let (method, path) = ("*".to_owned(), "/**".to_owned());
         Fault {
             deed,
-            method,
-            path,
+            pattern: Pattern::any(),
             times: 1,
             performs: false,
             headers: Vec::new(),
@@ -296,33 +324,49 @@ impl Fault {
             body,
         })
     }
-
-    fn meets(&self, method: &str, path: &str) -> bool {
-        (self.method == "*" || self.method.eq_ignore_ascii_case(method))
-            && matches(&self.path, path)
-    }
 }
 
-/// The faults that are still to come.
+/// The faults that still have something to meet.
 #[derive(Default)]
 pub(super) struct Faults {
-    waiting: Vec<Fault>,
+    pending: Vec<Pending>,
+    added: u64,
+}
+
+struct Pending {
+    number: u64,
+    fault: Fault,
+    /// How many more requests or streams it meets.
+    left: usize,
+    has_fired: bool,
 }
 
 impl Faults {
     pub(super) fn add(&mut self, fault: Fault) {
+        self.added += 1;
         if fault.times > 0 {
-            self.waiting.push(fault);
+            self.pending.push(Pending {
+                number: self.added,
+                left: fault.times,
+                fault,
+                has_fired: false,
+            });
         }
     }
 
     pub(super) fn clear(&mut self) {
-        self.waiting.clear();
+        self.pending.clear();
     }
 
-    /// The first fault for this request, if any.
+    /// The faults that have not fired once.
+    pub(super) fn unmet(&self) -> Vec<Fault> {
+        let unmet = self.pending.iter().filter(|pending| !pending.has_fired);
+        unmet.map(|pending| pending.fault.clone()).collect()
+    }
+
+    /// The first fault for this request, if any. It has fired with that.
     pub(super) fn strike(&mut self, request: &Request) -> Option<Struck> {
-        self.take(&request.method, &request.path, |fault| match &fault.deed {
+        let (number, struck) = self.take(request, |fault| match &fault.deed {
             Deed::Request(deed) => {
                 let (deed, headers) = (deed.clone(), fault.headers.clone());
                 Some(Struck {
@@ -332,36 +376,44 @@ impl Faults {
                 })
             }
             Deed::Stream(_) => None,
-        })
+        })?;
+        self.fired(number);
+        Some(struck)
     }
 
-    /// The first fault for a stream that opens with this request.
-    pub(super) fn strike_stream(&mut self, path: &str) -> Option<StreamDeed> {
-        self.take("GET", path, |fault| match fault.deed {
+    /// The first fault for a stream that opens with this request, and its number. The stream
+    /// reports when it has [fired](Faults::fired).
+    pub(super) fn strike_stream(&mut self, request: &Request) -> Option<(u64, StreamDeed)> {
+        self.take(request, |fault| match fault.deed {
             Deed::Stream(deed) => Some(deed),
             Deed::Request(_) => None,
         })
     }
 
+    /// Notes that a fault took effect.
+    pub(super) fn fired(&mut self, number: u64) {
+        let mut pending = self.pending.iter_mut();
+        if let Some(pending) = pending.find(|pending| pending.number == number) {
+            pending.has_fired = true;
+        }
+        self.pending
+            .retain(|pending| pending.left > 0 || !pending.has_fired);
+    }
+
     fn take<T>(
         &mut self,
-        method: &str,
-        path: &str,
+        request: &Request,
         kind: impl Fn(&Fault) -> Option<T>,
-    ) -> Option<T> {
-        let path = path.strip_prefix(PREFIX).unwrap_or(path);
-        let (index, struck) = self
-            .waiting
-            .iter()
-            .enumerate()
-            .filter(|(_, fault)| fault.meets(method, path))
-            .find_map(|(index, fault)| Some((index, kind(fault)?)))?;
-        let fault = &mut self.waiting[index];
-        fault.times -= 1;
-        if fault.times == 0 {
-            drop(self.waiting.remove(index));
-        }
-        Some(struck)
+    ) -> Option<(u64, T)> {
+        let (method, path) = (&request.method, request.short_path());
+        self.pending
+            .iter_mut()
+            .filter(|pending| pending.left > 0 && pending.fault.pattern.matches(method, path))
+            .find_map(|pending| {
+                let struck = kind(&pending.fault)?;
+                pending.left -= 1;
+                Some((pending.number, struck))
+            })
     }
 }
 
@@ -385,44 +437,5 @@ impl RequestDeed {
             code,
             message.unwrap_or_else(|| "Emulated fault".to_owned()),
         )
-    }
-}
-
-fn matches(pattern: &str, path: &str) -> bool {
-    let mut segments = path.split('/');
-    for wanted in pattern.split('/') {
-        if wanted == "**" {
-            return segments.next().is_some();
-        }
-        let Some(segment) = segments.next() else {
-            return false;
-        };
-        if wanted != "*" && percent_decode_str(segment).decode_utf8_lossy() != wanted {
-            return false;
-        }
-    }
-    segments.next().is_none()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn patterns() {
-        for (pattern, path, met) in [
-            ("/**", "/agents/a/calls", true),
-            ("/agents", "/agents", true),
-            ("/agents", "/agents/a", false),
-            ("/agents/*", "/agents/a", true),
-            ("/agents/*", "/agents", false),
-            ("/agents/*/calls", "/agents/a%2Fb/calls", true),
-            ("/agents/a b", "/agents/a%20b", true),
-            ("/agents/**", "/agents/a/calls", true),
-            ("/agents/**", "/agents", false),
-            ("/agents/**", "/workflows", false),
-        ] {
-            assert_eq!(matches(pattern, path), met, "{pattern} {path}");
-        }
     }
 }

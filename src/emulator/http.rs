@@ -5,6 +5,9 @@ use std::net::TcpStream;
 
 use percent_encoding::percent_decode_str;
 
+/// The prefix of every path of the API.
+pub(super) const PREFIX: &str = "/api/v1/console";
+
 const MAX_HEAD: usize = 64 * 1024;
 const MAX_HEADERS: usize = 128;
 const MAX_BODY: usize = 8 * 1024 * 1024;
@@ -27,13 +30,30 @@ impl Request {
         header(&self.headers, name)
     }
 
-    /// The segments of the path, each decoded after splitting: an escaped slash is part of an id.
-    pub(super) fn segments(&self) -> Vec<String> {
-        self.path
-            .split('/')
-            .skip(1)
-            .map(|segment| decode(segment, false))
-            .collect()
+    /// The path without the API's prefix, as sent; `None` for a path outside of the API.
+    pub(super) fn api_path(&self) -> Option<&str> {
+        let mut rest = self.path.as_str();
+        for wanted in PREFIX.split('/').skip(1) {
+            let inner = rest.strip_prefix('/')?;
+            let end = inner.find('/').unwrap_or(inner.len());
+            if decode(&inner[..end], false) != wanted {
+                return None;
+            }
+            rest = &inner[end..];
+        }
+        Some(rest)
+    }
+
+    /// The path that patterns and the log speak of: without the API's prefix, if it has it.
+    pub(super) fn short_path(&self) -> &str {
+        self.api_path().unwrap_or(&self.path)
+    }
+
+    /// The segments of the path below the API's prefix, each decoded after splitting: an escaped
+    /// slash is part of an id.
+    pub(super) fn segments(&self) -> Option<Vec<String>> {
+        let segments = self.api_path()?.split('/').skip(1);
+        Some(segments.map(|segment| decode(segment, false)).collect())
     }
 
     /// The pairs of the query, decoded.

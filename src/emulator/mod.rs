@@ -48,6 +48,7 @@ mod http;
 mod idempotency;
 mod ids;
 mod paging;
+mod pattern;
 mod rate;
 mod request_log;
 mod resources;
@@ -67,6 +68,7 @@ use std::time::Duration;
 
 use self::answer::Refusal;
 use self::fault::StreamDeed;
+use self::pattern::Pattern;
 use self::resources::{connectors, conversations, phone_numbers};
 use self::server::Server;
 use self::state::{State, text};
@@ -142,6 +144,33 @@ impl Emulator {
         lock(&self.world().requests).all()
     }
 
+    /// Returns the received requests that have this method and path, in the order received.
+    ///
+    /// `method` and `path` select as in [`Fault::on`].
+    ///
+    /// ```
+    /// # use bimpeai::emulator::Emulator;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let emulator = Emulator::start()?;
+    /// emulator.client_builder().build()?.agents().list().send()?;
+    /// assert_eq!(emulator.requests_to("GET", "/agents").len(), 1);
+    /// assert_eq!(emulator.requests_to("POST", "/**").len(), 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Panics if no request can ever match, as [`Fault::on`] does.
+    #[track_caller]
+    pub fn requests_to(&self, method: &str, path: &str) -> Vec<RecordedRequest> {
+        let pattern = match Pattern::new(method, path) {
+            Ok(pattern) => pattern,
+            Err(problem) => panic!("{problem}"),
+        };
+        lock(&self.world().requests).matching(&pattern)
+    }
+
     /// Returns how many requests are missing from [`requests`](Emulator::requests) because the
     /// log was full. [`clear_requests`](Emulator::clear_requests) resets it to 0.
     pub fn dropped_requests(&self) -> u64 {
@@ -174,14 +203,34 @@ impl Emulator {
     }
 }
 
-/// What goes wrong.
+/// Faults and time.
 impl Emulator {
-    /// Lets a fault meet the requests or streams that it is for.
+    /// Adds a fault for the requests or streams that it selects.
     pub fn fault(&self, fault: Fault) {
         lock(&self.world().faults).add(fault);
     }
 
-    /// Forgets the faults that have met nothing yet.
+    /// Returns the faults that have not fired once, in the order in which they were added.
+    ///
+    /// At the end of a test it shows a fault whose request was never sent. A fault of a stream
+    /// fires when it takes effect: [`Fault::cut(3)`](Fault::cut) on a stream that sent two
+    /// messages has not fired.
+    ///
+    /// ```
+    /// # use bimpeai::emulator::{Emulator, Fault};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let emulator = Emulator::start()?;
+    /// emulator.fault(Fault::status(503).retry_after(0).on("GET", "/agents"));
+    /// emulator.client_builder().build()?.agents().list().send()?;
+    /// assert_eq!(emulator.unmet_faults(), []);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn unmet_faults(&self) -> Vec<Fault> {
+        lock(&self.world().faults).unmet()
+    }
+
+    /// Removes all faults that could still fire.
     pub fn clear_faults(&self) {
         lock(&self.world().faults).clear();
     }

@@ -7,6 +7,7 @@ use std::mem::size_of;
 use serde_json::Value;
 
 use super::http;
+use super::pattern::Pattern;
 
 /// Default size of the log: more than any test looks at.
 pub(super) const DEFAULT_LIMIT: usize = 32 * 1024 * 1024;
@@ -19,7 +20,11 @@ pub(super) const DEFAULT_LIMIT: usize = 32 * 1024 * 1024;
 pub struct RecordedRequest {
     /// Method, such as `GET`.
     pub method: String,
-    /// The path as sent, still escaped, with the API's prefix.
+    /// Path below the API's prefix, as sent and still escaped: `/agents/a%20b`.
+    ///
+    /// It has the form that [`Fault::on`](super::Fault::on) compares.
+    /// [`full_path`](RecordedRequest::full_path) returns it with the prefix. A path outside of
+    /// the API is kept whole.
     pub path: String,
     /// Query as sent, still escaped, without the question mark.
     pub raw_query: String,
@@ -29,9 +34,16 @@ pub struct RecordedRequest {
     pub body: Vec<u8>,
     /// Number of the connection. The first accepted connection is 1.
     pub connection: u64,
+    /// What stood before `path`.
+    prefix: String,
 }
 
 impl RecordedRequest {
+    /// Returns the path as sent, still escaped, with the API's prefix.
+    pub fn full_path(&self) -> String {
+        format!("{}{}", self.prefix, self.path)
+    }
+
     /// Returns the decoded pairs of the query, in order.
     pub fn query(&self) -> Vec<(String, String)> {
         http::query_pairs(&self.raw_query)
@@ -61,7 +73,7 @@ impl RecordedRequest {
         let headers: usize = headers
             .map(|(name, value)| name.len() + value.len() + size_of::<(String, String)>())
             .sum();
-        let texts = self.method.len() + self.path.len() + self.raw_query.len();
+        let texts = self.method.len() + self.prefix.len() + self.path.len() + self.raw_query.len();
         size_of::<Self>() + texts + headers + self.body.len()
     }
 }
@@ -120,9 +132,12 @@ impl RequestLog {
     /// Adds a request. The oldest ones make room for it; one that is larger than the whole log
     /// is dropped itself.
     pub(super) fn add(&mut self, request: &http::Request, connection: u64) {
+        let path = request.short_path();
+        let prefix = &request.path[..request.path.len() - path.len()];
         let request = RecordedRequest {
             method: request.method.clone(),
-            path: request.path.clone(),
+            path: path.to_owned(),
+            prefix: prefix.to_owned(),
             raw_query: request.query.clone(),
             headers: request.headers.clone(),
             body: request.body.clone(),
@@ -141,6 +156,12 @@ impl RequestLog {
 
     pub(super) fn all(&self) -> Vec<RecordedRequest> {
         self.requests.iter().cloned().collect()
+    }
+
+    pub(super) fn matching(&self, pattern: &Pattern) -> Vec<RecordedRequest> {
+        let requests = self.requests.iter();
+        let matching = requests.filter(|request| pattern.matches(&request.method, &request.path));
+        matching.cloned().collect()
     }
 
     /// How many requests the limit has pushed out since the log was cleared.

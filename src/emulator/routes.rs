@@ -3,12 +3,13 @@
 use super::answer::{Outcome, Record};
 use super::http::Request;
 use super::paging;
+use super::pattern::STREAM_PATHS;
 use super::resources::{
     actions, agents, calls, channels, connectors, conversations, integrations, knowledge_bases,
     messages, phone_numbers, workflows,
 };
 use super::schema::Field;
-use super::world::{Context, segments};
+use super::world::Context;
 
 /// One operation: where it is, who may, what it takes, what it does.
 pub(super) struct Route {
@@ -170,8 +171,8 @@ static ROUTES: &[Route] = &[
     get("/agents/*/conversations/*/messages", TALKS, paging::QUERY, messages::list),
     write("POST", "/agents/*/conversations/*/messages", TALKS_WRITE, Body::Fields(messages::SEND_FIELDS), messages::send),
     act("POST", "/agents/*/conversations/*/stream-ticket", TALKS, messages::stream_ticket),
-    stream("/agents/*/conversations/*/stream"),
-    stream("/agents/*/conversations/*/messages/stream"),
+    stream(STREAM_PATHS[0]),
+    stream(STREAM_PATHS[1]),
     get("/agents/*/conversations/*/messages/*", TALKS, NO_QUERY, messages::retrieve),
 
     get("/agents/*/calls", TALKS, calls::LIST_QUERY, calls::list),
@@ -188,7 +189,7 @@ static ROUTES: &[Route] = &[
 
 /// The operation that a request is for, and the ids in its path.
 pub(super) fn find(request: &Request) -> Option<(&'static Route, Vec<String>)> {
-    let path = segments(request)?;
+    let path = request.segments()?;
     ROUTES
         .iter()
         .filter(|route| route.method == request.method)

@@ -12,7 +12,7 @@ use super::clock::from_text;
 use super::fault::StreamDeed;
 use super::http::{self, Request, Wire};
 use super::state::{Conversation, Deed, State, Stream};
-use super::world::World;
+use super::world::{World, lock};
 
 /// What a customer says by itself on the first stream, line by line.
 const CUSTOMER_LINES: usize = 2;
@@ -24,6 +24,8 @@ pub(super) struct Opening {
     /// The place of the first message to send.
     from: usize,
     fault: Option<StreamDeed>,
+    /// The number of the fault until it has fired.
+    pending: Option<u64>,
     id: u64,
 }
 
@@ -68,11 +70,15 @@ pub(super) fn open(world: &World, request: &Request, ids: &[String]) -> Result<O
             request.header("last-event-id"),
         )?;
         state.tickets.remove(text);
-        let fault = super::world::lock(&world.faults).strike_stream(&request.path);
+        let struck = lock(&world.faults).strike_stream(request);
+        let (mut pending, fault) = struck.unzip();
         let from = match fault {
             Some(StreamDeed::Replay(messages)) => from.saturating_sub(messages),
             _ => from,
         };
+        if let Some(StreamDeed::Replay(_) | StreamDeed::NoHeartbeats) = fault {
+            fired(world, &mut pending);
+        }
         state.streams_opened += 1;
         let id = state.streams_opened;
         state.streams.insert(id, Stream::default());
@@ -96,9 +102,17 @@ pub(super) fn open(world: &World, request: &Request, ids: &[String]) -> Result<O
             conversation: conversation.clone(),
             from,
             fault,
+            pending,
             id,
         })
     })
+}
+
+/// Reports a fault that takes effect now, once.
+fn fired(world: &World, pending: &mut Option<u64>) {
+    if let Some(number) = pending.take() {
+        lock(&world.faults).fired(number);
+    }
 }
 
 /// Gives up a stream before it was served.
@@ -208,12 +222,17 @@ fn run(world: &World, sender: &mut Sender<'_>, head: &[u8], opening: &Opening) -
         sender.send(&format!("retry: {}\n\n", retry.as_millis()))?;
     }
     let mut fault = opening.fault;
+    let mut pending = opening.pending;
     let mut from = opening.from;
     let mut sent = 0;
     let mut heartbeats = 0;
     let mut due = Instant::now() + world.options.heartbeat;
     loop {
         // A fault that is due does not wait for a message, except the one that needs one.
+        let due_now = fault.filter(|fault| !matches!(fault, StreamDeed::CutInMidEvent(_)));
+        if messages_before(due_now).is_some_and(|after| sent >= after) {
+            fired(world, &mut pending);
+        }
         match fault {
             Some(StreamDeed::Cut(after)) if sent >= after => return sender.end(),
             Some(StreamDeed::Reset(after)) if sent >= after => return Ok(()),
@@ -237,6 +256,7 @@ fn run(world: &World, sender: &mut Sender<'_>, head: &[u8], opening: &Opening) -
             Step::Messages(messages) => {
                 if let Some(StreamDeed::CutInMidEvent(after)) = fault {
                     if sent >= after {
+                        fired(world, &mut pending);
                         let (id, data) = &messages[0];
                         return sender.break_off(&frame(id, data));
                     }
@@ -258,6 +278,7 @@ fn run(world: &World, sender: &mut Sender<'_>, head: &[u8], opening: &Opening) -
             }
             Step::Order(order) => {
                 fault = Some(order);
+                pending = None;
                 sent = 0;
             }
             Step::End => return sender.end(),

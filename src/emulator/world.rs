@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::answer::{Answer, Outcome, Record, Refusal};
 use super::builder::Options;
 use super::clock::{Clock, Millis, http_date};
-use super::fault::{Faults, PREFIX};
+use super::fault::Faults;
 use super::http::Request;
 use super::idempotency::{IdempotencyStore, Lookup};
 use super::ids::uuid;
@@ -303,16 +303,4 @@ fn checked(route: &Route, request: &Request) -> Result<(Record, Record), Refusal
         Body::Either(choose) => check(choose(&body), &body)?,
     }
     Ok((query, body))
-}
-
-/// A path without the API's prefix, in segments.
-pub(super) fn segments(request: &Request) -> Option<Vec<String>> {
-    let segments = request.segments();
-    let mut rest = segments.iter();
-    for wanted in PREFIX.split('/').skip(1) {
-        if rest.next().map(String::as_str) != Some(wanted) {
-            return None;
-        }
-    }
-    Some(rest.cloned().collect())
 }

@@ -350,13 +350,54 @@ fn requests_are_recorded_as_sent() {
     let requests = api.requests();
     assert_eq!(requests.len(), 2);
     assert_eq!(requests[0].method, "GET");
-    assert_eq!(requests[0].path, format!("{PREFIX}/agents"));
+    assert_eq!(requests[0].path, "/agents");
+    assert_eq!(requests[0].full_path(), format!("{PREFIX}/agents"));
     assert_eq!(requests[0].raw_query, "search=a%26b+c&page=1");
     assert_eq!(requests[0].query_value("search").as_deref(), Some("a&b c"));
     assert_eq!(requests[0].header("x-mine"), Some("é"));
-    assert_eq!(requests[1].path, format!("{PREFIX}/agents/a%2Fb/calls"));
+    assert_eq!(requests[1].path, "/agents/a%2Fb/calls");
     assert_eq!(requests[1].json(), Some(json!({ "destination": "no" })));
     assert_eq!(requests[1].connection, requests[0].connection + 1);
+}
+
+#[test]
+fn a_path_outside_of_the_api_is_recorded_whole() {
+    let api = api();
+    for path in ["/health", "/api/v1/consoles/agents", PREFIX, "/agents"] {
+        let text = format!("GET {path} HTTP/1.1\r\nConnection: close\r\n\r\n");
+        assert_eq!(parse(&api.raw(text.as_bytes()).unwrap()).status, 404);
+        assert_eq!(api.requests().last().unwrap().full_path(), path);
+    }
+    let paths: Vec<String> = api.requests().into_iter().map(|r| r.path).collect();
+    assert_eq!(paths, ["/health", "/api/v1/consoles/agents", "", "/agents"]);
+}
+
+#[test]
+fn recorded_requests_are_selected_by_method_and_path() {
+    let api = api();
+    let (agent, conversation) = api.conversation();
+    api.get(&format!("/agents/{agent}/calls?page=2"));
+    let messages = format!("/agents/{agent}/conversations/{conversation}/messages");
+    api.post(&messages, json!({ "message": "Hello" }));
+    let paths = |method: &str, path: &str| -> Vec<String> {
+        let found = api.requests_to(method, path).into_iter();
+        found.map(|request| request.path).collect()
+    };
+    assert_eq!(
+        paths("GET", "/agents/*/calls"),
+        [format!("/agents/{agent}/calls")]
+    );
+    assert_eq!(paths("*", &messages).len(), 1);
+    assert_eq!(paths("get", "/agents/**").len(), 2);
+    assert_eq!(paths("POST", "/**"), ["/agents".to_owned(), messages]);
+    assert_eq!(paths("DELETE", "/**"), [""; 0]);
+    // What was recorded can be given back as a pattern.
+    for request in api.requests() {
+        assert!(
+            !paths(&request.method, &request.path).is_empty(),
+            "{request:?}"
+        );
+    }
 }
 
 #[test]

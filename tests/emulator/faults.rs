@@ -71,6 +71,136 @@ fn faults_meet_what_they_are_for_in_their_order() {
 }
 
 #[test]
+fn a_fault_that_can_never_match_panics_where_it_is_written() {
+    for (method, path, instead) in [
+        ("POST", "agents", "/agents"),
+        ("POST", "/api/v1/console/agents", "/agents"),
+        ("POST", "/agents?page=1", "/agents"),
+        ("POST", "/agents/", "/agents"),
+        ("*", "*", "/**"),
+        ("GET", "/agents/agt_*", "/agents/*"),
+        ("GET", "/**/calls", "/*/calls"),
+        ("GET", "/agents/{agent_id}", "/agents/*"),
+    ] {
+        let line = line!() + 1;
+        let (message, place) = panicked(|| drop(Fault::status(500).on(method, path)));
+        assert!(message.contains(&format!("write {instead:?}")), "{message}");
+        assert_eq!(place, format!("{}:{line}", file!()), "{message}");
+        let (same, place) = panicked(|| drop(api().requests_to(method, path)));
+        assert_eq!(same, message);
+        assert_eq!(place, format!("{}:{}", file!(), line + 3));
+    }
+    let (message, _) = panicked(|| drop(Fault::close().on("SEND", "/agents")));
+    assert!(message.contains("expected one of *, GET"), "{message}");
+}
+
+#[test]
+fn a_stream_fault_that_selects_no_stream_panics() {
+    for (method, path) in [
+        ("GET", "/agents"),
+        ("POST", "/agents/*/conversations/*/stream"),
+        ("GET", "/agents/*/conversations/*/stream-ticket"),
+        ("GET", "/workflows/**"),
+    ] {
+        let line = line!() + 1;
+        let (message, place) = panicked(|| drop(Fault::cut(0).on(method, path)));
+        assert!(message.contains("never opens a stream"), "{message}");
+        assert_eq!(place, format!("{}:{line}", file!()), "{message}");
+    }
+    for path in [
+        "/agents/a/conversations/*/stream",
+        "/agents/*/conversations/*/messages/stream",
+        "/agents/**",
+        "/*/*/*/*/*",
+        "/**",
+    ] {
+        drop(Fault::cut(0).on("get", path));
+    }
+}
+
+/// The message and place of a panic.
+fn panicked(act: impl FnOnce() + std::panic::UnwindSafe) -> (String, String) {
+    use std::cell::RefCell;
+    thread_local!(static PLACE: RefCell<String> = const { RefCell::new(String::new()) });
+    static HOOK: std::sync::Once = std::sync::Once::new();
+    HOOK.call_once(|| {
+        let report = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            let place = panic
+                .location()
+                .map(|at| format!("{}:{}", at.file(), at.line()));
+            PLACE.set(place.unwrap_or_default());
+            report(panic);
+        }));
+    });
+    let message = *std::panic::catch_unwind(act)
+        .expect_err("a panic")
+        .downcast::<String>()
+        .expect("a message");
+    (message, PLACE.take())
+}
+
+#[test]
+fn faults_that_never_fired_are_unmet() {
+    let api = api();
+    assert_eq!(api.unmet_faults(), []);
+    let never = Fault::status(500).on("DELETE", "/agents/*");
+    api.fault(Fault::status(502).on("GET", "/agents").times(2));
+    api.fault(never.clone());
+    assert_eq!(api.unmet_faults().len(), 2);
+    // One of two times is enough.
+    assert_eq!(api.get("/agents").status, 502);
+    assert_eq!(api.unmet_faults(), std::slice::from_ref(&never));
+    assert_eq!(api.get("/agents").status, 502);
+    assert_eq!(api.unmet_faults(), [never]);
+    assert_eq!(api.delete("/agents/a").status, 500);
+    assert_eq!(api.unmet_faults(), []);
+    api.fault(Fault::close());
+    api.clear_faults();
+    assert_eq!(api.unmet_faults(), []);
+}
+
+#[test]
+fn a_stream_fault_is_unmet_until_it_takes_effect() {
+    for fault in [
+        Fault::cut(1),
+        Fault::cut_in_mid_event(1),
+        Fault::reset_stream(1),
+        Fault::malformed_message(1),
+        Fault::garbage_lines(1),
+        Fault::silence(1),
+    ] {
+        let api = api();
+        let (agent, conversation) = api.conversation();
+        api.fault(fault.clone());
+        let stream = api.stream(&agent, &conversation, "");
+        eventually("the stream is open", || api.open_streams() == 1);
+        assert_eq!(api.unmet_faults(), std::slice::from_ref(&fault));
+        // This stream ends too early.
+        api.end_streams();
+        eventually("the stream is closed", || api.open_streams() == 0);
+        drop(stream);
+        assert_eq!(api.unmet_faults(), std::slice::from_ref(&fault));
+
+        api.clear_faults();
+        api.fault(fault);
+        let mut stream = api.stream(&agent, &conversation, "");
+        for text in ["0", "1"] {
+            api.push_message(&agent, &conversation, "user", text);
+        }
+        assert_eq!(stream.messages(1), ["0"]);
+        eventually("the fault fires", || api.unmet_faults().is_empty());
+    }
+    for fault in [Fault::no_heartbeats(), Fault::replay(1)] {
+        let api = api();
+        let (agent, conversation) = api.conversation();
+        api.fault(fault);
+        let _stream = api.stream(&agent, &conversation, "");
+        assert_eq!(api.unmet_faults(), []);
+    }
+}
+
+#[test]
 fn contents_can_be_anything() {
     let api = api();
     api.fault(Fault::json(200, &json!({ "message": "ok", "data": [] })));

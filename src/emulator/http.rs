@@ -30,6 +30,10 @@ impl Request {
         header(&self.headers, name)
     }
 
+    pub(super) fn is_read(&self) -> bool {
+        matches!(self.method.as_str(), "GET" | "HEAD")
+    }
+
     /// The path without the API's prefix, as sent; `None` for a path outside of the API.
     pub(super) fn api_path(&self) -> Option<&str> {
         let mut rest = self.path.as_str();
@@ -111,6 +115,8 @@ pub(super) struct Wire {
     socket: TcpStream,
     buffer: Vec<u8>,
     held: bool,
+    /// The method of the request that is being read, as soon as it is known.
+    method: String,
 }
 
 impl Wire {
@@ -119,6 +125,7 @@ impl Wire {
             socket,
             buffer: Vec::new(),
             held: false,
+            method: String::new(),
         }
     }
 
@@ -130,7 +137,9 @@ impl Wire {
     pub(super) fn next_request(&mut self) -> Result<Request, Unreadable> {
         // A large body must not hold its memory while the connection is idle.
         self.buffer.shrink_to(MAX_HEAD);
+        self.method.clear();
         let (mut request, head) = self.read_head()?;
+        self.method.clone_from(&request.method);
         self.buffer.drain(..head);
         let chunked = request
             .header("transfer-encoding")
@@ -149,6 +158,14 @@ impl Wire {
             self.take(length)?
         };
         Ok(request)
+    }
+
+    /// What is known of a request that could not be read. It is the last of its connection.
+    pub(super) fn refused(&self) -> Request {
+        Request {
+            method: self.method.clone(),
+            ..Request::default()
+        }
     }
 
     fn read_head(&mut self) -> Result<(Request, usize), Unreadable> {

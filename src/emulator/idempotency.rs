@@ -6,6 +6,7 @@ use std::sync::{Condvar, Mutex, MutexGuard};
 
 use super::answer::{Answer, Refusal};
 use super::http::Request;
+use super::ids::is_uuid;
 use super::world::lock;
 
 /// Memory for stored results, request bodies included. The oldest results make room for new ones.
@@ -56,7 +57,13 @@ pub(super) struct InFlight<'a> {
 impl IdempotencyStore {
     /// Looks up a request's key. Waits while an identical request is being performed.
     pub(super) fn look_up(&self, key: &str, request: &Request) -> Result<Lookup<'_>, Refusal> {
-        let id: Id = (key.to_owned(), request.method.clone(), request.path.clone());
+        // Two spellings of one UUID are one key; other keys are compared as they are.
+        let key = if is_uuid(key) {
+            key.to_ascii_lowercase()
+        } else {
+            key.to_owned()
+        };
+        let id: Id = (key, request.method.clone(), request.path.clone());
         let mut entries = lock(&self.entries);
         loop {
             match entries.by_id.get(&id) {

@@ -34,6 +34,9 @@
 //!   A number that ends in 0000 is busy, one that ends in 9999 cannot be reached.
 //! - Credentials that contain "bad" or "invalid" are refused.
 //! - Up to 10,000 stream tickets can wait to be used. Beyond that, the oldest expire early.
+//! - UUIDs are compared without case: the ids of webchat visitors, and idempotency keys that are
+//!   UUIDs.
+//! - `HEAD` returns the headers of `GET` without the body.
 //! - Any result of a write, except a validation error, is stored and replayed to the same
 //!   `Idempotency-Key`. Stored results take up to 32 MiB, request bodies included. Beyond that the
 //!   emulator forgets the oldest keys: a request that repeats a forgotten key is performed again.

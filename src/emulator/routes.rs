@@ -187,12 +187,16 @@ static ROUTES: &[Route] = &[
     write("PATCH", "/phone-numbers/*", AGENTS_WRITE, Body::Fields(phone_numbers::UPDATE_FIELDS), phone_numbers::update),
 ];
 
-/// The operation that a request is for, and the ids in its path.
+/// The operation that a request is for, and the ids in its path. `HEAD` is for what `GET` reads.
 pub(super) fn find(request: &Request) -> Option<(&'static Route, Vec<String>)> {
     let path = request.segments()?;
+    let serves = |route: &&Route| match request.method.as_str() {
+        "HEAD" => route.method == "GET" && !matches!(route.action, Action::Stream),
+        method => route.method == method,
+    };
     ROUTES
         .iter()
-        .filter(|route| route.method == request.method)
+        .filter(serves)
         .find_map(|route| Some((route, ids(route.path, &path)?)))
 }
 

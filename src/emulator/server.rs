@@ -175,9 +175,10 @@ fn serve(world: &Arc<World>, mut wire: Wire, connection: u64) {
             Ok(request) => request,
             Err(Unreadable::Closed) => return,
             Err(Unreadable::Refused(status, message)) => {
+                let refused = wire.refused();
                 let answer = world.refuse(Refusal::new(status, "bad_request", message), &uuid());
                 let _ = wire.settle();
-                let _ = wire.write(&whole(Vec::new(), &answer, false).join());
+                let _ = wire.write(&whole(Vec::new(), &answer, &refused).join());
                 // What is still to come is read, or the close would be a reset.
                 let _ = wire.socket().shutdown(Shutdown::Write);
                 wire.wait_for_close();
@@ -223,11 +224,11 @@ fn respond(world: &Arc<World>, wire: &mut Wire, request: &Request, struck: Optio
     });
     let truth = || {
         let answer = performed.unwrap_or_else(|| Answer::ok(Value::Null));
-        whole(visit.headers(), &answer, request.keep_alive)
+        whole(visit.headers(), &answer, request)
     };
     let instead = |mut answer: Answer| {
         answer.headers.extend(headers);
-        whole(visit.headers(), &answer, request.keep_alive).join()
+        whole(visit.headers(), &answer, request).join()
     };
     match deed {
         RequestDeed::Refuse {
@@ -294,7 +295,7 @@ fn send(
     match reply {
         Reply::Answer(answer) => {
             log::debug!("{} {} -> {}", request.method, request.path, answer.status);
-            let bytes = whole(visit.headers(), &answer, request.keep_alive).join();
+            let bytes = whole(visit.headers(), &answer, request).join();
             wire.settle().is_ok() && wire.write(&bytes).is_ok()
         }
         Reply::Stream(opening) => {
@@ -318,13 +319,17 @@ impl Pieces {
     }
 }
 
-fn whole(mut headers: Vec<(String, String)>, answer: &Answer, keep_alive: bool) -> Pieces {
+/// The response to `request`. One that must not have a body has none, whatever the operation or
+/// the fault made, or the next response on the connection could not be found.
+fn whole(mut headers: Vec<(String, String)>, answer: &Answer, request: &Request) -> Pieces {
     headers.push(("Content-Type".to_owned(), answer.content_type.to_owned()));
-    // A 204 has no body, and says so by having no length either.
-    if answer.status != 204 {
+    // Neither may have a length, not even 0.
+    let has_length = !matches!(answer.status, 100..=199 | 204);
+    if has_length {
         headers.push(("Content-Length".to_owned(), answer.body.len().to_string()));
     }
-    if !keep_alive {
+    let has_body = has_length && answer.status != 304 && request.method != "HEAD";
+    if !request.keep_alive {
         headers.push(("Connection".to_owned(), "close".to_owned()));
     }
     for (name, value) in &answer.headers {
@@ -333,6 +338,10 @@ fn whole(mut headers: Vec<(String, String)>, answer: &Answer, keep_alive: bool) 
     }
     Pieces {
         head: head(answer.status, &headers),
-        body: answer.body.clone(),
+        body: if has_body {
+            answer.body.clone()
+        } else {
+            Vec::new()
+        },
     }
 }

@@ -193,7 +193,7 @@ impl World {
                     })
                 };
                 // Nobody waits for a read.
-                if request.method == "GET" {
+                if request.is_read() {
                     return run(&mut self.state()).map(Reply::Answer);
                 }
                 let perform = || self.change(run);

@@ -1,8 +1,9 @@
 //! Keys, routes, headers, errors, limits, idempotency, and the record of requests.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
-use bimpeai::emulator::Emulator;
+use bimpeai::emulator::{Emulator, Fault};
 use serde_json::{Value, json};
 
 use crate::support::{PREFIX, RESTAURANT, api, eventually, id, parse, quiet, start};
@@ -398,6 +399,94 @@ fn recorded_requests_are_selected_by_method_and_path() {
             "{request:?}"
         );
     }
+}
+
+#[test]
+fn a_response_to_head_has_the_length_of_get_and_no_body() {
+    let api = api();
+    api.agent();
+    for path in ["/agents", "/agents/none"] {
+        let (get, head) = (api.get(path), api.send("HEAD", path, &[], ""));
+        assert_eq!(head.status, get.status, "{path}");
+        assert_eq!(head.body, b"", "{path}");
+        assert_eq!(
+            head.header("Content-Length"),
+            Some(get.body.len().to_string().as_str()),
+            "{path}"
+        );
+        assert_eq!(head.header("Content-Type"), get.header("Content-Type"));
+    }
+    let large = format!("HEAD {PREFIX}/agents HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n");
+    let refused = parse(&api.raw(large.as_bytes()).unwrap());
+    assert_eq!((refused.status, refused.body.as_slice()), (413, &b""[..]));
+}
+
+#[test]
+fn a_connection_goes_on_after_a_response_to_head() {
+    let api = api();
+    let request = |method: &str, path: &str| {
+        let text = api.request(method, path, &[], "");
+        text.replace("Connection: close\r\n", "")
+    };
+    let (head, last) = (
+        request("HEAD", "/agents"),
+        api.request("GET", "/calls", &[], ""),
+    );
+    let bytes = api.raw(format!("{head}{head}{last}").as_bytes()).unwrap();
+    let text = String::from_utf8(bytes).unwrap();
+    let statuses: Vec<&str> = text.split("HTTP/1.1 ").skip(1).map(|r| &r[..3]).collect();
+    assert_eq!(statuses, ["200", "200", "501"]);
+    assert!(text.contains("\r\n\r\nHTTP/1.1 501"), "{text}");
+}
+
+#[test]
+fn a_fault_gives_head_no_body_either() {
+    let api = api();
+    let many = Duration::from_millis(1);
+    for (fault, status) in [
+        (Fault::status(503), 503),
+        (Fault::html(200), 200),
+        (Fault::json(404, &json!({})), 404),
+        (Fault::truncate(5), 200),
+        (Fault::trickle(1, many), 200),
+    ] {
+        api.fault(fault);
+        let head = api.send("HEAD", "/agents", &[], "");
+        assert_eq!((head.status, head.body.as_slice()), (status, &b""[..]));
+        assert_ne!(head.header("Content-Length"), Some("0"));
+    }
+    api.fault(Fault::reset_after_headers());
+    let reset = api.raw(api.request("HEAD", "/agents", &[], "").as_bytes());
+    assert_eq!(reset.unwrap_err().kind(), ErrorKind::ConnectionReset);
+}
+
+#[test]
+fn a_status_that_has_no_body_has_none() {
+    let api = api();
+    for status in [204, 304] {
+        api.fault(Fault::json(status, &json!({ "message": "not to be sent" })));
+        let reply = api.get("/agents");
+        assert_eq!((reply.status, reply.body.as_slice()), (status, &b""[..]));
+    }
+}
+
+#[test]
+fn a_key_that_is_a_uuid_has_no_case() {
+    let api = api();
+    let create = |key: &str| {
+        let body = json!({ "name": "A" }).to_string();
+        id(&api
+            .send("POST", "/agents", &[("Idempotency-Key", key)], &body)
+            .data())
+    };
+    let lower = "3fa85f64-5717-4562-b3fc-2c963f66afa6";
+    assert_eq!(create(lower), create(&lower.to_uppercase()));
+    assert_eq!(
+        create(lower),
+        create("3FA85F64-5717-4562-b3fc-2c963f66afa6")
+    );
+    // Any other key is a text.
+    assert_ne!(create("import-a"), create("import-A"));
 }
 
 #[test]

@@ -156,6 +156,23 @@ fn send_opens_a_conversation_and_brings_the_answer() {
 }
 
 #[test]
+fn a_visitors_id_has_no_case() {
+    let api = api();
+    let path = format!("/agents/{}/conversations/messages", api.agent());
+    let conversation = |visitor: &str| {
+        let body =
+            json!({ "message": "Hello", "channel_type": "webchat", "channel_user_id": visitor });
+        api.post(&path, body).data()["conversation_id"].clone()
+    };
+    let visitor = "3fa85f64-5717-4562-b3fc-2c963f66afa6";
+    assert_eq!(conversation(visitor), conversation(&visitor.to_uppercase()));
+    assert_ne!(
+        conversation(visitor),
+        conversation("3fa85f64-5717-4562-b3fc-2c963f66afa7")
+    );
+}
+
+#[test]
 fn each_rule_of_send_is_checked() {
     let api = api();
     let path = format!("/agents/{}/conversations/messages", api.agent());

@@ -182,8 +182,9 @@ fn conversation_with(context: &mut Context<'_>, agent: &str) -> Result<String, R
         .iter()
         .find(|conversation| {
             let data = &conversation.data;
+            // A visitor's id is a UUID, and those have no case; phone numbers have none either.
             text(data, "channel_type") == channel
-                && text(data, "channel_user_id") == user
+                && text(data, "channel_user_id").eq_ignore_ascii_case(user)
                 && data.get("is_test_channel") == Some(&Value::Bool(is_test))
         });
     if let Some(known) = known {

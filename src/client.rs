@@ -1,5 +1,6 @@
 //! The client and how it is set up.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,10 +8,11 @@ use std::time::Duration;
 
 use ureq::http::{HeaderMap, HeaderValue};
 
+use crate::environment;
 use crate::error::Error;
 use crate::http::headers::{CallerHeader, caller_header};
 use crate::http::path::BaseUrl;
-use crate::http::proxy::from_environment;
+use crate::http::proxy;
 use crate::http::retry::{RetryPolicy, SystemClock};
 use crate::http::tls::TlsSettings;
 use crate::http::transport::{Network, finite};
@@ -52,12 +54,13 @@ impl Client {
         Client::builder(key).build()
     }
 
-    /// A client with the key in `BIMPEAI_API_KEY` and, where it is set, the base URL in
-    /// `BIMPEAI_BASE_URL`.
+    /// Creates a client from the environment, as [`builder_from_env`](Client::builder_from_env)
+    /// does, with the defaults of [`ClientBuilder`].
     ///
     /// # Errors
     ///
-    /// [`Error::User`] when there is no key, or it or the base URL is not acceptable.
+    /// [`Error::User`] if `BIMPEAI_API_KEY` is unset, the key or base URL is invalid, or a variable
+    /// is not UTF-8.
     pub fn from_env() -> Result<Client, Error> {
         Client::builder_from_env()?.build()
     }
@@ -67,16 +70,23 @@ impl Client {
         ClientBuilder::new(key.as_ref())
     }
 
-    /// A builder set up from the environment: `BIMPEAI_API_KEY`, `BIMPEAI_BASE_URL`, and
-    /// `BIMPEAI_ALLOW_HTTP` (hosts, with commas between, that plain http may go to).
+    /// Creates a builder from the environment. An empty variable counts as unset.
     ///
-    /// An empty variable counts as unset.
+    /// | variable | content |
+    /// | --- | --- |
+    /// | `BIMPEAI_API_KEY` | the API key; required |
+    /// | `BIMPEAI_BASE_URL` | [`base_url`](ClientBuilder::base_url) |
+    /// | `BIMPEAI_ALLOW_HTTP` | hosts for [`allow_http`](ClientBuilder::allow_http), comma-separated |
+    ///
+    /// [`build`](ClientBuilder::build) also reads the variables of
+    /// [`proxy`](ClientBuilder::proxy).
     ///
     /// # Errors
     ///
-    /// [`Error::User`] when there is no key.
+    /// [`Error::User`] if `BIMPEAI_API_KEY` is unset, or a variable is not UTF-8. The message names
+    /// the variable, never its value.
     pub fn builder_from_env() -> Result<ClientBuilder, Error> {
-        ClientBuilder::from_variables(|name| std::env::var(name).ok())
+        ClientBuilder::from_variables(|name| std::env::var_os(name))
     }
 
     pub(crate) fn http(&self) -> &Arc<Http> {
@@ -150,18 +160,18 @@ impl ClientBuilder {
         }
     }
 
-    fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
-        let variable = |name| variable(name).filter(|value| !value.is_empty());
-        let Some(key) = variable("BIMPEAI_API_KEY") else {
+    fn from_variables(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, Error> {
+        let text = |name| environment::text(name, &variable);
+        let Some(key) = text("BIMPEAI_API_KEY")? else {
             return Err(Error::user(
                 "there is no API key: set BIMPEAI_API_KEY to a key (sk_…) from the console",
             ));
         };
         let mut builder = ClientBuilder::new(&key);
-        if let Some(url) = variable("BIMPEAI_BASE_URL") {
+        if let Some(url) = text("BIMPEAI_BASE_URL")? {
             builder = builder.base_url(url);
         }
-        if let Some(hosts) = variable("BIMPEAI_ALLOW_HTTP") {
+        if let Some(hosts) = text("BIMPEAI_ALLOW_HTTP")? {
             for host in hosts.split(',') {
                 builder = builder.allow_http(host.trim());
             }
@@ -262,7 +272,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Goes through no proxy, whatever the environment says.
+    /// Connects directly and ignores the environment's proxy.
     pub fn no_proxy(mut self) -> Self {
         self.proxy = Proxy::None;
         self
@@ -406,10 +416,12 @@ impl Proxy {
         let proxy = match self {
             Proxy::None => return Ok(None),
             Proxy::Environment if base.is_loopback() => return Ok(None),
-            Proxy::Environment => match from_environment(base, |name| std::env::var(name).ok())? {
-                Some(proxy) => proxy,
-                None => return Ok(None),
-            },
+            Proxy::Environment => {
+                match proxy::from_environment(base, |name| std::env::var_os(name))? {
+                    Some(proxy) => proxy,
+                    None => return Ok(None),
+                }
+            }
             Proxy::Url(url) => ureq::Proxy::new(url.expose())
                 .map_err(|_| Error::user("the proxy's URL is not valid"))?,
         };

@@ -130,6 +130,7 @@ pub mod conversations;
 #[cfg(feature = "emulator")]
 #[cfg_attr(docsrs, doc(cfg(feature = "emulator")))]
 pub mod emulator;
+mod environment;
 pub mod error;
 #[cfg(fuzzing)]
 #[doc(hidden)]

@@ -3,22 +3,28 @@
 //! ureq reads it too, but takes any of its variables for any scheme, leaves out one that it cannot
 //! read, as if there were none, and knows no subdomains and no networks in `NO_PROXY`.
 
+use std::ffi::OsString;
 use std::net::IpAddr;
 
 use super::path::BaseUrl;
+use crate::environment;
 use crate::error::Error;
 
-/// The proxy for a base URL, or `None` where it is to be reached directly.
+/// Returns the proxy that the environment names for a base URL, or `None` for a direct connection.
 pub(crate) fn from_environment(
     base: &BaseUrl,
-    variable: impl Fn(&str) -> Option<String>,
+    variable: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Option<ureq::Proxy>, Error> {
-    let set = |name: &&str| variable(name).filter(|value| !value.trim().is_empty());
     let first = |names: &[&'static str]| {
-        let name = names.iter().find(|name| set(name).is_some())?;
-        Some((*name, set(name)?))
+        for name in names {
+            let value = environment::text(name, &variable)?;
+            if let Some(value) = value.filter(|value| !value.trim().is_empty()) {
+                return Ok(Some((*name, value)));
+            }
+        }
+        Ok::<_, Error>(None)
     };
-    if let Some((_, hosts)) = first(&["no_proxy", "NO_PROXY"]) {
+    if let Some((_, hosts)) = first(&["no_proxy", "NO_PROXY"])? {
         if is_exempt(&hosts, base.host(), base.port()) {
             return Ok(None);
         }
@@ -26,12 +32,16 @@ pub(crate) fn from_environment(
     let by_scheme: &[_] = if base.is_https() {
         &["https_proxy", "HTTPS_PROXY"]
     } else if variable("REQUEST_METHOD").is_some() {
-        // Under CGI, `HTTP_PROXY` is a header that whoever called the script has chosen.
+        // Under CGI, `HTTP_PROXY` is a header that the client of the script has chosen.
         &["http_proxy"]
     } else {
         &["http_proxy", "HTTP_PROXY"]
     };
-    let Some((name, url)) = first(by_scheme).or_else(|| first(&["all_proxy", "ALL_PROXY"])) else {
+    let named = match first(by_scheme)? {
+        None => first(&["all_proxy", "ALL_PROXY"])?,
+        named => named,
+    };
+    let Some((name, url)) = named else {
         return Ok(None);
     };
     match ureq::Proxy::new(url.trim()) {
@@ -103,7 +113,7 @@ mod tests {
         let base = BaseUrl::parse(url, &hosts).unwrap();
         let found = from_environment(&base, |name| {
             let (_, value) = variables.iter().find(|(known, _)| *known == name)?;
-            Some((*value).to_owned())
+            Some((*value).into())
         })?;
         Ok(found.map(|proxy| proxy.host().to_owned()))
     }

@@ -1,0 +1,109 @@
+//! What the environment says, in processes of their own: an environment is one for all threads.
+#![cfg(unix)]
+
+mod support;
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::process::Command;
+
+use bimpeai::Client;
+
+/// Run by the other tests, each time in another environment.
+#[test]
+#[ignore = "is run by the other tests"]
+fn child() {
+    match Client::from_env() {
+        Ok(client) => println!("\nbuilt: {client:?}"),
+        Err(error) => println!("\nrefused: {error}\nrefused: {error:?}"),
+    }
+}
+
+/// What `Client::from_env` does in this environment.
+fn from_env(variables: &[(&str, &[u8])]) -> String {
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", "child", "--ignored", "--nocapture"]);
+    child.env_clear();
+    for (name, value) in variables {
+        child.env(name, OsStr::from_bytes(value));
+    }
+    let output = child.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines = text.lines().filter(|line| {
+        let known = ["built: ", "refused: "];
+        known.iter().any(|start| line.starts_with(start))
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+const KEY: (&str, &[u8]) = ("BIMPEAI_API_KEY", b"sk_1");
+const PLAIN: [(&str, &[u8]); 3] = [
+    KEY,
+    ("BIMPEAI_BASE_URL", b"http://api.test"),
+    ("BIMPEAI_ALLOW_HTTP", b"api.test"),
+];
+
+#[test]
+fn a_variable_that_is_not_utf_8_is_refused_by_its_name_and_never_shown() {
+    // Latin-1, a byte that is never UTF-8, a lone continuation byte, and a character cut short.
+    for bad in [
+        &b"http://canary.test/\xfc"[..],
+        b"\xffcanary",
+        b"canary\x80.test",
+        b"canary.test\xe2\x82",
+    ] {
+        for (name, others) in [
+            ("BIMPEAI_API_KEY", &[][..]),
+            ("BIMPEAI_BASE_URL", &[KEY]),
+            ("BIMPEAI_ALLOW_HTTP", &[KEY]),
+            ("https_proxy", &[KEY]),
+            ("HTTPS_PROXY", &[KEY]),
+            ("all_proxy", &[KEY]),
+            ("ALL_PROXY", &[KEY]),
+            ("no_proxy", &[KEY]),
+            ("NO_PROXY", &[KEY, ("HTTPS_PROXY", b"http://proxy.test:1")]),
+            ("http_proxy", &PLAIN),
+            ("HTTP_PROXY", &PLAIN),
+        ] {
+            let mut variables = others.to_vec();
+            variables.push((name, bad));
+            let result = from_env(&variables);
+            let says = format!("refused: {name} in the environment is not valid UTF-8");
+            assert!(result.starts_with(&says), "{name}: {result}");
+            assert!(!result.contains("canary"), "{result}");
+        }
+    }
+}
+
+#[test]
+fn a_variable_that_is_not_read_may_hold_anything() {
+    let bad: &[u8] = b"\xff";
+    for variables in [
+        // Plain http does not go through the proxy for https, and a set variable comes first.
+        [&PLAIN[..], &[("HTTPS_PROXY", bad)]].concat(),
+        vec![KEY, ("http_proxy", bad), ("HTTP_PROXY", bad)],
+        vec![
+            KEY,
+            ("https_proxy", b"http://proxy.test:1"),
+            ("HTTPS_PROXY", bad),
+            ("ALL_PROXY", bad),
+        ],
+        vec![
+            KEY,
+            ("no_proxy", b"*"),
+            ("NO_PROXY", bad),
+            ("HTTPS_PROXY", bad),
+        ],
+        // Loopback needs no proxy.
+        vec![
+            KEY,
+            ("BIMPEAI_BASE_URL", b"http://127.0.0.1:1"),
+            ("HTTP_PROXY", bad),
+            ("NO_PROXY", bad),
+        ],
+    ] {
+        let result = from_env(&variables);
+        assert!(result.starts_with("built: "), "{variables:?}: {result}");
+    }
+}

@@ -260,13 +260,34 @@ impl ClientBuilder {
         self
     }
 
-    /// Goes through this proxy: `http://`, `https://`, or with the feature `socks` `socks5://` and
-    /// its kin, each with `user:password@` where it asks for that.
+    /// Sends all requests through this proxy.
     ///
-    /// Unless set, the environment is followed: `HTTPS_PROXY` (`HTTP_PROXY` where the base URL is
-    /// plain http), else `ALL_PROXY`, also in lower case; but not for this machine, and not for
-    /// hosts in `NO_PROXY` (names, which stand for their subdomains too, addresses, `10.0.0.0/8`,
-    /// or `*`, with commas between).
+    /// Schemes: `http`, `https` and, with the feature `socks`, `socks4`, `socks4a`, `socks5` and
+    /// `socks5h`. Put credentials into the URL, as in `http://user:password@proxy.example.com:3128`,
+    /// and percent-encode special characters in them: `@` is `%40`, `/` is `%2F`, `#` is `%23`.
+    /// [`build`](ClientBuilder::build) refuses a URL without a scheme, with an invalid port, or with
+    /// a path.
+    ///
+    /// Default: the proxy that the environment names.
+    ///
+    /// * `HTTPS_PROXY` names it, or `HTTP_PROXY` if the base URL is plain http; otherwise
+    ///   `ALL_PROXY`. A variable in lower case comes first. `host:3128` means `http://host:3128`.
+    /// * Loopback addresses and `localhost` are reached directly.
+    /// * Hosts in `NO_PROXY` are reached directly. Entries are separated by commas or whitespace:
+    ///
+    ///   | entry | hosts |
+    ///   | --- | --- |
+    ///   | `example.com`, `.example.com`, `*.example.com` | the name and its subdomains |
+    ///   | `10.0.0.7`, `fd00::1`, `[fd00::1]` | the address |
+    ///   | `10.0.0.0/8`, `fd00::/8` | addresses of the network |
+    ///   | `*` | all |
+    ///   | `example.com:8443`, `[fd00::1]:8443` | the same, on that port only |
+    ///
+    ///   Case, and a dot at the end of a name, make no difference.
+    /// * `HTTP_PROXY` is ignored if `REQUEST_METHOD` is set: under CGI the client of a script can
+    ///   set it.
+    /// * [`build`](ClientBuilder::build) refuses a variable that it reads and that is not UTF-8 or
+    ///   not the URL of a proxy.
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.proxy = Proxy::Url(Secret::from(url.into()));
         self
@@ -413,29 +434,12 @@ fn user_agent(suffix: Option<&str>) -> Result<HeaderValue, Error> {
 
 impl Proxy {
     fn resolve(self, base: &BaseUrl) -> Result<Option<ureq::Proxy>, Error> {
-        let proxy = match self {
-            Proxy::None => return Ok(None),
-            Proxy::Environment if base.is_loopback() => return Ok(None),
-            Proxy::Environment => {
-                match proxy::from_environment(base, |name| std::env::var_os(name))? {
-                    Some(proxy) => proxy,
-                    None => return Ok(None),
-                }
-            }
-            Proxy::Url(url) => ureq::Proxy::new(url.expose())
-                .map_err(|_| Error::user("the proxy's URL is not valid"))?,
-        };
-        let by_connect = matches!(
-            proxy.protocol(),
-            ureq::ProxyProtocol::Http | ureq::ProxyProtocol::Https
-        );
-        if !by_connect && cfg!(not(feature = "socks")) {
-            return Err(Error::user(
-                "the proxy speaks SOCKS, which this build does not: turn on the feature `socks`, \
-                 or call ClientBuilder::no_proxy()",
-            ));
+        match self {
+            Proxy::None => Ok(None),
+            Proxy::Environment if base.is_loopback() => Ok(None),
+            Proxy::Environment => proxy::from_environment(base, |name| std::env::var_os(name)),
+            Proxy::Url(url) => proxy::from_url(url.expose()).map(Some),
         }
-        Ok(Some(proxy))
     }
 }
 

@@ -97,9 +97,10 @@
 //!
 //! # Proxies
 //!
-//! The environment's `HTTPS_PROXY` (`HTTP_PROXY` for plain http), else `ALL_PROXY`, is followed, but
-//! not for this machine and not for hosts in `NO_PROXY` (names with their subdomains, addresses,
-//! networks, `*`). [`ClientBuilder::proxy`] and [`ClientBuilder::no_proxy`] decide otherwise.
+//! By default, requests go through the proxy in `HTTPS_PROXY` (`HTTP_PROXY` for plain http) or
+//! `ALL_PROXY`. Loopback addresses and the hosts in `NO_PROXY` are reached directly.
+//! [`ClientBuilder::proxy`] sets another proxy and has the details; [`ClientBuilder::no_proxy`]
+//! ignores the environment.
 //!
 //! # Without a network
 //!

@@ -75,6 +75,13 @@ fn plain_http_goes_to_this_machine_and_to_hosts_that_were_allowed() {
         .allow_http("API.cluster.local")
         .build()
         .unwrap();
+    for (url, host) in [
+        ("http://api.cluster.local.", "api.cluster.local"),
+        ("http://api.cluster.local", "api.cluster.local."),
+    ] {
+        let builder = Client::builder(KEY).base_url(url).allow_http(host);
+        builder.build().expect(url);
+    }
 }
 
 #[test]
@@ -110,7 +117,7 @@ fn settings_that_make_no_sense_are_refused() {
         ),
         (
             Client::builder(KEY).proxy("::::"),
-            "the proxy's URL is not valid",
+            "the proxy URL has no scheme",
         ),
         (
             Client::builder(KEY).root_certificates("no pem"),

@@ -107,3 +107,37 @@ fn a_variable_that_is_not_read_may_hold_anything() {
         assert!(result.starts_with("built: "), "{variables:?}: {result}");
     }
 }
+
+#[test]
+fn a_proxy_in_the_environment_is_checked_as_one_of_the_builder_is() {
+    for (url, says) in [
+        (&b"http://user:canary@proxy.test:99999"[..], "port"),
+        (b"http://user:can#ary@proxy.test:3128", "percent-encode"),
+        (b"canary", "has no scheme"),
+        (b"gopher://canary:1", "has an unknown scheme"),
+        (b"\"http://canary.test:1\"", "has an unknown scheme"),
+        (b"canary.test:port", "port"),
+    ] {
+        for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
+            let result = from_env(&[KEY, (name, url)]);
+            let start = format!("refused: {name} in the environment has ");
+            assert!(result.starts_with(&start), "{name}: {result}");
+            assert!(result.contains(says), "{says}: {result}");
+            assert!(
+                result.contains("ClientBuilder::no_proxy()"),
+                "{name}: {result}"
+            );
+            assert!(!result.contains("can"), "{result}");
+        }
+    }
+    for url in [
+        &b"proxy.test:3128"[..],
+        b"user:password@proxy.test:3128",
+        b"[::1]:3128",
+        b"proxy.test:3128/",
+        b" http://proxy.test ",
+    ] {
+        let result = from_env(&[KEY, ("HTTPS_PROXY", url)]);
+        assert!(result.starts_with("built: "), "{result}");
+    }
+}

@@ -163,14 +163,12 @@ impl BaseUrl {
         if host.is_empty() {
             return refuse("has no host");
         }
-        // A port that is none would be left out, and the key sent to another one.
-        if authority.as_str() != authority.host() && authority.port_u16().is_none() {
-            return refuse("has a port that is no number up to 65535");
+        // An invalid port would be left out, and the key sent to another one.
+        let port = authority.as_str().strip_prefix(authority.host());
+        if port.is_some_and(|port| !port.is_empty() && parse_port(&port[1..]).is_none()) {
+            return refuse("has a port that is not a number from 1 to 65535");
         }
-        if !https
-            && !is_loopback(&host)
-            && !http_hosts.iter().any(|h| h.eq_ignore_ascii_case(&host))
-        {
+        if !https && !is_loopback(&host) && !http_hosts.iter().any(|h| is_same_host(h, &host)) {
             return refuse(&format!(
                 "is plain http to {host:?}, where anyone on the way reads the key; use https, or \
                  allow it with ClientBuilder::allow_http({host:?}) or BIMPEAI_ALLOW_HTTP={host}"
@@ -226,6 +224,12 @@ impl BaseUrl {
     }
 }
 
+/// Returns the port that a URL names, if it is one: digits only, from 1 to 65535.
+pub(crate) fn parse_port(digits: &str) -> Option<u16> {
+    let are_digits = digits.bytes().all(|b| b.is_ascii_digit());
+    digits.parse().ok().filter(|port| are_digits && *port > 0)
+}
+
 /// The port that a URL names, else that of its scheme.
 pub(crate) fn port(named: Option<u16>, https: bool) -> u16 {
     named.unwrap_or(if https { 443 } else { 80 })
@@ -237,6 +241,12 @@ pub(crate) fn bare_host(authority: &Authority) -> &str {
     host.strip_prefix('[')
         .and_then(|host| host.strip_suffix(']'))
         .unwrap_or(host)
+}
+
+/// Whether two names are of one host: case, and a dot at the end, make no difference.
+fn is_same_host(a: &str, b: &str) -> bool {
+    let name = |host: &str| host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    name(a) == name(b)
 }
 
 fn is_loopback(host: &str) -> bool {

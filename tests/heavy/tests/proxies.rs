@@ -156,26 +156,6 @@ fn a_proxy_that_stalls_is_bounded_by_the_connect_timeout() {
     assert!(!error.may_have_been_sent(), "{error}");
 }
 
-#[test]
-fn a_proxy_that_cannot_be_used_is_refused_by_the_builder() {
-    for url in ["", "::", "gopher://x", "http://"] {
-        assert!(
-            matches!(Client::builder(KEY).proxy(url).build(), Err(Error::User(_))),
-            "{url}"
-        );
-    }
-    if cfg!(not(feature = "socks")) {
-        let error = Client::builder(KEY)
-            .proxy("socks5://127.0.0.1:1")
-            .build()
-            .unwrap_err();
-        assert!(
-            error.to_string().contains("turn on the feature `socks`"),
-            "{error}"
-        );
-    }
-}
-
 /// Run by the next test in processes of their own: an environment is one for all threads.
 #[test]
 #[ignore = "is run by the_environment_says_which_proxy"]

@@ -153,39 +153,44 @@ fn has_port(url: &str) -> bool {
     split_port(host_and_port).1.is_some()
 }
 
-/// Whether a list such as `localhost,.example.com,10.0.0.0/8` has this host in it.
+/// Whether a list such as `localhost,.example.com,10.0.0.0/8` contains this host.
+///
+/// Entries are separated by commas or whitespace, and compared without case and without a dot at
+/// the end. A name stands for its subdomains too, with or without `.` or `*.` before it; an address
+/// for itself; `10.0.0.0/8` for a network; `*` for everything. A port after any of them limits the
+/// entry to that port.
 fn is_exempt(list: &str, host: &str, port: u16) -> bool {
+    let host = host.trim_end_matches('.');
     let address = host.parse::<IpAddr>().ok();
-    list.split([',', ' ']).any(|entry| {
-        let entry = entry.trim().to_ascii_lowercase();
-        let (name, entry_port) = match entry.rsplit_once(':') {
-            // A second colon, and no bracket, is an IPv6 address.
-            Some((name, digits)) if !name.contains(':') || name.ends_with(']') => {
-                (name, digits.parse().ok())
+    list.split(|c: char| c == ',' || c.is_whitespace())
+        .any(|entry| {
+            let entry = entry.to_ascii_lowercase();
+            let (name, entry_port) = match entry.rsplit_once(':') {
+                // A second colon, without a bracket, is of an IPv6 address.
+                Some((name, port)) if !name.contains(':') || name.ends_with(']') => (name, port),
+                _ => (entry.as_str(), ""),
+            };
+            if !entry_port.is_empty() && path::parse_port(entry_port) != Some(port) {
+                return false;
             }
-            _ => (entry.as_str(), None),
-        };
-        if entry_port.is_some_and(|entry_port: u16| entry_port != port) {
-            return false;
-        }
-        let name = name.trim_start_matches('[').trim_end_matches(']');
-        let name = name.trim_start_matches("*.").trim_start_matches('.');
-        match (name, address) {
-            ("", _) => false,
-            ("*", _) => true,
-            (name, Some(address)) => holds(name, address),
-            (name, None) => host
-                .strip_suffix(name)
-                .is_some_and(|before| before.is_empty() || before.ends_with('.')),
-        }
-    })
+            let name = name.replace(['[', ']'], "");
+            let name = name.strip_prefix("*.").unwrap_or(&name);
+            match (name.trim_matches('.'), address) {
+                ("", _) => false,
+                _ if name == "*" => true,
+                (name, Some(address)) => holds(name, address),
+                (name, None) => host
+                    .strip_suffix(name)
+                    .is_some_and(|before| before.is_empty() || before.ends_with('.')),
+            }
+        })
 }
 
-/// Whether an address, or a network such as `10.0.0.0/8`, holds this address.
+/// Whether an address, or a network such as `10.0.0.0/8`, contains this address.
 fn holds(network: &str, address: IpAddr) -> bool {
     let (network, length) = match network.split_once('/') {
-        Some((network, length)) => (network, length.parse::<u32>().ok()),
-        None => (network, Some(128)),
+        Some((network, length)) => (network, Some(length)),
+        None => (network, None),
     };
     let (bits, network, address) = match (network.parse(), address) {
         (Ok(IpAddr::V4(network)), IpAddr::V4(address)) => {
@@ -196,10 +201,12 @@ fn holds(network: &str, address: IpAddr) -> bool {
         }
         _ => return false,
     };
-    let Some(length) = length else {
-        return false;
+    let length = match length.map(str::parse) {
+        None => bits,
+        Some(Ok(length)) if length <= bits => length,
+        Some(_) => return false,
     };
-    let rest = bits - length.min(bits);
+    let rest = bits - length;
     // A shift by all the bits there are is none.
     network.checked_shr(rest).unwrap_or(0) == address.checked_shr(rest).unwrap_or(0)
 }
@@ -241,57 +248,147 @@ mod tests {
         assert_eq!(host(http, &[all[0], ("REQUEST_METHOD", "GET")]), None);
     }
 
+    #[track_caller]
+    fn check(host: &str, exempt: &[&str], others: &[&str]) {
+        for list in exempt {
+            assert!(is_exempt(list, host, 8443), "{host} is in {list:?}");
+        }
+        for list in others {
+            assert!(!is_exempt(list, host, 8443), "{host} is not in {list:?}");
+        }
+    }
+
     #[test]
-    fn hosts_in_no_proxy_are_reached_directly() {
-        let is = |list, host| is_exempt(list, host, 8443);
-        for list in [
-            "*",
+    fn a_name_in_no_proxy_stands_for_its_subdomains() {
+        check(
             "api.bimpe.ai",
-            "API.Bimpe.AI",
-            "bimpe.ai",
-            ".bimpe.ai",
-            "*.bimpe.ai",
-            "x, bimpe.ai",
-            "x bimpe.ai",
-            "api.bimpe.ai:8443",
+            &["*", "api.bimpe.ai", "API.Bimpe.AI", "bimpe.ai", "ai"],
+            &[
+                "",
+                ",",
+                ".",
+                "*.",
+                "pe.ai",
+                "bimpe.a",
+                "x.api.bimpe.ai",
+                "*bimpe.ai",
+            ],
+        );
+        check(
+            "api.bimpe.ai",
+            &[".bimpe.ai", "*.bimpe.ai", "*.api.bimpe.ai"],
+            &["..", ".*"],
+        );
+        check(
+            "api.bimpe.ai",
+            &[],
+            &["10.0.0.0/8", "::/0", "http://bimpe.ai"],
+        );
+    }
+
+    #[test]
+    fn a_dot_at_the_end_of_a_name_means_nothing() {
+        for host in ["api.bimpe.ai", "api.bimpe.ai."] {
+            check(
+                host,
+                &[
+                    "api.bimpe.ai.",
+                    "bimpe.ai.",
+                    ".bimpe.ai.",
+                    "*.bimpe.ai.",
+                    "api.bimpe.ai.:8443",
+                ],
+                &["pe.ai.", "x.api.bimpe.ai.", "api.bimpe.ai.:443"],
+            );
+            check(host, &["api.bimpe.ai", "bimpe.ai"], &["pe.ai"]);
+        }
+        check("10.0.0.7.", &["10.0.0.7", "10.0.0.0/8"], &["10.0.0.8"]);
+        let of = |url| {
+            chosen(
+                url,
+                &[("HTTPS_PROXY", "http://proxy:1"), ("NO_PROXY", "bimpe.ai")],
+            )
+        };
+        assert_eq!(of("https://api.bimpe.ai.").unwrap(), None);
+        assert_eq!(of("https://api.bimpe.ai").unwrap(), None);
+        assert!(of("https://api.bimpe.com.").unwrap().is_some());
+    }
+
+    #[test]
+    fn entries_of_no_proxy_are_separated_by_commas_and_any_whitespace() {
+        for between in [
+            ",", " ", ", ", " ,", "\t", "\n", "\r\n", "\u{b}", "\u{a0}", ",\n\t ,",
         ] {
-            assert!(is(list, "api.bimpe.ai"), "{list}");
+            let list = format!("x.test{between}bimpe.ai{between}y.test{between}");
+            check("api.bimpe.ai", &[&list], &[]);
+            check("api.bimpe.com", &[], &[&list]);
         }
-        for list in [
-            "",
-            ",",
-            "pe.ai",
-            "bimpe.a",
-            "x.api.bimpe.ai",
-            "bimpe.ai:1",
-            "10.0.0.0/8",
-        ] {
-            assert!(!is(list, "api.bimpe.ai"), "{list}");
-        }
-        for list in [
-            "10.0.0.7",
-            "10.0.0.0/8",
-            "0.0.0.0/0",
-            "10.0.0.7:8443",
-            "10.0.0.7/32",
-        ] {
-            assert!(is(list, "10.0.0.7"), "{list}");
-        }
-        for list in [
-            "10.0.0.8",
-            "11.0.0.0/8",
-            "10.0.0.0/x",
-            "::/0",
-            "0.0.7",
-            "10.0.0.6/32",
-        ] {
-            assert!(!is(list, "10.0.0.7"), "{list}");
-        }
-        for list in ["fd00::1", "[fd00::1]", "[fd00::1]:8443", "fd00::/8", "::/0"] {
-            assert!(is(list, "fd00::1"), "{list}");
-        }
-        assert!(!is("fd00::2", "fd00::1"));
+        check(
+            "api.bimpe.ai",
+            &["\nbimpe.ai", "bimpe.ai\r\n", "\tbimpe.ai\t"],
+            &["bimpe;ai", "x;bimpe.ai"],
+        );
+    }
+
+    #[test]
+    fn a_port_in_no_proxy_limits_an_entry_to_that_port() {
+        check(
+            "api.bimpe.ai",
+            &[
+                "api.bimpe.ai:8443",
+                "bimpe.ai:8443",
+                "*.bimpe.ai:08443",
+                "*:8443",
+                "bimpe.ai:",
+            ],
+            &[
+                "api.bimpe.ai:443",
+                "bimpe.ai:x",
+                "bimpe.ai:99999",
+                "bimpe.ai:+8443",
+                "*:443",
+                ":8443",
+            ],
+        );
         assert!(is_exempt("api.bimpe.ai:443", "api.bimpe.ai", 443));
         assert!(!is_exempt("api.bimpe.ai:80", "api.bimpe.ai", 443));
+    }
+
+    #[test]
+    fn an_address_in_no_proxy_stands_for_itself_or_its_network() {
+        check(
+            "10.0.0.7",
+            &[
+                "10.0.0.7",
+                "10.0.0.0/8",
+                "0.0.0.0/0",
+                "10.0.0.7:8443",
+                "10.0.0.7/32",
+                "10.0.0.0/8:8443",
+            ],
+            &[
+                "10.0.0.8",
+                "11.0.0.0/8",
+                "10.0.0.0/x",
+                "10.0.0.0/33",
+                "10.0.0.0/",
+                "::/0",
+                "0.0.7",
+                "10.0.0.6/32",
+            ],
+        );
+        check(
+            "fd00::1",
+            &[
+                "fd00::1",
+                "FD00:0::1",
+                "[fd00::1]",
+                "[fd00::1]:8443",
+                "fd00::/8",
+                "[fd00::]/8",
+                "::/0",
+            ],
+            &["fd00::2", "fd00::/129", "[fd00::1]:443", "0.0.0.0/0"],
+        );
     }
 }

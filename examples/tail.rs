@@ -1,195 +1,153 @@
-//! Follows a conversation in the terminal, as `tail -f` follows a file, and survives restarts.
+//! Follows a conversation, as `tail -f` follows a file, and resumes where the last run ended.
 //!
 //! ```text
 //! cargo run --example tail -- AGENT_ID CONVERSATION_ID
 //! ```
 //!
-//! After each message that is printed its id is stored in a file; the next run goes on after it, and
-//! so nothing is missed and nothing printed twice. Ctrl-C stops it at once.
+//! Stores its position in a file after each message that it has printed. The next run starts after
+//! that message: none is missed, and none is printed twice. Ctrl-C ends it.
 //!
 //! Without `BIMPEAI_API_KEY` it follows a conversation of the built-in emulator.
 
-use std::io::{self, Write as _};
+mod support;
+
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use bimpeai::agents::CreateAgent;
+use bimpeai::Error;
 use bimpeai::emulator::Emulator;
 use bimpeai::stream::{StreamEvent, StreamMessageEvent};
-use bimpeai::workflows::WorkflowScope;
-use bimpeai::{Client, Error};
+use support::{Failure, note, print};
 
 const USAGE: &str = "\
-Usage: tail [OPTIONS] AGENT_ID CONVERSATION_ID
+Usage: tail [OPTIONS] [AGENT_ID CONVERSATION_ID]
 
-  --state FILE  where the last message's id is kept (tail-CONVERSATION_ID.last unless given)
-  --since TIME  without a stored id, start at this time, as 2026-06-05T08:00:00Z
-  --help        this text
+  --state FILE  file that stores the position (default: tail-CONVERSATION_ID.last)
+  --since TIME  where to start without a stored position, such as 2026-06-05T08:00:00Z
+                (default: now)
+  --help        print this text
 
-BIMPEAI_API_KEY and BIMPEAI_BASE_URL choose the API; without a key it is the built-in emulator, and
-AGENT_ID and CONVERSATION_ID may be left out.";
+BIMPEAI_API_KEY and BIMPEAI_BASE_URL select the API. Without a key, tail starts the built-in
+emulator, needs no ids, and stores nothing unless --state is given.";
 
 fn main() -> ExitCode {
-    let options = match Options::parse(std::env::args().skip(1)) {
-        Ok(Some(options)) => options,
-        Ok(None) => {
-            println!("{USAGE}");
-            return ExitCode::SUCCESS;
-        }
-        Err(problem) => {
-            eprintln!("{problem}\n\n{USAGE}");
-            return ExitCode::from(2);
-        }
-    };
-    match run(options) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(problem) => {
-            eprintln!("tail: {problem}");
-            ExitCode::FAILURE
-        }
-    }
+    support::run("tail", USAGE, tail)
 }
 
-fn run(options: Options) -> Result<(), Box<dyn std::error::Error>> {
-    let has_key = std::env::var("BIMPEAI_API_KEY").is_ok_and(|key| !key.is_empty());
-    let (client, _emulator) = if has_key {
-        (Client::from_env()?, None)
-    } else {
-        let emulator = Emulator::start()?;
-        eprintln!("No BIMPEAI_API_KEY is set: this is a conversation of the built-in emulator.");
-        (emulator.client_builder().build()?, Some(emulator))
+fn tail(arguments: Vec<String>) -> support::Result<()> {
+    let options = Options::parse(arguments).map_err(Failure::Usage)?;
+    let conversation = support::conversation(&options.ids, Emulator::builder())?;
+    let state = match (options.state, &conversation.emulator) {
+        (None, None) => Some(format!("tail-{}.last", conversation.id).into()),
+        (state, _) => state,
     };
-    let (agent, conversation) = match options.conversation {
-        Some(ids) => ids,
-        None if has_key => return Err(format!("which conversation?\n\n{USAGE}").into()),
-        None => emulated_conversation(&client)?,
+    let stored = match &state {
+        Some(file) => load(file)?,
+        None => None,
     };
-    let state = options.state.unwrap_or_else(|| {
-        // The emulator forgets all of it, so there is nothing to go on after.
-        let directory = if has_key {
-            PathBuf::new()
-        } else {
-            std::env::temp_dir()
-        };
-        directory.join(format!("tail-{conversation}.last"))
-    });
+    if let Some(file) = &state {
+        // A file that cannot be written is better found now than after the first message.
+        store(file, stored.as_deref().unwrap_or_default())?;
+    }
 
-    let mut request = client
-        .conversations()
-        .messages()
-        .stream(&agent, &conversation);
-    match last_message(&state)?.or(options.since) {
-        Some(after) => request = request.after(after),
-        None => eprintln!("Following what comes from now on; Ctrl-C stops."),
+    let messages = conversation.client.conversations().messages();
+    let mut request = messages.stream(&conversation.agent_id, &conversation.id);
+    if let Some(after) = stored.as_ref().or(options.since.as_ref()) {
+        request = request.after(after);
     }
     let handle = request.handle();
-    let stopping = handle.clone();
-    ctrlc::set_handler(move || stopping.cancel())?;
+    support::on_interrupt(move || handle.cancel());
 
+    let mut position = stored.clone();
     let mut stream = request.lifecycle();
-    let mut unreadable = None;
     while let Some(event) = stream.next() {
         match event {
-            Ok(StreamEvent::Message(message)) => print(&message)?,
+            Ok(StreamEvent::Message(message)) => show(&message)?,
+            Ok(StreamEvent::Connected) => note("connected; Ctrl-C ends it"),
             Ok(StreamEvent::Disconnected { error, wait, .. }) => {
-                eprintln!("{error}; connecting again in {} ms", wait.as_millis());
-                continue;
+                note(format_args!("{error}; reconnecting in {wait:.1?}"));
             }
-            Ok(_) => continue,
-            // One bad message is no reason to stop; any other error is the stream's last word.
-            Err(Error::Decode(error)) => {
-                eprintln!("{error}");
-                unreadable = Some(error);
-            }
-            Err(error) => return Err(error.into()),
+            Ok(_) => {}
+            // The stream goes on after a message that cannot be decoded.
+            Err(Error::Decode(error)) => note(error),
+            Err(error) => return Err(explain(error, stored.and(state))),
         }
-        // After the work, not before it: a crash in between repeats a message, and loses none.
-        if let Some(id) = stream.last_event_id() {
-            store(&state, id)?;
+        // After the message is printed: a crash in between repeats it, and loses none.
+        if position.as_deref() != stream.last_event_id() {
+            position = stream.last_event_id().map(str::to_owned);
+            if let (Some(file), Some(position)) = (&state, &position) {
+                store(file, position)?;
+            }
         }
     }
-    match unreadable {
-        // It ended with what looked like one bad message: the server ends the stream for good.
-        Some(error) if !handle.is_cancelled() => Err(Error::Decode(error).into()),
-        _ => {
-            eprintln!("\nStopped.");
-            Ok(())
-        }
-    }
+    // Only Ctrl-C ends the stream without an error.
+    Err(Failure::Interrupted)
 }
 
-fn print(message: &StreamMessageEvent) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+fn show(message: &StreamMessageEvent) -> support::Result<()> {
     let text = message.message.as_deref().unwrap_or("(no text)");
-    writeln!(out, "{}  {:>9}  {text}", message.created_at, message.role)?;
-    out.flush()
+    let (time, role) = (&message.created_at, &message.role);
+    print(format_args!("{time}  {role:>9}  {text}"))
 }
 
-/// What the run before stored.
-fn last_message(state: &Path) -> io::Result<Option<String>> {
-    match std::fs::read_to_string(state) {
-        Ok(id) => Ok(Some(id.trim().to_owned()).filter(|id| !id.is_empty())),
+/// Names the file that the position was read from, if the server may have refused that position.
+fn explain(error: Error, file: Option<PathBuf>) -> Failure {
+    let is_refusal = matches!(error.status(), Some(400 | 404 | 410 | 422));
+    // The stream was refused, but not its ticket: the conversation exists.
+    let is_stream = error.operation().is_some_and(|it| it.starts_with("GET "));
+    match file {
+        Some(file) if is_refusal && is_stream => Failure::Other(format!(
+            "{error}; the position is from {file:?}: delete the file to start from now"
+        )),
+        _ => Failure::Call(error),
+    }
+}
+
+/// Reads the position that the last run stored.
+fn load(file: &Path) -> support::Result<Option<String>> {
+    if fs::metadata(file).is_ok_and(|it| !it.is_file()) {
+        return Err(Failure::Other(format!("{file:?}: not a regular file")));
+    }
+    match fs::read_to_string(file) {
+        Ok(text) => Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
+        Err(error) => Err(Failure::Other(format!("cannot read {file:?}: {error}"))),
     }
 }
 
-/// Stores an id so that a crash leaves the old one or the new one, and never half of it.
-fn store(state: &Path, id: &str) -> io::Result<()> {
-    let new = state.with_extension("new");
-    std::fs::write(&new, id)?;
-    std::fs::rename(new, state)
-}
-
-/// An agent whose customer writes by itself, every now and then.
-fn emulated_conversation(client: &Client) -> Result<(String, String), Error> {
-    let workflows = client
-        .workflows()
-        .list()
-        .scope(WorkflowScope::Public)
-        .send()?;
-    let mut agent = CreateAgent::new("Tail");
-    if let Some(workflow) = workflows.data.first() {
-        agent = agent.agent_workflow_id(&workflow.id);
-    }
-    let agent = client.agents().create(agent).send()?;
-    let conversations = client.conversations().list(&agent.id).send()?;
-    let conversation = conversations.data.first().map(|first| first.id.clone());
-    Ok((agent.id.clone(), conversation.unwrap_or_default()))
+/// Replaces the file, so that a crash leaves the old position or the new one.
+fn store(file: &Path, position: &str) -> support::Result<()> {
+    let mut new = file.as_os_str().to_owned();
+    new.push(".new");
+    fs::write(&new, position)
+        .and_then(|()| fs::rename(&new, file))
+        .map_err(|error| Failure::Other(format!("cannot write {file:?}: {error}")))
 }
 
 #[derive(Default)]
 struct Options {
-    conversation: Option<(String, String)>,
+    ids: Vec<String>,
     state: Option<PathBuf>,
     since: Option<String>,
 }
 
 impl Options {
-    /// `None` when help was asked for.
-    fn parse(mut args: impl Iterator<Item = String>) -> Result<Option<Options>, String> {
+    fn parse(arguments: Vec<String>) -> Result<Options, String> {
         let mut options = Options::default();
-        let mut ids = Vec::new();
-        while let Some(argument) = args.next() {
+        let mut arguments = arguments.into_iter();
+        while let Some(argument) = arguments.next() {
             let mut value = || {
-                args.next()
-                    .ok_or_else(|| format!("{argument} needs a value."))
+                let value = arguments.next();
+                value.ok_or_else(|| format!("{argument} needs a value"))
             };
             match argument.as_str() {
                 "--state" => options.state = Some(value()?.into()),
                 "--since" => options.since = Some(value()?),
-                "--help" | "-h" => return Ok(None),
-                _ if argument.starts_with('-') => {
-                    return Err(format!("There is no option {argument}."));
-                }
-                _ => ids.push(argument),
+                _ => options.ids.push(argument),
             }
         }
-        options.conversation = match &ids[..] {
-            [] => None,
-            [agent, conversation] => Some((agent.clone(), conversation.clone())),
-            _ => return Err("It takes an agent's id and a conversation's.".to_owned()),
-        };
-        Ok(Some(options))
+        Ok(options)
     }
 }

@@ -5,31 +5,36 @@
 //! cargo run --example workflow_agent
 //! ```
 //!
-//! Without `BIMPEAI_API_KEY` it runs against the built-in emulator, which cuts the stream once in
-//! the middle of a message; with it, against the real API.
+//! Without `BIMPEAI_API_KEY` it uses the built-in emulator, which breaks the stream once in the
+//! middle of a message. With a key it uses the API, and always deletes the agent before it ends.
+
+mod support;
 
 use std::collections::HashSet;
-use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
 use std::time::Duration;
 
 use bimpeai::agents::{AgentCreateResponse, CreateAgent, CreateKnowledgeBase};
 use bimpeai::conversations::{MessageRole, SendMessage, StreamMessageEvent};
 use bimpeai::emulator::Emulator;
+use bimpeai::request::Request;
 use bimpeai::stream::{StreamEvent, StreamRequest};
 use bimpeai::workflows::{Workflow, WorkflowScope};
 use bimpeai::{Client, Error};
+use support::{Failure, note, print, print_bold};
 
 const USAGE: &str = "\
 Usage: workflow_agent [OPTIONS]
 
-  --current          make the calls of the current API, not those of the first generation
-  --keep             keep the agent that is created on the real API
-  --conversation ID  converse here, not in the agent's first conversation
-  --help             this text
+  --current          use the calls of API 0.3+, not those of API 0.1
+  --keep             do not delete the agent at the end
+  --conversation ID  converse here (default: the agent's first conversation)
+  --help             print this text
 
-BIMPEAI_API_KEY and BIMPEAI_BASE_URL choose the API; without a key it is the built-in emulator.";
+BIMPEAI_API_KEY and BIMPEAI_BASE_URL select the API. Without a key, workflow_agent starts the
+built-in emulator.";
 
 const QUESTIONS: [&str; 3] = [
     "How much is a Margherita pizza?",
@@ -37,66 +42,89 @@ const QUESTIONS: [&str; 3] = [
     "Can I pay by card?",
 ];
 
-/// How many questions the emulator's customer asks by itself while the stream is open.
+/// How many questions the emulator's customer asks while the stream is open.
 const CUSTOMER_QUESTIONS: usize = 2;
 
-/// How long the real API may take to say all there is to say.
+/// How long the replies may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn main() -> ExitCode {
-    let options = match Options::parse(std::env::args().skip(1)) {
-        Ok(Some(options)) => options,
-        Ok(None) => {
-            println!("{USAGE}");
-            return ExitCode::SUCCESS;
-        }
-        Err(problem) => {
-            eprintln!("{problem}\n\n{USAGE}");
-            return ExitCode::from(2);
-        }
-    };
-    match run(&options) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(problem) => {
-            eprintln!("\nThat did not work: {problem}");
-            ExitCode::FAILURE
-        }
-    }
+    support::run("workflow_agent", USAGE, workflow_agent)
 }
 
-fn run(options: &Options) -> Result<(), Box<dyn std::error::Error>> {
-    let has_key = std::env::var("BIMPEAI_API_KEY").is_ok_and(|key| !key.is_empty());
-    let emulator = if has_key {
-        None
-    } else {
-        Some(Emulator::start()?)
-    };
-    let client = match &emulator {
-        Some(emulator) => {
-            say("No BIMPEAI_API_KEY is set, so this runs against the built-in emulator.");
-            emulator.client_builder().build()?
-        }
-        None => Client::from_env()?,
-    };
-
+fn workflow_agent(arguments: Vec<String>) -> support::Result<()> {
+    let options = Options::parse(arguments).map_err(Failure::Usage)?;
+    let (client, emulator) = support::client(Emulator::builder())?;
     let workflow = find_workflow(&client)?;
-    let agent = create_agent(&client, &workflow, options)?;
-    let rest = give_knowledge(&client, &agent.id)
-        .and_then(|()| inspect(&client, &agent.id, &workflow, options))
-        .and_then(|()| converse(&client, &agent.id, options, emulator.as_ref()));
 
-    if emulator.is_none() && !options.keep {
-        client.agents().delete(&agent.id).send()?;
-        say(&format!(
-            "\nDeleted {}; --keep would have kept it.",
-            agent.id
-        ));
+    let is_temporary = emulator.is_none() && !options.keep;
+    let (created, agent_id) = channel::<String>();
+    if is_temporary {
+        let client = client.clone();
+        support::on_interrupt(move || {
+            // Waits for a create that is in flight. `delete_agent` reports its own failure.
+            if let Ok(agent_id) = agent_id.recv() {
+                let _ = delete_agent(&client, &agent_id);
+            }
+        });
     }
-    rest.map_err(Into::into)
+
+    let create = create_request(&client, &workflow, &options).deadline(Duration::from_secs(30));
+    let agent = match create.send() {
+        Ok(agent) => agent,
+        Err(error) => {
+            delete_unknown_agent(&client, &create, &error);
+            return Err(error.into());
+        }
+    };
+    let _ = created.send(agent.id.clone());
+
+    let result = show_agent(&agent, &create)
+        .and_then(|()| give_knowledge(&client, &agent.id))
+        .and_then(|()| inspect(&client, &agent.id, &workflow, &options))
+        .and_then(|()| converse(&client, &agent.id, &options, emulator.as_ref()));
+    if !is_temporary {
+        return result;
+    }
+    let deleted = delete_agent(&client, &agent.id).map_err(Failure::from);
+    match result {
+        Ok(()) | Err(Failure::OutputClosed) => deleted,
+        // The first error decides the exit code.
+        failed => failed,
+    }
 }
 
-fn find_workflow(client: &Client) -> Result<Workflow, Box<dyn std::error::Error>> {
-    step(1, "Find a workflow");
+/// Deletes the agent and reports the result. 404 is a success: Ctrl-C deletes the agent from another
+/// thread.
+fn delete_agent(client: &Client, agent_id: &str) -> Result<(), Error> {
+    let delete = client.agents().delete(agent_id);
+    match delete.deadline(Duration::from_secs(10)).send() {
+        Ok(()) => note(format_args!("deleted agent {agent_id}; --keep keeps it")),
+        Err(error) if error.status() == Some(404) => {}
+        Err(error) => {
+            note(format_args!("agent {agent_id} was not deleted: {error}"));
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+/// Deletes the agent of a create that failed, if it may have been created: the response was lost.
+fn delete_unknown_agent(client: &Client, create: &Request<AgentCreateResponse>, error: &Error) {
+    let is_refusal = error.status().is_some_and(|it| (400..500).contains(&it));
+    if is_refusal || !error.may_have_been_sent() {
+        return;
+    }
+    // The same request has the same idempotency key, so it returns the agent that it created.
+    match create.clone().deadline(Duration::from_secs(10)).send() {
+        // `delete_agent` reports its own failure.
+        Ok(agent) => drop(delete_agent(client, &agent.id)),
+        Err(_) => note("an agent may have been created; look for it in the console"),
+    }
+}
+
+fn find_workflow(client: &Client) -> support::Result<Workflow> {
+    step("1. Find a workflow")?;
     let page = client
         .workflows()
         .list()
@@ -105,55 +133,58 @@ fn find_workflow(client: &Client) -> Result<Workflow, Box<dyn std::error::Error>
         .send()?;
     for workflow in &page.data {
         let category = workflow.category.as_deref().unwrap_or("no category");
-        say(&format!(
+        print(format_args!(
             "  {}  {} ({category})",
             workflow.id, workflow.name
-        ));
+        ))?;
     }
-    let workflow = page
-        .data
-        .into_iter()
-        .next()
-        .ok_or("no public workflow matches \"restaurant\"")?;
-    say(&format!(
+    let Some(workflow) = page.data.into_iter().next() else {
+        let why = "no public workflow matches \"restaurant\"";
+        return Err(Failure::Other(why.to_owned()));
+    };
+    print(format_args!(
         "  → {}, with {} rules and {} flows",
-        strong(&workflow.name),
+        workflow.name,
         workflow.rules.len(),
         workflow.flows.len()
-    ));
+    ))?;
     Ok(workflow)
 }
 
-fn create_agent(
+fn create_request(
     client: &Client,
     workflow: &Workflow,
     options: &Options,
-) -> Result<AgentCreateResponse, Error> {
-    step(2, "Create an agent on it");
-    let body = if options.current {
-        CreateAgent::new("Restaurant assistant")
+) -> Request<AgentCreateResponse> {
+    let agent = CreateAgent::new("Restaurant assistant");
+    client.agents().create(if options.current {
+        agent
             .description("Takes orders and books tables.")
             .workflow_id(&workflow.id)
     } else {
-        CreateAgent::new("Restaurant assistant")
+        agent
             .system_prompt("You help customers place orders and book tables.")
             .agent_workflow_id(&workflow.id)
-    };
-    let create = client
-        .agents()
-        .create(body)
-        .idempotency_key(format!("workflow-agent-{}", std::process::id()));
-    let agent = create.send()?;
-    let again = create.send()?;
-    say(&format!("  → {} {}", strong(&agent.name), agent.id));
-    if again.id == agent.id {
-        say("  The same call with the same idempotency key gave the same agent, not a second one.");
-    }
-    Ok(agent)
+    })
 }
 
-fn give_knowledge(client: &Client, agent_id: &str) -> Result<(), Error> {
-    step(3, "Give it knowledge");
+fn show_agent(
+    agent: &AgentCreateResponse,
+    create: &Request<AgentCreateResponse>,
+) -> support::Result<()> {
+    step("2. Create an agent on it")?;
+    print(format_args!("  → {} {}", agent.name, agent.id))?;
+    // Each request has a random idempotency key, unless it is given one.
+    if create.send()?.id == agent.id {
+        print(
+            "  Sent again, the same request returned the same agent: it has an idempotency key.",
+        )?;
+    }
+    Ok(())
+}
+
+fn give_knowledge(client: &Client, agent_id: &str) -> support::Result<()> {
+    step("3. Give it knowledge")?;
     let knowledge_bases = client.agents().knowledge_bases();
     for body in [
         CreateKnowledgeBase::text(
@@ -168,7 +199,7 @@ fn give_knowledge(client: &Client, agent_id: &str) -> Result<(), Error> {
         knowledge_bases.create(agent_id, body).send()?;
     }
     for item in knowledge_bases.list(agent_id).send()? {
-        say(&format!("  → {} ({})", strong(&item.name), item.r#type));
+        print(format_args!("  → {} ({})", item.name, item.r#type))?;
     }
     Ok(())
 }
@@ -178,34 +209,28 @@ fn inspect(
     agent_id: &str,
     workflow: &Workflow,
     options: &Options,
-) -> Result<(), Error> {
-    step(4, "Inspect what is connected");
+) -> support::Result<()> {
+    step("4. Inspect what is connected")?;
     let agents = client.agents();
-    for integration in agents.integrations().list(agent_id).send()? {
-        say(&format!(
-            "  integration  {} — {}",
-            integration.r#type, integration.status
-        ));
+    for it in agents.integrations().list(agent_id).send()? {
+        print(format_args!("  integration  {}: {}", it.r#type, it.status))?;
     }
-    for channel in agents.channels().list(agent_id).send()? {
-        say(&format!(
-            "  channel      {} — {}",
-            channel.r#type, channel.status
-        ));
+    for it in agents.channels().list(agent_id).send()? {
+        print(format_args!("  channel      {}: {}", it.r#type, it.status))?;
     }
-    // The current API has the flows on the workflow, the first generation had them on the agent.
+    // API 0.3+ has the flows on the workflow, API 0.1 has them on the agent.
     if options.current {
         for flow in &workflow.flows {
-            say(&format!("  flow         {}", flow.name));
+            print(format_args!("  flow         {}", flow.name))?;
         }
     } else {
         for flow in agents.conversation_flows().list(agent_id).send()? {
-            say(&format!("  flow         {}", flow.name));
+            print(format_args!("  flow         {}", flow.name))?;
         }
     }
     for action in agents.actions().list(agent_id).send()? {
         let state = if action.is_enabled { "on" } else { "off" };
-        say(&format!("  action       {} — {state}", action.name));
+        print(format_args!("  action       {}: {state}", action.name))?;
     }
     Ok(())
 }
@@ -215,30 +240,23 @@ fn converse(
     agent_id: &str,
     options: &Options,
     emulator: Option<&Emulator>,
-) -> Result<(), Error> {
-    step(5, "Converse");
+) -> support::Result<()> {
+    step("5. Converse")?;
     let first = client.conversations().list(agent_id).limit(1).send()?.data;
     let conversation = match (&options.conversation, first.first()) {
         (Some(id), _) => id.clone(),
         (None, Some(conversation)) => conversation.id.clone(),
         (None, None) => {
-            say(
-                "  The agent has no conversation yet. Write to it, and give its id: --conversation",
-            );
-            return Ok(());
+            return print("  The agent has no conversation yet; choose one with --conversation.");
         }
     };
     let messages = client.conversations().messages();
-    let known = messages.list(agent_id, &conversation).sort("created_at");
-    let mut seen = HashSet::new();
-    for message in known.clone() {
+    let history = messages.list(agent_id, &conversation).sort("created_at");
+    let mut known = HashSet::new();
+    for message in history.clone() {
         let message = message?;
-        show(
-            &message.role,
-            message.message.as_deref(),
-            "was there before",
-        );
-        seen.insert(message.id);
+        show(&message.role, message.message.as_deref(), "earlier")?;
+        known.insert(message.id);
     }
 
     if let Some(emulator) = emulator {
@@ -246,93 +264,103 @@ fn converse(
     }
     let stream = messages.stream(agent_id, &conversation);
     let questions = QUESTIONS.len() + emulator.map_or(0, |_| CUSTOMER_QUESTIONS);
-    let came = listen(stream, questions, || {
-        let messages = messages.clone();
-        let (agent_id, conversation) = (agent_id.to_owned(), conversation.clone());
-        std::thread::spawn(move || {
-            for question in QUESTIONS {
-                messages
-                    .send(&agent_id, &conversation, SendMessage::new(question))
-                    .send()?;
-                std::thread::sleep(Duration::from_millis(250));
-            }
-            Ok(())
-        })
+    let (agent_id, conversation) = (agent_id.to_owned(), conversation);
+    let received = listen(stream, questions, move || {
+        for question in QUESTIONS {
+            let question = SendMessage::new(question);
+            messages.send(&agent_id, &conversation, question).send()?;
+            thread::sleep(Duration::from_millis(250));
+        }
+        Ok(())
     })?;
 
-    // What the server has of it, up to the last message that came.
+    // Compares with the server's list, up to the last message received.
+    let ids: HashSet<_> = received.iter().map(|message| &message.id).collect();
+    let last = received.last().map(|message| &message.id);
     let mut missed = 0;
-    let last = came.last().map(|message| message.id.clone());
-    for message in known {
+    for message in history {
         let message = message?;
-        if !seen.contains(&message.id) && !came.iter().any(|came| came.id == message.id) {
-            missed += 1;
-        }
-        if Some(&message.id) == last.as_ref() {
+        missed += usize::from(!known.contains(&message.id) && !ids.contains(&message.id));
+        if Some(&message.id) == last {
             break;
         }
     }
-    let different: HashSet<_> = came.iter().map(|message| &message.id).collect();
-    let twice = came.len() - different.len();
-    say(&format!(
-        "\n{} messages came while the stream was open: {missed} missed, {twice} came twice.",
-        came.len()
-    ));
-    Ok(())
+    print("")?;
+    print(format_args!(
+        "{} messages received while the stream was open: {missed} missed, {} duplicates.",
+        received.len(),
+        received.len() - ids.len()
+    ))
 }
 
-/// Follows the stream until the agent has answered all there was to answer.
+/// Follows the stream until the agent has replied to all questions, or [`PATIENCE`] is exceeded.
+/// Calls `ask` on another thread once the stream is open.
 fn listen(
     request: StreamRequest,
     questions: usize,
-    ask: impl FnOnce() -> std::thread::JoinHandle<Result<(), Error>>,
-) -> Result<Vec<StreamMessageEvent>, Error> {
+    ask: impl FnOnce() -> Result<(), Error> + Send + 'static,
+) -> support::Result<Vec<StreamMessageEvent>> {
     let handle = request.handle();
     let (done, is_done) = channel::<()>();
-    let watch = std::thread::spawn(move || {
-        if is_done.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+    let mut ask = Some(move || {
+        let result = ask();
+        if result.is_err() || is_done.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
             handle.cancel();
         }
+        result
     });
 
-    let mut ask = Some(ask);
     let mut asking = None;
-    let mut came: Vec<StreamMessageEvent> = Vec::new();
+    let mut received: Vec<StreamMessageEvent> = Vec::new();
     for event in request.lifecycle() {
         match event? {
             StreamEvent::Connected => match ask.take() {
                 Some(ask) => {
-                    note("the stream is open; three questions are sent from another thread");
-                    asking = Some(ask());
+                    print("  · the stream is open; another thread sends three questions")?;
+                    asking = Some(thread::spawn(ask));
                 }
-                None => note("connected again, from the last message on"),
+                None => print("  · reconnected, after the last message received")?,
             },
             StreamEvent::Message(message) => {
-                show(&message.role, message.message.as_deref(), &message.id);
-                came.push(message);
-                if is_answered(&came, questions) {
+                show(&message.role, message.message.as_deref(), &message.id)?;
+                received.push(message);
+                if has_replies(&received, questions) {
                     break;
                 }
             }
             StreamEvent::Disconnected { error, wait, .. } => {
-                note(&format!("cut off ({error}); again in {wait:.1?}"));
+                print(format_args!("  · {error}; reconnecting in {wait:.1?}"))?;
             }
             _ => {}
         }
     }
     drop(done);
-    let _ = watch.join();
-    match asking.map(|thread| thread.join()) {
-        Some(Ok(Err(error))) => Err(error),
-        _ => Ok(came),
+    if let Some(Ok(Err(error))) = asking.map(thread::JoinHandle::join) {
+        return Err(error.into());
     }
+    if !has_replies(&received, questions) {
+        print(format_args!(
+            "  · some replies are missing after {PATIENCE:?}"
+        ))?;
+    }
+    Ok(received)
 }
 
-/// Whether so many questions came by, and as many answers.
-fn is_answered(came: &[StreamMessageEvent], questions: usize) -> bool {
-    let of = |role| came.iter().filter(|message| message.role == role).count();
+/// Whether that many questions were received, and as many replies.
+fn has_replies(received: &[StreamMessageEvent], questions: usize) -> bool {
+    let of = |role| received.iter().filter(|it| it.role == role).count();
     let asked = of(MessageRole::User);
     asked >= questions && of(MessageRole::Assistant) >= asked
+}
+
+fn show(role: &MessageRole, text: Option<&str>, remark: &str) -> support::Result<()> {
+    let text = text.unwrap_or("(no text)");
+    print(format_args!("  {role:>9}  {text}  [{remark}]"))
+}
+
+fn step(title: &str) -> support::Result<()> {
+    print("")?;
+    print_bold(title)
 }
 
 #[derive(Default)]
@@ -343,8 +371,9 @@ struct Options {
 }
 
 impl Options {
-    fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<Options>, String> {
+    fn parse(arguments: Vec<String>) -> Result<Options, String> {
         let mut options = Options::default();
+        let mut arguments = arguments.into_iter();
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--current" => options.current = true,
@@ -353,39 +382,9 @@ impl Options {
                     let id = arguments.next().ok_or("--conversation needs an id")?;
                     options.conversation = Some(id);
                 }
-                "--help" | "-h" => return Ok(None),
-                other => return Err(format!("unknown option {other}")),
+                _ => return Err(format!("unknown option {argument:?}")),
             }
         }
-        Ok(Some(options))
-    }
-}
-
-fn step(number: u32, title: &str) {
-    println!("\n{}", strong(&format!("{number}. {title}")));
-}
-
-fn say(text: &str) {
-    println!("{text}");
-}
-
-fn note(text: &str) {
-    println!("  {}", styled("2", &format!("· {text}")));
-}
-
-fn show(role: &MessageRole, text: Option<&str>, remark: &str) {
-    let text = text.unwrap_or("(no text)");
-    println!("  {:>9}  {text}  {}", role, styled("2", remark));
-}
-
-fn strong(text: &str) -> String {
-    styled("1", text)
-}
-
-fn styled(style: &str, text: &str) -> String {
-    if std::io::stdout().is_terminal() {
-        format!("\x1b[{style}m{text}\x1b[0m")
-    } else {
-        text.to_owned()
+        Ok(options)
     }
 }

@@ -1,0 +1,12 @@
+//! The examples as their users run them: child processes with real pipes and signals.
+//!
+//! Most of it needs Unix: signals, closed pipes, arguments that are not UTF-8.
+#![cfg(unix)]
+
+mod chat;
+mod child;
+mod command_line;
+mod emulator;
+mod escape;
+mod tail;
+mod workflow_agent;

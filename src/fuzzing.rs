@@ -22,7 +22,7 @@ fn answer(status: u16, headers: HeaderMap, body: &[u8]) -> Answer {
     Answer {
         operation: "GET /fuzz".to_owned(),
         status,
-        headers: Headers(headers),
+        headers: Headers::new(headers, KEY),
         body: body.to_vec(),
         request_id: None,
         attempts: 1,
@@ -85,7 +85,7 @@ pub fn headers(lines: &[u8]) {
             headers.append(name, value);
         }
     }
-    let headers = Headers(headers);
+    let headers = Headers::new(headers, KEY);
     if let Some(wait) = headers.retry_after() {
         assert!(wait > Duration::ZERO && Instant::now().checked_add(wait).is_some());
     }

@@ -1,21 +1,37 @@
-//! The headers of answers, and what the API says in them.
+//! Response headers, and what the API says in them.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
+use memchr::memmem;
 use ureq::http::HeaderMap;
 
-/// The headers of an answer; names are compared without regard to case.
+use crate::http::REQUEST_ID;
+
+/// The headers of a response. Names are compared without regard to case.
 #[derive(Clone, Default)]
-pub struct Headers(pub(crate) HeaderMap);
+pub struct Headers(HeaderMap);
 
 impl Headers {
-    /// The first value of a header, where it has one that is text.
+    /// Marks the values that quote `secret`, so that they are not printed.
+    pub(crate) fn new(mut headers: HeaderMap, secret: &str) -> Self {
+        let secret = secret.as_bytes();
+        for value in headers.values_mut() {
+            // Most values are shorter than a key: this costs a call next to nothing.
+            let may_quote = !secret.is_empty() && value.len() >= secret.len();
+            if may_quote && memmem::find(value.as_bytes(), secret).is_some() {
+                value.set_sensitive(true);
+            }
+        }
+        Headers(headers)
+    }
+
+    /// Returns the first value of a header, or `None` if there is none or it is not text.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name)?.to_str().ok()
     }
 
-    /// All headers whose value is text, names in lower case.
+    /// Returns all headers whose value is text. Names are in lower case.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0
             .iter()
@@ -61,8 +77,10 @@ impl Headers {
         httpdate::parse_http_date(self.get("date")?).ok()
     }
 
+    /// The request id, unless it quotes the secret of the request: errors print it.
     pub(crate) fn request_id(&self) -> Option<&str> {
-        self.get("x-request-id").filter(|id| !id.is_empty())
+        let value = self.0.get(&REQUEST_ID).filter(|id| !id.is_sensitive())?;
+        value.to_str().ok().filter(|id| !id.is_empty())
     }
 
     /// The media type, in lower case and without its parameters.
@@ -93,9 +111,8 @@ fn decimal(text: &str) -> Option<Duration> {
     Some(Duration::new(digits(whole, whole.len())?, nanos))
 }
 
-/// What holds no secret whoever sends it. A request id has its accessor: a gateway may set it to
-/// anything.
-const SHOWN: [&str; 12] = [
+/// The headers whose values `Debug` prints. Others, such as cookies, may hold secrets.
+const SHOWN: [&str; 13] = [
     "connection",
     "content-encoding",
     "content-length",
@@ -108,31 +125,33 @@ const SHOWN: [&str; 12] = [
     "x-ratelimit-limit",
     "x-ratelimit-remaining",
     "x-ratelimit-reset",
+    "x-request-id",
 ];
 
-/// All names; the values of the headers of HTTP itself and of the rate limit, no others.
+/// Prints all names, and the values of the request id, the rate limit and HTTP's own headers. A value
+/// that quotes the API key or a ticket is not printed.
 impl fmt::Debug for Headers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map()
-            .entries(self.iter().map(|(name, value)| {
-                let shown = SHOWN.contains(&name);
-                (name, if shown { value } else { "[redacted]" })
-            }))
-            .finish()
+        let values = self.0.iter().filter_map(|(name, value)| {
+            let text = value.to_str().ok()?;
+            let is_shown = SHOWN.contains(&name.as_str()) && !value.is_sensitive();
+            Some((name.as_str(), if is_shown { text } else { "[redacted]" }))
+        });
+        f.debug_map().entries(values).finish()
     }
 }
 
-/// The figures of the rate limit, each where the answer has it.
+/// The state of the rate limit. A field is `None` if the response does not have it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct RateLimit {
-    /// Requests that the window allows (`X-RateLimit-Limit`).
+    /// Maximum number of requests in the window (`X-RateLimit-Limit`).
     pub limit: Option<u64>,
-    /// Requests that are left in it (`X-RateLimit-Remaining`).
+    /// Number of requests left in the window (`X-RateLimit-Remaining`).
     pub remaining: Option<u64>,
-    /// When it starts anew, in seconds of Unix time, rounded up (`X-RateLimit-Reset`).
+    /// Time at which the window resets, in seconds of Unix time, rounded up (`X-RateLimit-Reset`).
     pub reset_at: Option<u64>,
-    /// How long the server asks to wait (`Retry-After`).
+    /// Delay that the server asks for (`Retry-After`).
     pub retry_after: Option<Duration>,
 }
 

@@ -464,7 +464,11 @@ fn no_debug_of_a_public_type_shows_a_secret() {
             connection.raw("event: heartbeat\ndata: {\"ts\":1}\n\n");
             connection.closed_by_client();
         } else {
-            let headers = [format!("X-Debug: {KEY}"), format!("Set-Cookie: {KEY}")];
+            let headers = [
+                format!("X-Debug: {KEY}"),
+                format!("Set-Cookie: {KEY}"),
+                format!("X-Request-Id: {KEY}"),
+            ];
             let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
             connection.answer(
                 200,

@@ -405,14 +405,12 @@ impl Http {
     }
 
     fn answer(&self, info: &CallInfo, head: ureq::http::response::Parts, body: Vec<u8>) -> Answer {
-        let headers = Headers(head.headers);
+        let headers = Headers::new(head.headers, self.key.expose());
         Answer {
             operation: info.operation.clone(),
             status: head.status.as_u16(),
-            // Errors print the id, so one that quotes the key back is none.
             request_id: headers
                 .request_id()
-                .filter(|id| !id.contains(self.key.expose()))
                 .map(str::to_owned)
                 .or_else(|| info.request_id.clone()),
             headers,

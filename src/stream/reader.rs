@@ -200,7 +200,7 @@ impl Reader {
                 stood: false,
             }
         })?;
-        let headers = Headers(head.headers);
+        let headers = Headers::new(head.headers, ticket.ticket.expose());
         self.cursor.answered_at(headers.date());
         // Nobody asked for compression: what is compressed all the same is no event stream here.
         let plain = headers
@@ -319,11 +319,7 @@ impl Reader {
         let mut answer = Answer {
             operation: self.info.operation.clone(),
             status: status.as_u16(),
-            // Errors print the id, so one that quotes the ticket is none.
-            request_id: headers
-                .request_id()
-                .filter(|id| !id.contains(ticket))
-                .map(str::to_owned),
+            request_id: headers.request_id().map(str::to_owned),
             attempts: self.info.attempts,
             headers,
             body: Vec::new(),

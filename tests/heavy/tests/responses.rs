@@ -537,6 +537,26 @@ fn the_request_id_is_the_headers_else_the_bodys_else_the_one_that_was_sent() {
 }
 
 #[test]
+fn debug_of_headers_shows_the_request_id_unless_it_quotes_the_key() {
+    let headers = &["X-Request-Id: req_7", "Set-Cookie: session"];
+    let error = fails(&giving(500, headers, "{}"));
+    let Error::Api(api) = &error else { panic!() };
+    let shown = format!("{:?}", api.headers());
+    assert!(shown.contains(r#""x-request-id": "req_7""#), "{shown}");
+    assert!(shown.contains(r#""set-cookie": "[redacted]""#), "{shown}");
+
+    let headers = &["X-Request-Id: for sk_test_canary", "Server: sk_test_canary"];
+    assert!(headers.iter().all(|header| header.contains(KEY)));
+    let error = fails(&giving(500, headers, "{}"));
+    let Error::Api(api) = &error else { panic!() };
+    let shown = format!("{:?} {error}", api.headers());
+    assert!(!shown.contains(KEY), "{shown}");
+    assert!(shown.contains(r#""x-request-id": "[redacted]""#), "{shown}");
+    // The accessor has it all the same.
+    assert_eq!(api.headers().get("server"), Some(KEY));
+}
+
+#[test]
 fn a_wrong_content_type_is_no_reason_to_refuse_good_json() {
     let body = r#"{"message":"ok","data":{"id":"a"}}"#;
     for header in [

@@ -152,6 +152,14 @@ impl Error {
         }))
     }
 
+    /// Names the page of a list that the error is about.
+    pub(crate) fn on_page(mut self, page: Option<u64>) -> Error {
+        if let Some(call) = self.call_mut() {
+            call.page = page;
+        }
+        self
+    }
+
     /// Names the call that a refusal belongs to.
     pub(crate) fn in_operation(mut self, operation: impl fmt::Display) -> Error {
         if let Error::User(error) = &mut self {
@@ -202,10 +210,12 @@ pub(crate) struct CallInfo {
     pub(crate) attempts: u32,
     pub(crate) request_id: Option<String>,
     pub(crate) sent: bool,
+    /// The number of the requested page, on a list.
+    pub(crate) page: Option<u64>,
 }
 
 impl CallInfo {
-    /// What ends an error's line: how often it was tried, and under which id.
+    /// The end of an error's line: the page, the request id, the number of attempts.
     fn trailer(&self) -> Trailer<'_> {
         Trailer(self)
     }
@@ -215,18 +225,20 @@ struct Trailer<'a>(&'a CallInfo);
 
 impl fmt::Display for Trailer<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let CallInfo {
-            attempts,
-            request_id,
-            ..
-        } = self.0;
-        let request_id = request_id.as_deref().map(|id| OneLine(id, 255));
-        match (request_id, attempts) {
-            (Some(id), 0 | 1) => write!(f, " (request {id})"),
-            (Some(id), n) => write!(f, " (request {id}, {n} attempts)"),
-            (None, 0 | 1) => Ok(()),
-            (None, n) => write!(f, " ({n} attempts)"),
+        let call = self.0;
+        let page = call.page.filter(|page| *page > 1);
+        let parts = [
+            page.map(|page| format!("page {page}")),
+            call.request_id
+                .as_deref()
+                .map(|id| format!("request {}", OneLine(id, 255))),
+            (call.attempts > 1).then(|| format!("{} attempts", call.attempts)),
+        ];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        if parts.is_empty() {
+            return Ok(());
         }
+        write!(f, " ({})", parts.join(", "))
     }
 }
 

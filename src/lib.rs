@@ -152,6 +152,8 @@ pub mod workflows;
 pub use client::{Client, ClientBuilder};
 pub use error::Error;
 pub use headers::Headers;
+pub use pagination::{ListRequest, Page};
+pub use request::{ApiResponse, Request};
 
 /// The README's snippets are tests too.
 #[cfg(all(doctest, feature = "emulator"))]

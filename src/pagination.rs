@@ -1,28 +1,28 @@
-//! Lists that come in pages: one page, all pages, or all items.
+//! Paginated lists: one page, all pages, or all items.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::fmt;
 use std::iter::FusedIterator;
-use std::marker::PhantomData;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use serde::de::DeserializeOwned;
-use ureq::http::Method;
+use ureq::http::{HeaderValue, Method};
 
 use crate::client::Client;
 use crate::error::Error;
+use crate::http::headers::LONGEST_ID;
 use crate::http::path::{Path, push_query};
 use crate::http::retry::Cancel;
-use crate::http::{Call, Http, Options, envelope};
-use crate::request::{ApiResponse, call_options};
+use crate::http::{Call, Http, IDEMPOTENCY_KEY, Options, REQUEST_ID, envelope};
+use crate::request::{ApiResponse, Request, call_options};
 
 pub use crate::http::envelope::PaginationMeta;
 
-/// A list that is ready to be fetched.
+/// A paginated list, ready to be fetched.
 ///
-/// It iterates over the items of all pages, fetching each page when it is needed:
+/// Iterating over it yields the items of all pages and fetches each page when it is needed:
 ///
 /// ```no_run
 /// # fn main() -> Result<(), bimpeai::Error> {
@@ -34,91 +34,260 @@ pub use crate::http::envelope::PaginationMeta;
 /// # }
 /// ```
 ///
-/// [`send`](ListRequest::send) fetches one page, [`pages`](ListRequest::pages) iterates over pages.
+/// * [`send`](ListRequest::send) fetches one page, [`pages`](ListRequest::pages) iterates over
+///   pages.
+/// * [`first`](ListRequest::first) and [`find`](ListRequest::find) return one item,
+///   [`all`](ListRequest::all) returns every item in a `Vec`.
+/// * An error ends the iteration. If it concerns a page after the first, its line names the page.
+///
+/// # Deleting or creating while listing
+///
+/// Pages are numbered, so each deletion moves the items after it forward, and an iteration in
+/// progress skips them. Collect the list with [`all`](ListRequest::all) before deleting:
+///
+/// ```no_run
+/// # fn main() -> Result<(), bimpeai::Error> {
+/// # let client = bimpeai::Client::from_env()?;
+/// for agent in client.agents().list().search("Test").all()? {
+///     client.agents().delete(&agent.id).send()?;
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// An item that is created meanwhile may move others to the next page. An item that the previous
+/// page already had is not yielded again; items are compared by their ids.
 #[must_use = "a request does nothing until it is sent or iterated over"]
 pub struct ListRequest<T> {
     http: Arc<Http>,
-    path: Path,
-    page: u64,
-    query: String,
+    call: Call,
+    /// The number of the page to request; without one the server chooses.
+    page: Option<u64>,
+    /// The other parameters of the query, each as an encoded `name=value`.
+    filters: Vec<String>,
     options: Options,
+    /// The caller's request id, from which each page has its own.
+    request_id: Option<String>,
     prefetch: bool,
-    /// How many pages before this one were empty, without a break.
-    empty: u32,
-    items: PhantomData<fn() -> T>,
+    /// The id of an item; empty if it has none.
+    id: fn(&T) -> &str,
+    /// The ids of the previous page; `None` on a request that follows no page.
+    previous: Option<Arc<HashSet<String>>>,
+    /// The number of consecutive pages before this one that brought no new item.
+    fruitless: u32,
 }
 
-/// A server that answers with so many empty pages one after another, and promises more, is broken.
-const MOST_EMPTY_PAGES: u32 = 10;
+/// A server that sends more consecutive pages without a new item, and announces another, is broken.
+const MAX_FRUITLESS_PAGES: u32 = 10;
 
 impl<T> ListRequest<T> {
-    pub(crate) fn new(client: &Client, path: Path) -> Self {
+    /// `id` returns the id of an item.
+    pub(crate) fn new(client: &Client, path: Path, id: fn(&T) -> &str) -> Self {
         ListRequest {
-            http: client.http().clone(),
-            path,
-            page: 1,
-            query: String::new(),
-            options: Options::default(),
-            prefetch: false,
-            empty: 0,
-            items: PhantomData,
+            page: Some(1),
+            ..Self::from_call(
+                client.http().clone(),
+                Call::new(Method::GET, path),
+                Options::default(),
+                id,
+            )
         }
     }
 
-    /// The number of the page to start with, from 1.
+    /// The list that a call returns; its query may name the page to start with.
+    pub(crate) fn from_call(
+        http: Arc<Http>,
+        mut call: Call,
+        options: Options,
+        id: fn(&T) -> &str,
+    ) -> Self {
+        let query = std::mem::take(&mut call.query);
+        let mut page = None;
+        let mut filters = Vec::new();
+        for pair in query.split(['?', '&']).filter(|pair| !pair.is_empty()) {
+            match pair.strip_prefix("page=").map(str::parse) {
+                Some(Ok(number)) => page = Some(number),
+                _ => filters.push(pair.to_owned()),
+            }
+        }
+        let request_id = options.request_id.as_ref();
+        ListRequest {
+            http,
+            call,
+            page,
+            filters,
+            request_id: request_id
+                .and_then(|id| id.to_str().ok())
+                .map(str::to_owned),
+            options,
+            prefetch: false,
+            id,
+            previous: None,
+            fruitless: 0,
+        }
+    }
+
+    /// Sets the number of the first page to fetch. Default: 1.
     pub fn page(mut self, page: u64) -> Self {
-        self.page = page;
+        self.page = Some(page);
         self
     }
 
-    /// The size of a page, 1 to 100 items; 20 unless set. The walk goes over all pages all the same.
+    /// Sets the number of items in a page. Range: 1–100. Default: 20.
+    ///
+    /// Iteration covers all pages, whatever their size.
     pub fn limit(self, limit: u64) -> Self {
         self.filter("limit", limit)
     }
 
-    /// Only items that match this text, at most 255 characters.
+    /// Filters by text. Maximum 255 characters.
     pub fn search(self, text: impl AsRef<str>) -> Self {
         self.filter("search", text.as_ref())
     }
 
-    /// Sorts by a field, at most 64 characters; `-` before it sorts downwards, as in `-created_at`.
+    /// Sorts by a field. Maximum 64 characters.
+    ///
+    /// A leading `-` sorts in descending order: `-created_at`.
     pub fn sort(self, field: impl AsRef<str>) -> Self {
         self.filter("sort", field.as_ref())
     }
 
-    /// Fetches the next page while the caller works on this one.
+    /// Fetches the next page while the caller works on the current one.
     ///
-    /// One thread a walk; it ends with the walk, or after the page it is fetching when the
-    /// iterator is dropped.
+    /// Each iteration uses one background thread. It ends with the iteration. If the iterator is
+    /// dropped, the thread ends after the page that it is fetching.
     pub fn prefetch(mut self) -> Self {
         self.prefetch = true;
         self
     }
 
-    /// Sets a parameter of the query; one that was set before is replaced.
+    /// Sets a parameter of the query and replaces an earlier value.
     pub(crate) fn filter(mut self, name: &'static str, value: impl fmt::Display) -> Self {
         let mut pair = String::new();
         push_query(&mut pair, name, &value.to_string());
-        let prefix = format!("{name}=");
-        let kept = self
-            .query
-            .split('&')
-            .filter(|pair| !pair.is_empty() && !pair.starts_with(&prefix));
-        self.query = kept.chain([&pair[1..]]).collect::<Vec<_>>().join("&");
+        self.filters.retain(|known| !is_named(known, name));
+        self.filters.push(pair.split_off(1));
+        self
+    }
+
+    /// Sets the request id, which the server logs and returns.
+    ///
+    /// 1 to 255 visible ASCII characters. Default: a random UUID for each page. Each page is a
+    /// request of its own: the first one carries `id`, page 2 carries `id-2`, and so on.
+    pub fn request_id(mut self, id: impl AsRef<str>) -> Self {
+        self.options.set_request_id(id.as_ref());
+        self.request_id = Some(id.as_ref().to_owned());
+        self
+    }
+
+    /// Sets a header. It replaces a header of the same name that the client sends.
+    ///
+    /// `X-Request-Id` is the option [`request_id`](ListRequest::request_id). `Idempotency-Key` is
+    /// refused, because a list does not write. `Authorization` and the headers of the connection
+    /// are refused too.
+    pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+        let (name, value) = (name.as_ref(), value.as_ref());
+        if name.eq_ignore_ascii_case(REQUEST_ID.as_str()) {
+            return self.request_id(value);
+        }
+        if name.eq_ignore_ascii_case(IDEMPOTENCY_KEY.as_str()) {
+            self.options.refuse(
+                "the header \"Idempotency-Key\" is for writes, and a list only reads; remove it",
+            );
+            return self;
+        }
+        self.options.set_header(name, value);
         self
     }
 
     call_options!();
 
     fn call(&self) -> Call {
-        let mut call = Call::new(Method::GET, self.path.clone());
-        push_query(&mut call.query, "page", &self.page.to_string());
-        if !self.query.is_empty() {
-            call.query.push('&');
-            call.query.push_str(&self.query);
+        let page = self.page.map(|page| format!("page={page}"));
+        let pairs: Vec<&str> = page
+            .iter()
+            .chain(&self.filters)
+            .map(String::as_str)
+            .collect();
+        let mut call = self.call.clone();
+        if !pairs.is_empty() {
+            call.query = format!("?{}", pairs.join("&"));
         }
         call
     }
+
+    /// The ids of some items.
+    fn ids(&self, items: &[T]) -> Arc<HashSet<String>> {
+        let ids = items.iter().map(self.id).filter(|id| !id.is_empty());
+        Arc::new(ids.map(str::to_owned).collect())
+    }
+
+    /// The request for a page that follows this one.
+    fn following(&self, page: u64, previous: Option<Arc<HashSet<String>>>, fruitless: u32) -> Self {
+        let mut next = ListRequest {
+            page: Some(page),
+            previous,
+            fruitless,
+            ..self.clone()
+        };
+        // One id for each page: a server that sees an id or a key again may replay its response.
+        next.options.idempotency_key = None;
+        next.options.request_id = self
+            .request_id
+            .as_ref()
+            .map(|id| format!("{id}-{page}"))
+            .filter(|id| id.len() <= LONGEST_ID)
+            .and_then(|id| HeaderValue::try_from(id).ok());
+        next
+    }
+
+    /// The number of the page that follows a response; `Err` if the response contradicts itself
+    /// or the request.
+    fn next_page(
+        &self,
+        meta: Option<&PaginationMeta>,
+        fruitless: u32,
+    ) -> Result<Option<u64>, String> {
+        let Some(meta) = meta else { return Ok(None) };
+        let (current, count) = (meta.current_page, meta.page_count);
+        // Page 0 is page 1 to servers that accept it.
+        let requested = self.page.map_or(current, |page| page.max(1));
+        // A list that has become shorter may be answered with its last page.
+        let is_other_page = match current {
+            0 => meta.has_next_page,
+            _ if current < requested => meta.has_next_page || current < count,
+            _ => current > requested,
+        };
+        if is_other_page {
+            return Err(format!(
+                "requested page {requested}, got page {current} of {count}"
+            ));
+        }
+        if !meta.has_next_page {
+            return Ok(None);
+        }
+        if count > 0 && current > count {
+            return Err(format!(
+                "got page {current} of {count}, and more pages are to follow"
+            ));
+        }
+        if fruitless > MAX_FRUITLESS_PAGES {
+            return Err(format!(
+                "{fruitless} pages in a row had no new items, and more pages are to follow"
+            ));
+        }
+        match current.checked_add(1) {
+            Some(next) => Ok(Some(next)),
+            None => Err(format!(
+                "got page {current}, the highest number, and more pages are to follow"
+            )),
+        }
+    }
+}
+
+/// Whether an encoded `name=value` has this name.
+fn is_named(pair: &str, name: &str) -> bool {
+    pair.split_once('=').is_some_and(|(known, _)| known == name)
 }
 
 impl<T: DeserializeOwned> ListRequest<T> {
@@ -126,12 +295,12 @@ impl<T: DeserializeOwned> ListRequest<T> {
     ///
     /// # Errors
     ///
-    /// See [`Error`].
+    /// See [`Error`]. A page that the request did not ask for is an [`Error::Decode`].
     pub fn send(&self) -> Result<Page<T>, Error> {
         self.send_with_response().map(|response| response.data)
     }
 
-    /// Fetches one page and gives it with the status and headers of the answer.
+    /// Fetches one page and returns it with the status and headers of the response.
     ///
     /// # Errors
     ///
@@ -140,7 +309,9 @@ impl<T: DeserializeOwned> ListRequest<T> {
         self.fetch(None)
     }
 
-    /// All pages from this one on, each fetched when it is needed.
+    /// Iterates over the pages from this one on. Each is fetched when it is needed.
+    ///
+    /// An item that the previous page already had is left out of a page.
     pub fn pages(self) -> Pages<T> {
         Pages {
             prefetch: self.prefetch,
@@ -149,51 +320,111 @@ impl<T: DeserializeOwned> ListRequest<T> {
     }
 
     fn fetch(&self, cancel: Option<&Cancel>) -> Result<ApiResponse<Page<T>>, Error> {
+        let fetched = self.fetch_page(cancel);
+        fetched.map_err(|error| error.on_page(self.page))
+    }
+
+    fn fetch_page(&self, cancel: Option<&Cancel>) -> Result<ApiResponse<Page<T>>, Error> {
         let answer = self.http.execute(&self.call(), &self.options, cancel)?;
-        let (data, meta) = envelope::page(&answer)?;
-        let Some(data) = data else {
+        let (data, meta) = match self.page {
+            Some(_) => envelope::page(&answer)?,
+            None => envelope::page_if_any(&answer)?,
+        };
+        let Some(mut data) = data else {
             let what = "`data` is missing or null, and a list was due".to_owned();
             return Err(envelope::decode_error(&answer, what, None));
         };
-        let empty = if data.is_empty() { self.empty + 1 } else { 0 };
-        let next = match &meta {
-            Some(meta) if meta.has_next_page && empty > MOST_EMPTY_PAGES => {
-                let what = format!("{empty} empty pages came in a row, and more are to follow");
-                return Err(envelope::decode_error(&answer, what, None));
-            }
-            Some(meta) if meta.has_next_page => {
-                // A server that gives page 1 again when asked for page 2 would be walked for ever,
-                // and one past its own last page has lost count.
-                let repeats = meta.current_page < self.page;
-                let past = meta.page_count > 0 && meta.current_page > meta.page_count;
-                if repeats || past {
-                    let what = format!(
-                        "page {} of {} came when page {} was asked for, and says that more follow",
-                        meta.current_page, meta.page_count, self.page
-                    );
-                    return Err(envelope::decode_error(&answer, what, None));
-                }
-                let Some(next) = meta.current_page.checked_add(1) else {
-                    let what = "a page follows the last number that there is".to_owned();
-                    return Err(envelope::decode_error(&answer, what, None));
-                };
-                Some(next)
-            }
-            _ => None,
+        // The first page has nothing to be compared with: `Page::following` reads its ids.
+        let mut ids = None;
+        if let Some(previous) = &self.previous {
+            ids = Some(self.ids(&data));
+            data.retain(|item| !previous.contains((self.id)(item)));
+        }
+        let fruitless = if data.is_empty() {
+            self.fruitless + 1
+        } else {
+            0
         };
+        let next = self
+            .next_page(meta.as_ref(), fruitless)
+            .map_err(|what| envelope::decode_error(&answer, what, None))?;
         let page = Page {
             data,
             meta,
             request_id: answer.request_id.clone(),
-            next: next.map(|page| {
-                Box::new(ListRequest {
-                    page,
-                    empty,
-                    ..self.clone()
-                })
-            }),
+            next: next.map(|page| Box::new(self.following(page, ids, fruitless))),
         };
         Ok(ApiResponse::new(page, answer))
+    }
+}
+
+impl<T: DeserializeOwned + Send + 'static> ListRequest<T> {
+    /// Returns the first item, or `None` if the list is empty.
+    ///
+    /// Requests a single item, unless [`limit`](ListRequest::limit) is set.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send`](ListRequest::send).
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), bimpeai::Error> {
+    /// # let client = bimpeai::Client::from_env()?;
+    /// match client.agents().list().sort("-created_at").first()? {
+    ///     Some(agent) => println!("The newest agent is {}.", agent.name),
+    ///     None => println!("There are no agents."),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn first(&self) -> Result<Option<T>, Error> {
+        let mut list = self.clone();
+        list.prefetch = false;
+        if !list.filters.iter().any(|pair| is_named(pair, "limit")) {
+            list = list.limit(1);
+        }
+        list.into_iter().next().transpose()
+    }
+
+    /// Returns the first item that matches, or `None` if no item does.
+    ///
+    /// Fetches no page after the one with that item. A [`search`](ListRequest::search) before it
+    /// saves requests, where the list supports it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send`](ListRequest::send).
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), bimpeai::Error> {
+    /// # let client = bimpeai::Client::from_env()?;
+    /// let agents = client.agents().list().search("Ada");
+    /// if let Some(agent) = agents.find(|agent| agent.name == "Ada")? {
+    ///     println!("{}", agent.id);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn find(&self, mut matches: impl FnMut(&T) -> bool) -> Result<Option<T>, Error> {
+        for item in self.clone() {
+            let item = item?;
+            if matches(&item) {
+                return Ok(Some(item));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Fetches every page and returns all items.
+    ///
+    /// Deleting or creating items afterwards does not disturb the list; see
+    /// [`ListRequest`](ListRequest#deleting-or-creating-while-listing).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send`](ListRequest::send).
+    pub fn all(&self) -> Result<Vec<T>, Error> {
+        self.clone().into_iter().collect()
     }
 }
 
@@ -201,22 +432,24 @@ impl<T> Clone for ListRequest<T> {
     fn clone(&self) -> Self {
         ListRequest {
             http: self.http.clone(),
-            path: self.path.clone(),
+            call: self.call.clone(),
             page: self.page,
-            query: self.query.clone(),
+            filters: self.filters.clone(),
             options: self.options.clone(),
+            request_id: self.request_id.clone(),
             prefetch: self.prefetch,
-            empty: self.empty,
-            items: PhantomData,
+            id: self.id,
+            previous: self.previous.clone(),
+            fruitless: self.fruitless,
         }
     }
 }
 
-/// The call it makes; never its headers or key.
+/// The operation; never its headers or the API key.
 impl<T> fmt::Debug for ListRequest<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("ListRequest")
-            .field(&format_args!("{}", self.call().operation()))
+            .field(&format_args!("{}", self.call.operation()))
             .finish()
     }
 }
@@ -226,43 +459,51 @@ impl<T: DeserializeOwned + Send + 'static> IntoIterator for ListRequest<T> {
     type IntoIter = Items<T>;
 
     fn into_iter(self) -> Items<T> {
-        Items {
-            pages: self.pages(),
-            items: VecDeque::new(),
-        }
+        Items::of(self.pages())
     }
 }
 
 /// One page of a list.
 ///
-/// Iterating over it goes on over all pages that follow, as in Python.
+/// Iterating over it yields its items and those of all pages that follow, as in Python.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Page<T> {
     /// The items of this page.
     pub data: Vec<T>,
-    /// Where it stands among the list; some lists of the API have none.
+    /// The position of this page in the list; `None` if the API does not paginate it.
     pub meta: Option<PaginationMeta>,
-    /// The id of the request that fetched it.
+    /// The id of the request that fetched this page.
     pub request_id: Option<String>,
     next: Option<Box<ListRequest<T>>>,
 }
 
 impl<T> Page<T> {
-    /// Whether a page follows.
+    /// Returns whether another page follows.
     pub fn has_next_page(&self) -> bool {
         self.next.is_some()
+    }
+
+    /// The request for the page that follows, which knows the ids of this one.
+    fn following(&self) -> Option<Box<ListRequest<T>>> {
+        let mut next = self.next.clone()?;
+        if next.previous.is_none() {
+            next.previous = Some(next.ids(&self.data));
+        }
+        Some(next)
     }
 }
 
 impl<T: DeserializeOwned> Page<T> {
-    /// Fetches the page that follows; `None` after the last.
+    /// Fetches the page that follows. Returns `None` after the last page.
+    ///
+    /// An item that this page already has is left out of it.
     ///
     /// # Errors
     ///
-    /// See [`Error`].
+    /// Those of [`ListRequest::send`].
     pub fn get_next_page(&self) -> Result<Option<Page<T>>, Error> {
-        self.next.as_ref().map(|next| next.send()).transpose()
+        self.following().map(|next| next.send()).transpose()
     }
 }
 
@@ -282,27 +523,37 @@ impl<T: DeserializeOwned + Send + 'static> IntoIterator for Page<T> {
 
     fn into_iter(self) -> Items<T> {
         Items {
-            pages: Pages::after(self.next),
+            pages: Pages::after(self.following()),
             items: self.data.into(),
         }
     }
 }
 
-/// The pages of a list; ends after an error.
+/// An iterator over the pages of a list. It ends after an error.
 pub struct Pages<T> {
     state: PagesState<T>,
     prefetch: bool,
 }
 
 enum PagesState<T> {
-    /// The next page is fetched when it is asked for.
+    /// The next page is fetched when it is needed.
     Request(Box<ListRequest<T>>),
-    /// A thread fetches ahead.
-    Ahead(Ahead<T>),
+    /// A thread fetches ahead. The lock is for `Sync` alone: nobody ever waits for it.
+    Ahead(Mutex<Ahead<T>>),
+    /// A call whose response is not paginated, sent once.
+    Single(Box<Request<Vec<T>>>),
     Done,
 }
 
 impl<T> Pages<T> {
+    /// The only page of a call whose response is not paginated.
+    pub(crate) fn single(request: Request<Vec<T>>) -> Self {
+        Pages {
+            prefetch: false,
+            state: PagesState::Single(Box::new(request)),
+        }
+    }
+
     fn after(next: Option<Box<ListRequest<T>>>) -> Self {
         Pages {
             prefetch: next.as_ref().is_some_and(|request| request.prefetch),
@@ -318,10 +569,10 @@ impl<T: DeserializeOwned + Send + 'static> Iterator for Pages<T> {
         let fetched = match std::mem::replace(&mut self.state, PagesState::Done) {
             PagesState::Request(request) if self.prefetch => match Ahead::start(request) {
                 Ok(ahead) => {
-                    self.state = PagesState::Ahead(ahead);
+                    self.state = PagesState::Ahead(Mutex::new(ahead));
                     return self.next();
                 }
-                // No thread to be had: the walk goes on without one.
+                // Without a thread, the pages are fetched one after another.
                 Err(request) => {
                     self.prefetch = false;
                     request.send()
@@ -329,13 +580,20 @@ impl<T: DeserializeOwned + Send + 'static> Iterator for Pages<T> {
             },
             PagesState::Request(request) => request.send(),
             PagesState::Ahead(ahead) => {
+                let ahead = ahead.into_inner().unwrap_or_else(PoisonError::into_inner);
                 let Ok(fetched) = ahead.pages.recv() else {
                     ahead.finish();
                     return None;
                 };
-                self.state = PagesState::Ahead(ahead);
+                self.state = PagesState::Ahead(Mutex::new(ahead));
                 fetched
             }
+            PagesState::Single(request) => request.send_with_response().map(|response| Page {
+                data: response.data,
+                meta: None,
+                request_id: response.request_id,
+                next: None,
+            }),
             PagesState::Done => return None,
         };
         let page = match fetched {
@@ -346,7 +604,7 @@ impl<T: DeserializeOwned + Send + 'static> Iterator for Pages<T> {
             }
         };
         if !self.prefetch {
-            self.state = Pages::after(page.next.clone()).state;
+            self.state = Pages::after(page.following()).state;
         }
         Some(Ok(page))
     }
@@ -360,7 +618,7 @@ impl<T> fmt::Debug for Pages<T> {
     }
 }
 
-/// A thread that fetches the next page while the caller works on this one.
+/// A thread that fetches the next page while the caller works on the current one.
 struct Ahead<T> {
     pages: Receiver<Result<Page<T>, Error>>,
     cancel: Arc<Cancel>,
@@ -368,9 +626,9 @@ struct Ahead<T> {
 }
 
 impl<T: DeserializeOwned + Send + 'static> Ahead<T> {
-    /// Gives the request back where no thread can be had.
+    /// Returns the request if no thread can be started.
     fn start(request: Box<ListRequest<T>>) -> Result<Self, Box<ListRequest<T>>> {
-        // The thread waits with a page until it is taken: it is never further ahead.
+        // The thread waits with a page until it is taken, so it is never further ahead.
         let (sender, pages) = sync_channel(0);
         let cancel = Arc::new(Cancel::default());
         let cancelled = cancel.clone();
@@ -384,7 +642,7 @@ impl<T: DeserializeOwned + Send + 'static> Ahead<T> {
                         .fetch(Some(&cancelled))
                         .map(|response| response.data);
                     if let Ok(page) = &fetched {
-                        next.clone_from(&page.next);
+                        next = page.following();
                     }
                     if sender.send(fetched).is_err() {
                         return;
@@ -401,8 +659,8 @@ impl<T: DeserializeOwned + Send + 'static> Ahead<T> {
         }
     }
 
-    /// Ends a walk whose thread has ended; its panic, if it had one, is the caller's, for without
-    /// it the list would seem to end here.
+    /// Joins a thread that has ended. Its panic becomes the caller's: without it, the list would
+    /// seem to be complete.
     fn finish(mut self) {
         if let Some(Err(panic)) = self.thread.take().map(JoinHandle::join) {
             std::panic::resume_unwind(panic);
@@ -416,10 +674,19 @@ impl<T> Drop for Ahead<T> {
     }
 }
 
-/// The items of all pages of a list; ends after an error.
+/// An iterator over the items of all pages of a list. It ends after an error.
 pub struct Items<T> {
     pages: Pages<T>,
     items: VecDeque<T>,
+}
+
+impl<T> Items<T> {
+    pub(crate) fn of(pages: Pages<T>) -> Self {
+        Items {
+            pages,
+            items: VecDeque::new(),
+        }
+    }
 }
 
 impl<T: DeserializeOwned + Send + 'static> Iterator for Items<T> {
@@ -479,7 +746,7 @@ mod tests {
             .base_url(server.url())
             .build()
             .unwrap();
-        let list = ListRequest::<Picky>::new(&client, Path::new("agents")).prefetch();
+        let list = ListRequest::<Picky>::new(&client, Path::new("agents"), |_| "").prefetch();
         let walk = std::thread::spawn(move || list.into_iter().count());
         let panic = walk.join().unwrap_err();
         assert_eq!(panic.downcast_ref::<&str>(), Some(&"a type's own panic"));

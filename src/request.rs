@@ -1,4 +1,4 @@
-//! A call as a value: what it asks for, its options, and `send`.
+//! Calls as values: an operation, its options, and `send`.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -15,15 +15,12 @@ use crate::error::{Error, RateLimit};
 use crate::headers::Headers;
 use crate::http::path::{Path, push_query};
 use crate::http::{Answer, Call, Http, Options, envelope};
+use crate::pagination::{Items, ListRequest, Pages};
 
-/// A call that is ready to be sent.
+/// A call, ready to be sent.
 ///
-/// Every operation returns one; [`send`](Request::send) performs it. It owns what it needs, so it
-/// can be built here and sent by another thread.
-///
-/// Sending it once more, or a clone of it, makes the same call again, and a write has one
-/// idempotency key for as long as it lives: a server that has done it already replays its answer.
-/// To do a thing twice, make two requests.
+/// Every operation returns one, and [`send`](Request::send) sends it. It owns its data, so it can
+/// be built on one thread and sent from another.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), bimpeai::Error> {
@@ -36,6 +33,28 @@ use crate::http::{Answer, Call, Http, Options, envelope};
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # Idempotency keys
+///
+/// Each write gets a random idempotency key when its request is created. Its retries, further
+/// `send`s and clones of the request carry the same key, so the server performs the write once. To
+/// perform it twice, create two requests. [`idempotency_key`](Request::idempotency_key) describes
+/// what a server does with a key that it knows.
+///
+/// # Lists that are not paginated
+///
+/// A `Request<Vec<T>>` can be iterated over, as a [`ListRequest`](crate::ListRequest) can. The first
+/// `next()` sends it:
+///
+/// ```no_run
+/// # fn main() -> Result<(), bimpeai::Error> {
+/// # let client = bimpeai::Client::from_env()?;
+/// for channel in client.agents().channels().list("agt_1") {
+///     println!("{}", channel?.name);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a request does nothing until it is sent"]
 pub struct Request<T> {
     http: Arc<Http>,
@@ -44,13 +63,13 @@ pub struct Request<T> {
     decode: Decode<T>,
 }
 
-/// How the data of an answer becomes the result.
+/// How the result is decoded from the response.
 enum Decode<T> {
-    /// Data is due.
+    /// From its data, which must be present.
     Data(PhantomData<fn() -> T>),
-    /// Data, or this where there is none.
+    /// From its data; without data this is the result.
     DataOr(fn() -> T),
-    /// The answer itself.
+    /// From the whole response.
     Whole(fn(&mut Answer) -> Result<T, Error>),
 }
 
@@ -64,63 +83,41 @@ impl<T> Clone for Decode<T> {
     }
 }
 
-/// Builds the options that every request has, on the field `options`.
+/// Builds the options that requests and lists share, on the field `options`.
 macro_rules! call_options {
     () => {
-        /// Sends this idempotency key: a server that has seen it replays its first answer.
-        ///
-        /// 1 to 255 visible ASCII characters. Without one, every write has a random key for all
-        /// its attempts, and for each time that this request is sent.
-        pub fn idempotency_key(mut self, key: impl AsRef<str>) -> Self {
-            self.options.set_idempotency_key(key.as_ref());
-            self
-        }
-
-        /// Sends this request id, which the server's log and answer carry.
-        ///
-        /// 1 to 255 visible ASCII characters; a random one otherwise.
-        pub fn request_id(mut self, id: impl AsRef<str>) -> Self {
-            self.options.set_request_id(id.as_ref());
-            self
-        }
-
-        /// Bounds one attempt, from its look-up to the last byte of its answer.
+        /// Sets the maximum duration of one attempt, from the DNS lookup to the last byte of the
+        /// response.
         pub fn timeout(mut self, timeout: std::time::Duration) -> Self {
             if timeout.is_zero() {
-                self.options
-                    .refuse("a timeout of zero lets no call succeed");
+                self.options.refuse("timeout must not be zero");
             }
             self.options.timeout = Some(timeout);
             self
         }
 
-        /// Bounds the whole call, with all its attempts and the waits between them, from `send` on.
+        /// Sets the maximum duration of the whole call, with its retries and the waits between
+        /// them.
         ///
-        /// On a list each page is a call of its own.
+        /// On a list it applies to each page.
         pub fn deadline(mut self, deadline: std::time::Duration) -> Self {
             self.options.deadline = Some(deadline);
             self
         }
 
-        /// How often a failed attempt is made again; 2 unless the client says otherwise.
+        /// Sets the maximum number of retries. Default: the client's, which is 2.
         pub fn max_retries(mut self, retries: u32) -> Self {
             self.options.max_retries = Some(retries);
             self
         }
 
-        /// The longest wait that the server may ask for (`Retry-After`); 60 s unless the client
-        /// says otherwise. What asks for more fails at once, and says when to come back.
+        /// Sets the maximum wait that the server may ask for (`Retry-After`). Default: the client's,
+        /// which is 60 s.
+        ///
+        /// If the server asks for more, the call fails immediately;
+        /// [`Error::retry_after`](crate::Error::retry_after) returns the requested delay.
         pub fn max_retry_wait(mut self, wait: std::time::Duration) -> Self {
             self.options.max_retry_wait = Some(wait);
-            self
-        }
-
-        /// Sends a header; one of the same name that the client sends is replaced.
-        ///
-        /// `Idempotency-Key` and `X-Request-Id` are the options of that name. `Authorization`,
-        /// `Host`, `Content-Length`, `Transfer-Encoding` and `Connection` are refused.
-        pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
-            self.options.set_header(name.as_ref(), value.as_ref());
             self
         }
     };
@@ -162,15 +159,53 @@ impl<T> Request<T> {
         self
     }
 
-    /// The result of a success that has no body, where the API documents one.
+    /// Sets the result of a success without a body, for operations that document one.
     pub(crate) fn or_empty(mut self, empty: fn() -> T) -> Self {
         self.decode = Decode::DataOr(empty);
         self
     }
 
-    /// What bounds an attempt where neither the caller nor the client's builder says.
+    /// The maximum duration of one attempt, unless the caller or the client's builder sets one.
     pub(crate) fn default_timeout(mut self, timeout: Duration) -> Self {
         self.call.default_timeout = Some(timeout);
+        self
+    }
+
+    /// Sets the idempotency key, by which the server recognizes a write that it has done.
+    ///
+    /// 1 to 255 visible ASCII characters. Default: a random key for each write; see
+    /// [Idempotency keys](Request#idempotency-keys).
+    ///
+    /// The server keeps a key for a time that is not documented. Until then:
+    ///
+    /// * The same request under the same key is a *replay*. The server writes nothing and returns
+    ///   its first response again, with the data of that time.
+    /// * A replay does not look at what happened since. A replayed create may name an agent that has
+    ///   been deleted, and the next call then fails with a 404.
+    /// * Another body under the same key is refused with a 409.
+    ///
+    /// So do not use a constant key. Set a key only to repeat one particular write after a restart,
+    /// and store the key with that work, such as the row of an import.
+    pub fn idempotency_key(mut self, key: impl AsRef<str>) -> Self {
+        self.options.set_idempotency_key(key.as_ref());
+        self
+    }
+
+    /// Sets the request id, which the server logs and returns.
+    ///
+    /// 1 to 255 visible ASCII characters. Default: a random UUID for each call. All attempts of the
+    /// call carry it.
+    pub fn request_id(mut self, id: impl AsRef<str>) -> Self {
+        self.options.set_request_id(id.as_ref());
+        self
+    }
+
+    /// Sets a header. It replaces a header of the same name that the client sends.
+    ///
+    /// `Idempotency-Key` and `X-Request-Id` are the options of that name. `Authorization` and the
+    /// headers of the connection are refused.
+    pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+        self.options.set_header(name.as_ref(), value.as_ref());
         self
     }
 
@@ -182,7 +217,7 @@ impl Request<()> {
         Self::new(client, Method::DELETE, path).ignoring_data()
     }
 
-    /// Takes any success, whatever its data is.
+    /// Ignores the data of the response.
     pub(crate) fn ignoring_data(mut self) -> Self {
         self.decode = Decode::Whole(|answer| envelope::nothing(answer));
         self
@@ -190,16 +225,16 @@ impl Request<()> {
 }
 
 impl<T: DeserializeOwned> Request<T> {
-    /// Performs the call and gives its result.
+    /// Sends the request and returns the decoded result.
     ///
     /// # Errors
     ///
-    /// See [`Error`]. A success without a body, where data was due, is an [`Error::Decode`].
+    /// See [`Error`]. A success without a body is an [`Error::Decode`] if the operation returns data.
     pub fn send(&self) -> Result<T, Error> {
         self.perform().map(|(data, _)| data)
     }
 
-    /// Performs the call and gives its result with the status and headers of the answer.
+    /// Sends the request and returns the decoded result with the status and headers of the response.
     ///
     /// # Errors
     ///
@@ -220,12 +255,30 @@ impl<T: DeserializeOwned> Request<T> {
     }
 }
 
-impl Client {
-    /// A call of an operation that this version of the crate does not have.
+impl<T: DeserializeOwned + Send + 'static> IntoIterator for Request<Vec<T>> {
+    type Item = Result<T, Error>;
+    type IntoIter = Items<T>;
+
+    /// Iterates over the items of the response.
     ///
-    /// `path` is what comes after the API's prefix, with ids already escaped; one that leaves the
-    /// prefix is refused. The result is the `data` of the answer; see [`Request::typed`] and
-    /// [`Request::raw`] for others. Every write carries an idempotency key.
+    /// If the response to a `GET` has a `meta` that announces more pages, iteration fetches them too.
+    fn into_iter(self) -> Items<T> {
+        let is_list = self.call.method == Method::GET && matches!(self.decode, Decode::Data(_));
+        Items::of(if is_list {
+            // The items may be of any type, and have no id that is known here.
+            ListRequest::from_call(self.http, self.call, self.options, |_| "").pages()
+        } else {
+            Pages::single(self)
+        })
+    }
+}
+
+impl Client {
+    /// Builds a request for an operation that this version of the crate does not have.
+    ///
+    /// `path` starts after the API's prefix. Ids in it must be escaped; a path that leaves the prefix
+    /// is refused. The result is the `data` of the response; see [`Request::typed`] and
+    /// [`Request::raw`] for other results. Every write carries an idempotency key.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), bimpeai::Error> {
@@ -244,7 +297,7 @@ impl Client {
     }
 }
 
-/// Requests of operations that this crate does not know; see [`Client::request`].
+/// Requests for operations that this crate does not have; see [`Client::request`].
 impl Request<Value> {
     pub(crate) fn written(client: &Client, method: &str, path: &str) -> Self {
         let parsed = Method::from_bytes(method.to_ascii_uppercase().as_bytes()).ok();
@@ -259,18 +312,30 @@ impl Request<Value> {
         request
     }
 
-    /// Appends a parameter to the query; name and value are escaped.
+    /// Appends a query parameter. Escapes its name and value.
     pub fn query(mut self, name: impl AsRef<str>, value: impl fmt::Display) -> Self {
         push_query(&mut self.call.query, name.as_ref(), &value.to_string());
         self
     }
 
-    /// Sends this as the JSON body.
+    /// Sets the JSON request body.
     pub fn json(self, body: &impl Serialize) -> Self {
         self.with_body(body)
     }
 
-    /// Decodes the envelope's `data` as a type of the caller's.
+    /// Decodes the `data` of the response as `T`.
+    ///
+    /// Iterating over a `Request<Vec<T>>` yields the items of all pages:
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), bimpeai::Error> {
+    /// # let client = bimpeai::Client::from_env()?;
+    /// for report in client.request("GET", "/reports").typed::<Vec<serde_json::Value>>() {
+    ///     println!("{}", report?);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn typed<T: DeserializeOwned>(self) -> Request<T> {
         Request {
             http: self.http,
@@ -280,7 +345,7 @@ impl Request<Value> {
         }
     }
 
-    /// Takes any success, with or without data.
+    /// Ignores the data of the response.
     pub fn nothing(self) -> Request<()> {
         Request {
             http: self.http,
@@ -290,7 +355,7 @@ impl Request<Value> {
         }
     }
 
-    /// Gives the body as it came, envelope and all.
+    /// Returns the response body as received, with its envelope.
     pub fn raw(self) -> Request<Vec<u8>> {
         Request {
             http: self.http,
@@ -312,7 +377,7 @@ impl<T> Clone for Request<T> {
     }
 }
 
-/// The call it makes; never its body, headers or key.
+/// The operation; never its body, headers or the API key.
 impl<T> fmt::Debug for Request<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Request")
@@ -321,21 +386,21 @@ impl<T> fmt::Debug for Request<T> {
     }
 }
 
-/// A result with what came beside it.
+/// A result with the metadata of its response.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ApiResponse<T> {
     /// The result.
     pub data: T,
-    /// The id of the request: the server's where it answered with one, else the one that was sent.
+    /// The request id: the server's if it sent one, else the one that was sent.
     pub request_id: Option<String>,
     /// The HTTP status.
     pub status: u16,
-    /// The headers of the answer.
+    /// The response headers.
     pub headers: Headers,
-    /// The figures of the rate limit.
+    /// The state of the rate limit.
     pub rate_limit: RateLimit,
-    /// How many attempts it took.
+    /// The number of attempts.
     pub attempts: u32,
 }
 

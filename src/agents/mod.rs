@@ -62,7 +62,7 @@ impl Agents {
     ///
     /// `GET /agents`. All generations.
     pub fn list(&self) -> ListRequest<Agent> {
-        ListRequest::new(&self.client, Path::new("agents"))
+        ListRequest::new(&self.client, Path::new("agents"), |agent| &agent.id)
     }
 
     /// Creates an agent.

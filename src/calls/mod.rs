@@ -24,7 +24,7 @@ impl Calls {
     ///
     /// `GET /agents/{agent_id}/calls`. Since 0.2.
     pub fn list(&self, agent_id: impl AsRef<str>) -> ListRequest<Call> {
-        ListRequest::new(&self.client, root(agent_id))
+        ListRequest::new(&self.client, root(agent_id), |call| &call.id)
     }
 
     /// Lists all calls of the team, as the first generation announces it: `calls.list()` in its SDK.

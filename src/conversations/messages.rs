@@ -23,7 +23,9 @@ impl Messages {
         agent_id: impl AsRef<str>,
         conversation_id: impl AsRef<str>,
     ) -> ListRequest<Message> {
-        ListRequest::new(&self.client, path(agent_id, conversation_id))
+        ListRequest::new(&self.client, path(agent_id, conversation_id), |message| {
+            &message.id
+        })
     }
 
     /// Sends a message to a conversation.

@@ -56,7 +56,9 @@ impl Conversations {
     /// # }
     /// ```
     pub fn list(&self, agent_id: impl AsRef<str>) -> ListRequest<Conversation> {
-        ListRequest::new(&self.client, root(agent_id))
+        ListRequest::new(&self.client, root(agent_id), |conversation| {
+            &conversation.id
+        })
     }
 
     /// Sends a message to a conversation, opening one with the user where there is none, and waits

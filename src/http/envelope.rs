@@ -55,6 +55,15 @@ pub(crate) fn page<T: DeserializeOwned>(
     Ok((page.data, page.meta))
 }
 
+/// Like [`page`] for a call that may not be a list: a `meta` of another form does not matter.
+pub(crate) fn page_if_any<T: DeserializeOwned>(
+    answer: &Answer,
+) -> Result<(Option<Vec<T>>, Option<PaginationMeta>), Error> {
+    let page = envelope::<_, Value>(answer)?;
+    let meta = page.meta.and_then(|meta| serde_json::from_value(meta).ok());
+    Ok((page.data, meta))
+}
+
 fn envelope<T, M>(answer: &Answer) -> Result<Envelope<T, M>, Error>
 where
     T: DeserializeOwned,

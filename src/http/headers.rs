@@ -7,6 +7,9 @@ use crate::error::Error;
 /// The longest value of a header that is sent; servers take no longer ones.
 pub(crate) const LONGEST_VALUE: usize = 8 * 1024;
 
+/// The longest idempotency key or request id, in bytes.
+pub(crate) const LONGEST_ID: usize = 255;
+
 /// What a caller's header turns out to be.
 pub(crate) enum CallerHeader {
     IdempotencyKey(String),
@@ -65,8 +68,11 @@ pub(crate) fn visible(what: &str, text: &str) -> Result<HeaderValue, Error> {
     if text.is_empty() {
         return refuse("is empty".to_owned());
     }
-    if text.len() > 255 {
-        return refuse(format!("is {} bytes long; 255 is the most", text.len()));
+    if text.len() > LONGEST_ID {
+        return refuse(format!(
+            "is {} bytes long; {LONGEST_ID} is the most",
+            text.len()
+        ));
     }
     if !text.bytes().all(|b| b.is_ascii_graphic()) {
         return refuse("may hold visible ASCII characters only, and no blanks".to_owned());

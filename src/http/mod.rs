@@ -162,6 +162,7 @@ impl Answer {
             attempts: self.attempts,
             request_id: self.request_id.clone(),
             sent: true,
+            page: None,
         }
     }
 }
@@ -200,6 +201,7 @@ impl Http {
             attempts: 0,
             request_id: prepared.request_id(),
             sent: false,
+            page: None,
         };
         loop {
             let left = deadline.left(&*self.clock);

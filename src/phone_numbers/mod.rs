@@ -32,7 +32,9 @@ impl PhoneNumbers {
     ///
     /// `GET /phone-numbers`. Since 0.3.
     pub fn list(&self) -> ListRequest<PhoneNumber> {
-        ListRequest::new(&self.client, Path::new("phone-numbers"))
+        ListRequest::new(&self.client, Path::new("phone-numbers"), |number| {
+            &number.id
+        })
     }
 
     /// Reads one phone number.

@@ -17,7 +17,7 @@ impl PhoneNumberRequests {
     ///
     /// `GET /phone-numbers/request`. Since 0.3.
     pub fn list(&self) -> ListRequest<PhoneNumberRequest> {
-        ListRequest::new(&self.client, root())
+        ListRequest::new(&self.client, root(), |request| &request.id)
     }
 
     /// Asks for phone numbers; a person answers later, and [`list`](Self::list) shows how far it is.

@@ -208,6 +208,7 @@ impl StreamRequest {
             attempts: 0,
             request_id: None,
             sent: false,
+            page: None,
         };
         let refuse = |error: Error| Err(error.in_operation(&info.operation));
         if let Some(why) = &self.refused {

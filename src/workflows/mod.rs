@@ -44,7 +44,9 @@ impl Workflows {
     /// # }
     /// ```
     pub fn list(&self) -> ListRequest<Workflow> {
-        ListRequest::new(&self.client, Path::new("workflows"))
+        ListRequest::new(&self.client, Path::new("workflows"), |workflow| {
+            &workflow.id
+        })
     }
 
     /// Creates a workflow that the team owns.

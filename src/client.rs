@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::net::SocketAddr;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -134,6 +135,10 @@ pub struct ClientBuilder {
     /// The first setting that was not acceptable, reported by `build`.
     refused: Option<Error>,
 }
+
+// The compiler cannot see it through the trait objects of rustls, which nothing changes.
+impl UnwindSafe for ClientBuilder {}
+impl RefUnwindSafe for ClientBuilder {}
 
 enum Proxy {
     Environment,

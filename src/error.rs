@@ -1,6 +1,7 @@
 //! Everything that can go wrong, in one type.
 
 use std::fmt::{self, Write as _};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
 use crate::headers::Headers;
@@ -324,6 +325,10 @@ impl fmt::Display for ConnectionError {
         )
     }
 }
+
+// `io::Error` may hold any error, so the compiler cannot see it. Nothing in it is changed.
+impl UnwindSafe for ConnectionError {}
+impl RefUnwindSafe for ConnectionError {}
 
 /// The details of an answer that did not come in time.
 #[derive(Clone)]

@@ -14,6 +14,7 @@ pub(crate) mod transport;
 pub(crate) mod tests;
 
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -53,6 +54,11 @@ pub(crate) struct Http {
     pub(crate) largest_body: usize,
     pub(crate) clock: Arc<dyn Clock>,
 }
+
+// The compiler cannot see it through the trait objects of ureq and rustls. What changes in them, such
+// as the pool of connections, is behind locks, and a panic leaves it whole.
+impl UnwindSafe for Http {}
+impl RefUnwindSafe for Http {}
 
 /// What is asked of the API, once, however many attempts it takes.
 #[derive(Clone)]

@@ -1,6 +1,7 @@
 //! What the reader thread and the caller share: a bounded queue, and the ways to stop.
 
 use std::collections::VecDeque;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
@@ -84,6 +85,11 @@ pub(super) struct Queue {
     /// The reader's connections; closing them wakes it.
     agent: OnceLock<ureq::Agent>,
 }
+
+// The compiler cannot see it through the trait objects of ureq's agent. All that changes is behind
+// locks, whose poison is ignored because a panic leaves the state whole.
+impl UnwindSafe for Queue {}
+impl RefUnwindSafe for Queue {}
 
 impl Queue {
     /// Sets how many messages may wait; before the reader starts.

@@ -1,5 +1,7 @@
 //! What an answer's body says: the envelope of a success, the body of an error.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Error as _, IgnoredAny};
 use serde_json::Value;
@@ -76,28 +78,29 @@ where
         });
     }
     // serde would read a list as the fields of an envelope in their order.
-    if answer.body.trim_ascii_start().first() == Some(&b'[') {
+    if without_bom(&answer.body).trim_ascii_start().first() == Some(&b'[') {
         let what = "not what is documented: a list, and an envelope (an object) was expected";
         return Err(decode_error(answer, what.to_owned(), None));
     }
     decode(&answer.body).map_err(|error| mismatch(answer, &error))
 }
 
-/// Whether a body says nothing: some frameworks write `null` where they have none.
+/// Returns whether a body says nothing: some frameworks write `null` for no body.
 fn is_empty(body: &[u8]) -> bool {
-    matches!(body.trim_ascii(), b"" | b"null")
+    matches!(without_bom(body).trim_ascii(), b"" | b"null")
 }
 
-/// Decodes JSON, and what strict JSON has none of where the rest is sound: raw control characters
-/// in strings, bytes that are no UTF-8.
+/// Decodes JSON, also with mistakes that leave its structure intact: see [`repair_json`], and a byte
+/// order mark before it.
 pub(crate) fn decode<T: DeserializeOwned>(json: &[u8]) -> Result<T, serde_json::Error> {
-    // One look at the whole costs a third of what serde_json's looks at each string would.
+    let json = without_bom(json);
+    // One check of the whole costs a third of what serde_json's check of each string would.
     let first = match std::str::from_utf8(json) {
         Ok(text) => serde_json::from_str(text),
         Err(_) => Err(serde_json::Error::custom("invalid UTF-8")),
     };
-    first.or_else(|error| match mend(json) {
-        Some(mended) => serde_json::from_str(&mended),
+    first.or_else(|error| match repair_json(json) {
+        Some(repaired) => serde_json::from_str(&repaired),
         None => Err(error),
     })
 }
@@ -177,9 +180,13 @@ fn mismatch(answer: &Answer, error: &serde_json::Error) -> Error {
 }
 
 fn located(answer: &Answer, error: &serde_json::Error, expected: String) -> Mismatch {
+    // Line and column are those of the text that was decoded.
+    let body = without_bom(&answer.body);
+    let repaired = repair_json(body);
+    let body = repaired.as_ref().map_or(body, String::as_bytes);
     Mismatch {
         expected,
-        place: place(&answer.body, error.line(), error.column()),
+        place: place(body, error.line(), error.column()),
         line: error.line(),
         column: error.column(),
     }
@@ -285,34 +292,62 @@ fn place(json: &[u8], line: usize, column: usize) -> String {
     OneLine(&text, SHOWN_PLACE).to_string()
 }
 
-/// The text with raw control characters in strings escaped and invalid UTF-8 replaced; `None`
-/// where there are none.
-fn mend(json: &[u8]) -> Option<String> {
+/// Returns a copy that strict JSON allows, or `None` if there is nothing to repair.
+///
+/// In strings, raw control characters are escaped, and invalid UTF-8 and half surrogate pairs
+/// (`\ud83d` alone, as JavaScript servers write a truncated emoji) are replaced by U+FFFD.
+fn repair_json(json: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(json);
-    let invalid = matches!(text, std::borrow::Cow::Owned(_));
-    let mut mended = String::with_capacity(text.len() + 16);
-    let (mut in_string, mut escaped, mut raw) = (false, false, false);
-    for c in text.chars() {
-        if in_string && c < ' ' {
-            raw = true;
-            mended.push_str(&format!("\\u{:04x}", u32::from(c)));
-            escaped = false;
-            continue;
+    let mut is_repaired = matches!(text, Cow::Owned(_));
+    let mut output = String::with_capacity(text.len() + 16);
+    let mut in_string = false;
+    let mut rest = &*text;
+    while let Some(c) = rest.chars().next() {
+        let mut length = c.len_utf8();
+        let mut replacement = None;
+        match c {
+            '"' => in_string = !in_string,
+            '\0'..' ' if in_string => replacement = Some(format!("\\u{:04x}", u32::from(c))),
+            '\\' if in_string => match escaped_unit(rest) {
+                Some(0xd800..=0xdbff) if is_low_surrogate(&rest[6..]) => length = 12,
+                Some(0xd800..=0xdfff) => {
+                    length = 6;
+                    replacement = Some("\\ufffd".to_owned());
+                }
+                _ => match rest[1..].chars().next() {
+                    // The control character is escaped in the next round.
+                    Some('\0'..' ') => replacement = Some(String::new()),
+                    Some(escaped) => length += escaped.len_utf8(),
+                    None => {}
+                },
+            },
+            _ => {}
         }
-        mended.push(c);
-        if escaped {
-            escaped = false;
-        } else if c == '\\' {
-            escaped = in_string;
-        } else if c == '"' {
-            in_string = !in_string;
-        }
+        is_repaired |= replacement.is_some();
+        output.push_str(replacement.as_deref().unwrap_or(&rest[..length]));
+        rest = &rest[length..];
     }
-    (raw || invalid).then_some(mended)
+    is_repaired.then_some(output)
+}
+
+/// Returns the UTF-16 code unit of an escape such as `\ud83d` at the start of a text.
+fn escaped_unit(text: &str) -> Option<u16> {
+    let digits = text.strip_prefix("\\u")?.get(..4)?;
+    let are_digits = digits.bytes().all(|b| b.is_ascii_hexdigit());
+    u16::from_str_radix(digits, 16).ok().filter(|_| are_digits)
+}
+
+fn is_low_surrogate(text: &str) -> bool {
+    matches!(escaped_unit(text), Some(0xdc00..=0xdfff))
+}
+
+/// Returns a body without the byte order mark that some servers write before it.
+fn without_bom(body: &[u8]) -> &[u8] {
+    body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
 }
 
 fn looks_like_html(body: &[u8]) -> bool {
-    body.trim_ascii_start().first() == Some(&b'<')
+    without_bom(body).trim_ascii_start().first() == Some(&b'<')
 }
 
 /// The error that an answer with no success status is.

@@ -22,6 +22,7 @@ use ureq::unversioned::transport::{
 };
 use ureq::{Agent, Body, Timeout};
 
+use super::envelope;
 use super::path::{bare_host, port};
 use super::tls::Tls;
 use crate::error::{ConnectionKind, OneLine};
@@ -261,8 +262,7 @@ fn is_cut(bytes: &[u8], broken: bool) -> bool {
     if bytes.trim_ascii().is_empty() {
         return broken;
     }
-    let text = String::from_utf8_lossy(bytes);
-    match serde_json::from_str::<serde::de::IgnoredAny>(&text) {
+    match envelope::decode::<serde::de::IgnoredAny>(bytes) {
         Ok(_) => false,
         Err(error) => error.is_eof() || broken,
     }

@@ -233,10 +233,10 @@ impl ClientBuilder {
         self
     }
 
-    /// A header that every request carries; its value is never printed.
+    /// Sends a header with every request. Its value is never printed.
     ///
-    /// `Authorization`, `Host`, `Content-Length`, `Transfer-Encoding` and `Connection` are refused,
-    /// and so are `Idempotency-Key` and `X-Request-Id`, which belong to one call.
+    /// [`build`](ClientBuilder::build) refuses `Idempotency-Key` and `X-Request-Id`, which belong to
+    /// one call, and the headers that [`Request::header`](crate::request::Request::header) refuses.
     pub fn default_header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         match caller_header(name.as_ref(), value.as_ref()) {
             Ok(CallerHeader::Plain(name, value)) => {

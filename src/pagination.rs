@@ -183,8 +183,8 @@ impl<T> ListRequest<T> {
     /// Sets a header. It replaces a header of the same name that the client sends.
     ///
     /// `X-Request-Id` is the option [`request_id`](ListRequest::request_id). `Idempotency-Key` is
-    /// refused, because a list does not write. `Authorization` and the headers of the connection
-    /// are refused too.
+    /// refused, because a list does not write. So are the headers that
+    /// [`Request::header`](crate::request::Request::header) refuses.
     pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         let (name, value) = (name.as_ref(), value.as_ref());
         if name.eq_ignore_ascii_case(REQUEST_ID.as_str()) {

@@ -11,7 +11,7 @@ use serde_json::Value;
 use ureq::http::Method;
 
 use crate::client::Client;
-use crate::error::{Error, RateLimit};
+use crate::error::{Error, OneLine, RateLimit};
 use crate::headers::Headers;
 use crate::http::path::{Path, push_query};
 use crate::http::{Answer, Call, Http, Options, envelope};
@@ -202,8 +202,15 @@ impl<T> Request<T> {
 
     /// Sets a header. It replaces a header of the same name that the client sends.
     ///
-    /// `Idempotency-Key` and `X-Request-Id` are the options of that name. `Authorization` and the
-    /// headers of the connection are refused.
+    /// `Idempotency-Key` and `X-Request-Id` are the options of that name. [`send`](Request::send)
+    /// refuses these:
+    ///
+    /// * `Authorization`, which the client sets, and `Proxy-Authorization`, which belongs into the
+    ///   proxy URL.
+    /// * `Host` and `Content-Length`.
+    /// * `Expect`: the request body is sent at once.
+    /// * The headers of one connection: `Connection`, `HTTP2-Settings`, `Keep-Alive`,
+    ///   `Proxy-Connection`, `TE`, `Trailer`, `Transfer-Encoding` and `Upgrade`.
     pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         self.options.set_header(name.as_ref(), value.as_ref());
         self
@@ -276,9 +283,12 @@ impl<T: DeserializeOwned + Send + 'static> IntoIterator for Request<Vec<T>> {
 impl Client {
     /// Builds a request for an operation that this version of the crate does not have.
     ///
-    /// `path` starts after the API's prefix. Ids in it must be escaped; a path that leaves the prefix
-    /// is refused. The result is the `data` of the response; see [`Request::typed`] and
-    /// [`Request::raw`] for other results. Every write carries an idempotency key.
+    /// `method` is any HTTP method except `CONNECT`, `TRACE` and `PRI`. `path` follows the API's
+    /// prefix, with ids already escaped, as in `/agents/agt_1`. A path that leaves the prefix is
+    /// refused when the request is sent.
+    ///
+    /// The result is the `data` of the response. [`Request::typed`] and [`Request::raw`] return
+    /// others. Every write carries an idempotency key.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), bimpeai::Error> {
@@ -300,14 +310,23 @@ impl Client {
 /// Requests for operations that this crate does not have; see [`Client::request`].
 impl Request<Value> {
     pub(crate) fn written(client: &Client, method: &str, path: &str) -> Self {
-        let parsed = Method::from_bytes(method.to_ascii_uppercase().as_bytes()).ok();
-        let known = parsed.is_some();
-        let mut request = Self::new(client, parsed.unwrap_or_default(), Path::written(path))
-            .or_empty(|| Value::Null);
-        if !known {
-            request
-                .options
-                .refuse(format!("{method:?} is no HTTP method"));
+        let shown = OneLine(method, 40);
+        let mut refused = None;
+        let parsed = match Method::from_bytes(method.to_ascii_uppercase().as_bytes()) {
+            // They make something else of the connection, or return the request with its API key.
+            Ok(method) if matches!(method.as_str(), "CONNECT" | "TRACE" | "PRI") => {
+                refused = Some(format!("the method {shown} is not supported"));
+                Method::GET
+            }
+            Ok(method) => method,
+            Err(_) => {
+                refused = Some(format!("\"{shown}\" is not an HTTP method"));
+                Method::GET
+            }
+        };
+        let mut request = Self::new(client, parsed, Path::written(path)).or_empty(|| Value::Null);
+        if let Some(why) = refused {
+            request.options.refuse(why);
         }
         request
     }

@@ -97,7 +97,7 @@ fn settings_that_make_no_sense_are_refused() {
         ),
         (
             Client::builder(KEY).default_header("Authorization", "x"),
-            "from its key",
+            "from its API key",
         ),
         (
             Client::builder(KEY).default_header("Idempotency-Key", "x"),
@@ -105,7 +105,7 @@ fn settings_that_make_no_sense_are_refused() {
         ),
         (
             Client::builder(KEY).default_header("a b", "x"),
-            "no valid name",
+            "is not valid",
         ),
         (
             Client::builder(KEY).default_header("x", "a\r\nb: canary"),
@@ -270,10 +270,25 @@ fn the_escape_hatch_stays_below_the_prefix() {
         let error = client.request("GET", path).send().unwrap_err();
         assert!(matches!(error, Error::User(_)), "{path:?}: {error}");
     }
-    assert!(matches!(
-        client.request("GE T", "/agents").send(),
-        Err(Error::User(_))
-    ));
+    for method in [
+        "GE T",
+        "",
+        " GET",
+        "GET ",
+        "GET\r\nX: y",
+        "GÉT",
+        "GET/",
+        "G(E)T",
+        "CONNECT",
+        "connect",
+        "TRACE",
+        "Trace",
+        "PRI",
+    ] {
+        let error = client.request(method, "/agents").send().unwrap_err();
+        assert!(matches!(error, Error::User(_)), "{method:?}: {error}");
+        assert_eq!(error.to_string().lines().count(), 1, "{error}");
+    }
     assert_eq!(server.requests().len(), 0);
     assert_eq!(client.request("get", "/agents/a%2Fb").send().unwrap(), 1);
     assert_eq!(

@@ -116,7 +116,7 @@ fn item_04_a_key_or_a_base_url_that_cannot_work_is_refused_before_anything_is_se
 }
 
 #[test]
-fn item_05_callers_headers_cannot_replace_what_the_client_vouches_for() {
+fn callers_headers_cannot_replace_what_the_client_and_the_connection_set() {
     let server = Server::answering(|connection, _, _| {
         connection.data("1");
     });
@@ -127,14 +127,43 @@ fn item_05_callers_headers_cannot_replace_what_the_client_vouches_for() {
         "content-length",
         "Transfer-Encoding",
         "connection",
+        "Expect",
+        "EXPECT",
+        "TE",
+        "Upgrade",
+        "HTTP2-Settings",
+        "Keep-Alive",
+        "keep-alive",
+        "Proxy-Connection",
+        "Proxy-Authorization",
+        "Trailer",
     ] {
-        let error = client
-            .request("POST", "/agents")
-            .header(name, "canary")
-            .send()
-            .unwrap_err();
-        assert!(matches!(error, Error::User(_)), "{name}");
-        assert!(!error.to_string().contains("canary"), "{error}");
+        let request = client.request("POST", "/agents").header(name, "canary");
+        let messages = client.conversations().messages();
+        for error in [
+            request.send().unwrap_err(),
+            client
+                .agents()
+                .list()
+                .header(name, "canary")
+                .send()
+                .unwrap_err(),
+            messages
+                .stream("a", "c")
+                .header(name, "canary")
+                .open()
+                .unwrap_err(),
+            server
+                .builder()
+                .default_header(name, "canary")
+                .build()
+                .unwrap_err(),
+        ] {
+            assert!(matches!(error, Error::User(_)), "{name}: {error}");
+            let line = error.to_string();
+            assert!(line.contains(&name.to_lowercase()), "{line}");
+            assert!(!line.contains("canary"), "{line}");
+        }
     }
     for (name, value) in [
         ("Authorization: Bearer canary", ""),

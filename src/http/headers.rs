@@ -1,35 +1,35 @@
-//! The headers that a caller gives, checked before they are sent.
+//! The headers that a caller sets, checked before they are sent.
 
 use ureq::http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::error::Error;
 
-/// The longest value of a header that is sent; servers take no longer ones.
+/// The maximum length of a header value, in bytes; servers accept no longer ones.
 pub(crate) const LONGEST_VALUE: usize = 8 * 1024;
 
 /// The longest idempotency key or request id, in bytes.
 pub(crate) const LONGEST_ID: usize = 255;
 
-/// What a caller's header turns out to be.
+/// A header of the caller's, by what it is for.
 pub(crate) enum CallerHeader {
     IdempotencyKey(String),
     RequestId(String),
     Plain(HeaderName, HeaderValue),
 }
 
-/// Sets headers that were checked; those of the same names are replaced.
+/// Sets checked headers; those of the same names are replaced.
 pub(crate) fn set_all(headers: &mut HeaderMap, more: &HeaderMap) {
     for (name, value) in more {
         headers.insert(name.clone(), value.clone());
     }
 }
 
-/// Checks a header of the caller's; a refusal never shows the value.
+/// Checks a header of the caller's. A refusal never shows the value.
 pub(crate) fn caller_header(name: &str, value: &str) -> Result<CallerHeader, Error> {
-    // A name that is none is not shown: it may be a whole header, with its secret.
+    // An invalid name is not shown: it may be a whole header, with its secret.
     let Ok(parsed) = HeaderName::try_from(name) else {
         return Err(Error::user(
-            "a header has no valid name: letters, digits and dashes are, without the colon",
+            "the name of a header is not valid: use letters, digits and dashes, without the colon",
         ));
     };
     let refuse = |why: &str| {
@@ -40,17 +40,22 @@ pub(crate) fn caller_header(name: &str, value: &str) -> Result<CallerHeader, Err
     };
     if value.len() > LONGEST_VALUE {
         return refuse(&format!(
-            "has a value of {} bytes; {LONGEST_VALUE} is the most",
+            "has a value of {} bytes; the maximum is {LONGEST_VALUE}",
             value.len()
         ));
     }
     match parsed.as_str() {
         "idempotency-key" => return Ok(CallerHeader::IdempotencyKey(value.to_owned())),
         "x-request-id" => return Ok(CallerHeader::RequestId(value.to_owned())),
-        "authorization" => return refuse("is set by the client, from its key"),
-        "host" | "content-length" | "transfer-encoding" | "connection" => {
-            return refuse("is set by the connection");
+        "authorization" => return refuse("is set by the client, from its API key"),
+        "proxy-authorization" => {
+            return refuse("is for a proxy; put user name and password into the proxy URL");
         }
+        "expect" => return refuse("is not supported: the request body is sent at once"),
+        "host" | "content-length" => return refuse("is set by the connection"),
+        // Of one connection each, and meaningful to the code that manages it (RFC 9110, 7.6.1).
+        "connection" | "http2-settings" | "keep-alive" | "proxy-connection" | "te" | "trailer"
+        | "transfer-encoding" | "upgrade" => return refuse("is set by the connection"),
         _ => {}
     }
     match HeaderValue::from_bytes(value.as_bytes()) {
@@ -70,12 +75,12 @@ pub(crate) fn visible(what: &str, text: &str) -> Result<HeaderValue, Error> {
     }
     if text.len() > LONGEST_ID {
         return refuse(format!(
-            "is {} bytes long; {LONGEST_ID} is the most",
+            "is {} bytes long; the maximum is {LONGEST_ID}",
             text.len()
         ));
     }
     if !text.bytes().all(|b| b.is_ascii_graphic()) {
-        return refuse("may hold visible ASCII characters only, and no blanks".to_owned());
+        return refuse("must consist of visible ASCII characters, without spaces".to_owned());
     }
-    HeaderValue::from_str(text).or_else(|_| refuse("is no valid header value".to_owned()))
+    HeaderValue::from_str(text).or_else(|_| refuse("is not a valid header value".to_owned()))
 }

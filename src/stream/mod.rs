@@ -146,8 +146,8 @@ impl StreamRequest {
 
     /// Sends a header with the ticket call and with the stream.
     ///
-    /// `Authorization`, `Host`, `Content-Length`, `Transfer-Encoding` and `Connection` are refused,
-    /// and so are `Idempotency-Key` and `X-Request-Id`: a stream makes many calls.
+    /// `Idempotency-Key` and `X-Request-Id` are refused, because a stream makes many calls, and so
+    /// are the headers that [`Request::header`](crate::request::Request::header) refuses.
     pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         match caller_header(name.as_ref(), value.as_ref()) {
             Ok(CallerHeader::Plain(name, value)) => {

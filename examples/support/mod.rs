@@ -96,6 +96,14 @@ fn arguments() -> Result<Vec<String>> {
         .collect()
 }
 
+/// The failure for an argument that a program does not take.
+pub(crate) fn unexpected(argument: &str) -> Failure {
+    Failure::Usage(match argument.starts_with('-') {
+        true => format!("unknown option {argument:?}"),
+        false => format!("unexpected argument {argument:?}"),
+    })
+}
+
 /// Prints one line of output; see [`escape`].
 ///
 /// Fails once the program is interrupted, so that it ends at its next line.
@@ -155,13 +163,19 @@ pub(crate) fn escape(text: impl Display) -> String {
     escaped
 }
 
-/// Returns a client of the API, or of a new emulator if `BIMPEAI_API_KEY` is unset.
-pub(crate) fn client(emulator: EmulatorBuilder) -> Result<(Client, Option<Emulator>)> {
+/// Checks the variables that no client reads if there is no key.
+pub(crate) fn check_environment() -> Result<()> {
     for name in ["BIMPEAI_API_KEY", "BIMPEAI_BASE_URL", "BIMPEAI_ALLOW_HTTP"] {
         if std::env::var_os(name).is_some_and(|value| value.to_str().is_none()) {
             return Err(Failure::Usage(format!("{name} is not valid UTF-8")));
         }
     }
+    Ok(())
+}
+
+/// Returns a client of the API, or of a new emulator if `BIMPEAI_API_KEY` is unset.
+pub(crate) fn client(emulator: EmulatorBuilder) -> Result<(Client, Option<Emulator>)> {
+    check_environment()?;
     if std::env::var_os("BIMPEAI_API_KEY").is_some_and(|key| !key.is_empty()) {
         let client = Client::from_env().map_err(|error| Failure::Usage(error.to_string()))?;
         return Ok((client, None));
@@ -184,18 +198,18 @@ pub(crate) struct Conversation {
 
 /// Returns the conversation that the command line names or, without ids, a new one on the emulator.
 pub(crate) fn conversation(ids: &[String], emulator: EmulatorBuilder) -> Result<Conversation> {
-    let usage = |why: &str| Err(Failure::Usage(why.to_owned()));
+    let wrong = || Failure::Usage("expected an agent id and a conversation id".to_owned());
     if let Some(option) = ids.iter().find(|id| id.starts_with('-')) {
-        return usage(&format!("unknown option {option:?}"));
+        return Err(unexpected(option));
     }
     if !matches!(ids.len(), 0 | 2) {
-        return usage("expected an agent id and a conversation id");
+        return Err(wrong());
     }
     let (client, emulator) = client(emulator)?;
     let (agent_id, id) = match (ids, &emulator) {
         ([agent_id, id], _) => (agent_id.clone(), id.clone()),
         (_, Some(_)) => emulated_conversation(&client)?,
-        _ => return usage("expected an agent id and a conversation id"),
+        _ => return Err(wrong()),
     };
     Ok(Conversation {
         client,

@@ -8,5 +8,6 @@ mod child;
 mod command_line;
 mod emulator;
 mod escape;
+mod quickstart;
 mod tail;
 mod workflow_agent;

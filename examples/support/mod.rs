@@ -23,6 +23,8 @@ pub(crate) type Result<T> = std::result::Result<T, Failure>;
 pub(crate) enum Failure {
     /// The command line or the environment is wrong.
     Usage(String),
+    /// A failure that is part of the output, with its exit code.
+    Reported(u8),
     /// A call failed.
     Call(Error),
     /// Anything else failed.
@@ -61,6 +63,7 @@ pub(crate) fn run(
     }
     let (code, message) = match &result {
         Ok(()) | Err(Failure::OutputClosed) => return ExitCode::SUCCESS,
+        Err(Failure::Reported(code)) => return ExitCode::from(*code),
         Err(Failure::Interrupted) => (INTERRUPTED, "interrupted".to_owned()),
         Err(Failure::Usage(why)) => (2, why.clone()),
         Err(Failure::Call(error)) => (exit_code(error), error.to_string()),
@@ -73,7 +76,8 @@ pub(crate) fn run(
     ExitCode::from(code)
 }
 
-fn exit_code(error: &Error) -> u8 {
+/// Returns the exit code for a call that failed.
+pub(crate) fn exit_code(error: &Error) -> u8 {
     match error {
         // Refused before anything was sent, such as an id that cannot be part of a path.
         Error::User(_) => 2,

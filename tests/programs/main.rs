@@ -6,6 +6,7 @@
 mod chat;
 mod child;
 mod command_line;
+mod doctor;
 mod emulator;
 mod escape;
 mod quickstart;

@@ -4,8 +4,8 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use super::answer::Refusal;
-use super::rate::RateLimit;
+use super::rate_limit::RateLimit;
+use super::response::ErrorResponse;
 use super::server::Server;
 use super::state::State;
 use super::world::World;
@@ -285,18 +285,26 @@ impl Options {
     }
 
     /// Whether this key may do what needs this scope.
-    pub(super) fn authorize(&self, key: Option<&str>, scope: &str) -> Result<(), Refusal> {
+    pub(super) fn authorize(&self, key: Option<&str>, scope: &str) -> Result<(), ErrorResponse> {
         let Some(key) = key else {
-            return Err(Refusal::new(401, "api_key_missing", "API key is missing."));
+            return Err(ErrorResponse::new(
+                401,
+                "api_key_missing",
+                "API key is missing.",
+            ));
         };
         if key == self.api_key {
             return Ok(());
         }
         let Some(known) = self.keys.iter().find(|known| known.text == key) else {
-            return Err(Refusal::new(401, "api_key_invalid", "Invalid API key."));
+            return Err(ErrorResponse::new(
+                401,
+                "api_key_invalid",
+                "Invalid API key.",
+            ));
         };
         if known.expired {
-            return Err(Refusal::new(
+            return Err(ErrorResponse::new(
                 401,
                 "api_key_expired",
                 "This API key has expired.",
@@ -305,7 +313,7 @@ impl Options {
         match &known.scopes {
             Some(scopes) if !scopes.iter().any(|has| has == scope) => {
                 let message = format!("This API key is missing the required scope: {scope}.");
-                Err(Refusal::new(403, "insufficient_scope", message))
+                Err(ErrorResponse::new(403, "insufficient_scope", message))
             }
             _ => Ok(()),
         }

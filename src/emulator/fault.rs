@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::answer::Refusal;
 use super::http::Request;
 use super::pattern::{Pattern, STREAM_PATHS};
+use super::response::ErrorResponse;
 
 /// Something that goes wrong with a request or a stream.
 ///
@@ -419,7 +419,11 @@ impl Faults {
 
 impl RequestDeed {
     /// The error that [`Fault::status`] describes.
-    pub(super) fn refusal(status: u16, code: Option<String>, message: Option<String>) -> Refusal {
+    pub(super) fn error(
+        status: u16,
+        code: Option<String>,
+        message: Option<String>,
+    ) -> ErrorResponse {
         let usual = match status {
             400 => "bad_request",
             401 => "unauthorized",
@@ -432,7 +436,7 @@ impl RequestDeed {
             _ => "internal_error",
         };
         let code = code.map_or(Cow::Borrowed(usual), Cow::Owned);
-        Refusal::new(
+        ErrorResponse::new(
             status,
             code,
             message.unwrap_or_else(|| "Emulated fault".to_owned()),

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::mem::size_of;
 use std::sync::{Condvar, Mutex, MutexGuard};
 
-use super::answer::{Answer, Refusal};
 use super::http::Request;
 use super::ids::is_uuid;
+use super::response::{ErrorResponse, Response};
 use super::world::lock;
 
 /// Memory for stored results, request bodies included. The oldest results make room for new ones.
@@ -36,7 +36,7 @@ struct Entry {
     number: u64,
     body: Vec<u8>,
     /// `None` while the first request is being performed.
-    result: Option<Answer>,
+    result: Option<Response>,
 }
 
 /// What to do with a request that carries a key.
@@ -44,7 +44,7 @@ pub(super) enum Lookup<'a> {
     /// The key is new: perform the request.
     New(InFlight<'a>),
     /// The request was performed before.
-    Replay(Answer),
+    Replay(Response),
 }
 
 /// The right to perform the first request of a key. Dropped without a result, it passes to the
@@ -56,7 +56,11 @@ pub(super) struct InFlight<'a> {
 
 impl IdempotencyStore {
     /// Looks up a request's key. Waits while an identical request is being performed.
-    pub(super) fn look_up(&self, key: &str, request: &Request) -> Result<Lookup<'_>, Refusal> {
+    pub(super) fn look_up(
+        &self,
+        key: &str,
+        request: &Request,
+    ) -> Result<Lookup<'_>, ErrorResponse> {
         // Two spellings of one UUID are one key; other keys are compared as they are.
         let key = if is_uuid(key) {
             key.to_ascii_lowercase()
@@ -69,12 +73,12 @@ impl IdempotencyStore {
             match entries.by_id.get(&id) {
                 Some(entry) if entry.body != request.body => {
                     let message = "This Idempotency-Key was used with a different request body.";
-                    return Err(Refusal::new(409, "conflict", message));
+                    return Err(ErrorResponse::new(409, "conflict", message));
                 }
                 Some(Entry {
-                    result: Some(answer),
+                    result: Some(response),
                     ..
-                }) => return Ok(Lookup::Replay(answer.clone())),
+                }) => return Ok(Lookup::Replay(response.clone())),
                 Some(_) if !entries.closed => {
                     let waited = self.changed.wait(entries);
                     entries = waited.unwrap_or_else(|e| e.into_inner());
@@ -102,9 +106,9 @@ impl IdempotencyStore {
 
 impl InFlight<'_> {
     /// Stores the result.
-    pub(super) fn finish(mut self, answer: &Answer) {
+    pub(super) fn finish(mut self, response: &Response) {
         if let Some(id) = self.id.take() {
-            self.store.entries().finish(&id, answer);
+            self.store.entries().finish(&id, response);
         }
         self.store.changed.notify_all();
     }
@@ -133,10 +137,10 @@ impl Entries {
         self.by_id.insert(id, entry);
     }
 
-    fn finish(&mut self, id: &Id, answer: &Answer) {
+    fn finish(&mut self, id: &Id, response: &Response) {
         if let Some(entry) = self.by_id.get_mut(id) {
-            entry.result = Some(answer.clone());
-            self.bytes += answer.body.len();
+            entry.result = Some(response.clone());
+            self.bytes += response.body.len();
         }
         while self.bytes > LIMIT {
             let is_finished = |id: &&Id| self.by_id.get(*id).is_some_and(|e| e.result.is_some());
@@ -157,7 +161,10 @@ impl Entries {
 
 fn size(id: &Id, entry: &Entry) -> usize {
     let (key, method, path) = id;
-    let result = entry.result.as_ref().map_or(0, |answer| answer.body.len());
+    let result = entry
+        .result
+        .as_ref()
+        .map_or(0, |response| response.body.len());
     // The id is stored twice.
     2 * (size_of::<Id>() + key.len() + method.len() + path.len())
         + size_of::<Entry>()

@@ -2,7 +2,7 @@
 //! without a key, and for this crate's own tests and examples.
 //!
 //! It speaks all operations of both generations of the API with the rules of the wire: required
-//! fields, lengths, enums, error codes, paging, idempotent replay, single-use stream tickets and
+//! fields, lengths, enums, error codes, pagination, idempotent replay, single-use stream tickets and
 //! live streams with heartbeats. It starts with a public library of workflows; an agent that is
 //! created on one answers messages from its knowledge bases, and has a first test conversation in
 //! which a customer writes by itself.
@@ -41,27 +41,27 @@
 //!   `Idempotency-Key`. Stored results take up to 32 MiB, request bodies included. Beyond that the
 //!   emulator forgets the oldest keys: a request that repeats a forgotten key is performed again.
 
-mod answer;
-mod brain;
 mod builder;
 mod clock;
-mod director;
 mod fault;
 mod http;
 mod idempotency;
 mod ids;
-mod paging;
+mod pagination;
 mod pattern;
-mod rate;
+mod rate_limit;
 mod request_log;
 mod resources;
+mod responder;
+mod response;
 mod routes;
+mod scheduler;
 mod schema;
 mod seed;
 mod server;
-mod shelf;
 mod state;
 mod stream;
+mod table;
 mod world;
 
 use std::fmt;
@@ -69,10 +69,10 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::answer::Refusal;
 use self::fault::StreamDeed;
 use self::pattern::Pattern;
 use self::resources::{connectors, conversations, phone_numbers};
+use self::response::ErrorResponse;
 use self::server::Server;
 use self::state::{State, text};
 use self::world::{World, lock};
@@ -276,7 +276,7 @@ impl Emulator {
         self.outside(|state| {
             let said = state.say(agent_id, conversation_id, "user", message)?;
             let id = text(said, "id").to_owned();
-            brain::reply_later(state, options, agent_id, conversation_id, message);
+            responder::reply_later(state, options, agent_id, conversation_id, message);
             Ok(id)
         })
     }
@@ -348,7 +348,7 @@ impl Emulator {
     }
 
     #[track_caller]
-    fn outside<T>(&self, act: impl FnOnce(&mut State) -> Result<T, Refusal>) -> T {
+    fn outside<T>(&self, act: impl FnOnce(&mut State) -> Result<T, ErrorResponse>) -> T {
         match self.world().change(act) {
             Ok(done) => done,
             Err(refusal) => panic!("{}", refusal.message),

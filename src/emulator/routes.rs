@@ -1,13 +1,13 @@
 //! The operations of the API: one row for each.
 
-use super::answer::{Outcome, Record};
 use super::http::Request;
-use super::paging;
+use super::pagination;
 use super::pattern::STREAM_PATHS;
 use super::resources::{
     actions, agents, calls, channels, connectors, conversations, integrations, knowledge_bases,
     messages, phone_numbers, workflows,
 };
+use super::response::{HandlerResult, Object};
 use super::schema::Field;
 use super::world::Context;
 
@@ -36,12 +36,12 @@ pub(super) enum Body {
     None,
     Fields(&'static [Field]),
     /// They depend on what the body is: on its generation, or on its type.
-    Either(fn(&Record) -> &'static [Field]),
+    Either(fn(&Object) -> &'static [Field]),
 }
 
 #[derive(Clone, Copy)]
 pub(super) enum Action {
-    Answer(fn(&mut Context<'_>) -> Outcome),
+    Handler(fn(&mut Context<'_>) -> HandlerResult),
     Stream,
 }
 
@@ -51,9 +51,9 @@ const fn get(
     path: &'static str,
     scope: &'static str,
     query: &'static [Field],
-    handler: fn(&mut Context<'_>) -> Outcome,
+    handler: fn(&mut Context<'_>) -> HandlerResult,
 ) -> Route {
-    let (access, action) = (Access::Key(scope), Action::Answer(handler));
+    let (access, action) = (Access::Key(scope), Action::Handler(handler));
     Route {
         method: "GET",
         path,
@@ -81,9 +81,9 @@ const fn act(
     method: &'static str,
     path: &'static str,
     scope: &'static str,
-    handler: fn(&mut Context<'_>) -> Outcome,
+    handler: fn(&mut Context<'_>) -> HandlerResult,
 ) -> Route {
-    let (access, action) = (Access::Key(scope), Action::Answer(handler));
+    let (access, action) = (Access::Key(scope), Action::Handler(handler));
     Route {
         method,
         path,
@@ -99,7 +99,7 @@ const fn write(
     path: &'static str,
     scope: &'static str,
     body: Body,
-    handler: fn(&mut Context<'_>) -> Outcome,
+    handler: fn(&mut Context<'_>) -> HandlerResult,
 ) -> Route {
     Route {
         body,
@@ -117,7 +117,7 @@ const TALKS_WRITE: &str = "conversations:write";
 /// A literal segment stands before the id that it could be taken for.
 #[rustfmt::skip]
 static ROUTES: &[Route] = &[
-    get("/agents", AGENTS, paging::QUERY, agents::list),
+    get("/agents", AGENTS, pagination::QUERY, agents::list),
     write("POST", "/agents", AGENTS_WRITE, Body::Either(agents::create_fields), agents::create),
     get("/agents/*", AGENTS, NO_QUERY, agents::retrieve),
     write("PATCH", "/agents/*", AGENTS_WRITE, Body::Either(agents::update_fields), agents::update),
@@ -168,7 +168,7 @@ static ROUTES: &[Route] = &[
     get("/agents/*/conversations/*", TALKS, NO_QUERY, conversations::retrieve),
     write("PATCH", "/agents/*/conversations/*/ai-status", TALKS_WRITE, Body::Fields(conversations::AI_STATUS_FIELDS), conversations::set_ai_status),
 
-    get("/agents/*/conversations/*/messages", TALKS, paging::QUERY, messages::list),
+    get("/agents/*/conversations/*/messages", TALKS, pagination::QUERY, messages::list),
     write("POST", "/agents/*/conversations/*/messages", TALKS_WRITE, Body::Fields(messages::SEND_FIELDS), messages::send),
     act("POST", "/agents/*/conversations/*/stream-ticket", TALKS, messages::stream_ticket),
     stream(STREAM_PATHS[0]),
@@ -180,8 +180,8 @@ static ROUTES: &[Route] = &[
     get("/agents/*/calls/*", TALKS, NO_QUERY, calls::retrieve),
     get("/calls", TALKS, NO_QUERY, calls::list_all),
 
-    get("/phone-numbers", AGENTS, paging::QUERY, phone_numbers::list),
-    get("/phone-numbers/request", AGENTS, paging::QUERY, phone_numbers::list_requests),
+    get("/phone-numbers", AGENTS, pagination::QUERY, phone_numbers::list),
+    get("/phone-numbers/request", AGENTS, pagination::QUERY, phone_numbers::list_requests),
     write("POST", "/phone-numbers/request", AGENTS_WRITE, Body::Fields(phone_numbers::REQUEST_FIELDS), phone_numbers::request),
     get("/phone-numbers/*", AGENTS, NO_QUERY, phone_numbers::retrieve),
     write("PATCH", "/phone-numbers/*", AGENTS_WRITE, Body::Fields(phone_numbers::UPDATE_FIELDS), phone_numbers::update),

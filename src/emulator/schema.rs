@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::answer::{FieldError, Record, Refusal};
+use super::response::{ErrorResponse, FieldError, Object};
 
 /// A field and what may stand in it.
 #[derive(Clone, Copy)]
@@ -69,19 +69,19 @@ pub(super) const fn nullable(name: &'static str, kind: Kind) -> Field {
 }
 
 /// Refuses a body (or query) that breaks a rule, naming every field that does.
-pub(super) fn check(fields: &[Field], body: &Record) -> Result<(), Refusal> {
+pub(super) fn check(fields: &[Field], body: &Object) -> Result<(), ErrorResponse> {
     let mut errors = Vec::new();
     check_fields(fields, body, "", &mut errors);
     if errors.is_empty() {
         Ok(())
     } else {
-        Err(Refusal::validation(errors))
+        Err(ErrorResponse::validation(errors))
     }
 }
 
 /// The pairs of a query as values of the kinds that the table expects.
-pub(super) fn typed_query(fields: &[Field], pairs: Vec<(String, String)>) -> Record {
-    let mut query = Record::new();
+pub(super) fn typed_query(fields: &[Field], pairs: Vec<(String, String)>) -> Object {
+    let mut query = Object::new();
     for (name, text) in pairs {
         let kind = fields
             .iter()
@@ -99,7 +99,7 @@ pub(super) fn typed_query(fields: &[Field], pairs: Vec<(String, String)>) -> Rec
     query
 }
 
-fn check_fields(fields: &[Field], body: &Record, at: &str, errors: &mut Vec<FieldError>) {
+fn check_fields(fields: &[Field], body: &Object, at: &str, errors: &mut Vec<FieldError>) {
     for field in fields {
         let path = if at.is_empty() {
             field.name.to_owned()

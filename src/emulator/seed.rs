@@ -4,15 +4,15 @@ use std::io;
 
 use serde_json::{Value, json};
 
-use super::answer::Record;
 use super::resources::workflows;
+use super::response::Object;
 use super::state::State;
 
 const LIBRARY: &str = include_str!("seed/library.json");
 
 /// Puts the library on the shelf. Its ids are the same in every run.
 pub(super) fn library(state: &mut State, placeholders: bool) -> io::Result<()> {
-    let library: Vec<Record> = serde_json::from_str(LIBRARY).map_err(io::Error::other)?;
+    let library: Vec<Object> = serde_json::from_str(LIBRARY).map_err(io::Error::other)?;
     for mut entry in library {
         if placeholders {
             for name in ["rules", "flows", "faq"] {

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::answer::{Answer, Refusal};
 use super::fault::{RequestDeed, Struck};
 use super::http::{Request, Unreadable, Wire, head};
 use super::ids::uuid;
+use super::response::{ErrorResponse, Response};
 use super::world::{Reply, Visit, World, lock};
-use super::{director, stream};
+use super::{scheduler, stream};
 
 /// How long the shutdown waits for threads that it has told to end.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -57,7 +57,7 @@ impl Server {
             accept(&listener, &world, &connections)
         })?;
         let world = Arc::clone(&server.world);
-        server.spawn("emulator-director", move || director::run(&world))?;
+        server.spawn("emulator-scheduler", move || scheduler::run(&world))?;
         Ok(server)
     }
 
@@ -176,9 +176,10 @@ fn serve(world: &Arc<World>, mut wire: Wire, connection: u64) {
             Err(Unreadable::Closed) => return,
             Err(Unreadable::Refused(status, message)) => {
                 let refused = wire.refused();
-                let answer = world.refuse(Refusal::new(status, "bad_request", message), &uuid());
+                let response =
+                    world.refuse(ErrorResponse::new(status, "bad_request", message), &uuid());
                 let _ = wire.settle();
-                let _ = wire.write(&whole(Vec::new(), &answer, &refused).join());
+                let _ = wire.write(&whole(Vec::new(), &response, &refused).join());
                 // What is still to come is read, or the close would be a reset.
                 let _ = wire.socket().shutdown(Shutdown::Write);
                 wire.wait_for_close();
@@ -216,19 +217,19 @@ fn respond(world: &Arc<World>, wire: &mut Wire, request: &Request, struck: Optio
         return reply.is_some_and(|reply| send(world, wire, request, &visit, reply));
     }
     let performed = reply.map(|reply| match reply {
-        Reply::Answer(answer) => answer,
+        Reply::Response(response) => response,
         Reply::Stream(opening) => {
             stream::abandon(world, &opening);
-            Answer::new(200, "text/event-stream", Vec::new())
+            Response::new(200, "text/event-stream", Vec::new())
         }
     });
     let truth = || {
-        let answer = performed.unwrap_or_else(|| Answer::ok(Value::Null));
-        whole(visit.headers(), &answer, request)
+        let response = performed.unwrap_or_else(|| Response::ok(Value::Null));
+        whole(visit.headers(), &response, request)
     };
-    let instead = |mut answer: Answer| {
-        answer.headers.extend(headers);
-        whole(visit.headers(), &answer, request).join()
+    let instead = |mut response: Response| {
+        response.headers.extend(headers);
+        whole(visit.headers(), &response, request).join()
     };
     match deed {
         RequestDeed::Refuse {
@@ -236,8 +237,8 @@ fn respond(world: &Arc<World>, wire: &mut Wire, request: &Request, struck: Optio
             code,
             message,
         } => {
-            let refusal = RequestDeed::refusal(status, code, message);
-            let bytes = instead(world.refuse(refusal, &visit.request_id));
+            let error = RequestDeed::error(status, code, message);
+            let bytes = instead(world.refuse(error, &visit.request_id));
             wire.settle().is_ok() && wire.write(&bytes).is_ok()
         }
         RequestDeed::Content {
@@ -245,7 +246,7 @@ fn respond(world: &Arc<World>, wire: &mut Wire, request: &Request, struck: Optio
             content_type,
             body,
         } => {
-            let bytes = instead(Answer::new(status, content_type, body));
+            let bytes = instead(Response::new(status, content_type, body));
             wire.settle().is_ok() && wire.write(&bytes).is_ok()
         }
         RequestDeed::Raw(bytes) => {
@@ -293,9 +294,9 @@ fn send(
     reply: Reply,
 ) -> bool {
     match reply {
-        Reply::Answer(answer) => {
-            log::debug!("{} {} -> {}", request.method, request.path, answer.status);
-            let bytes = whole(visit.headers(), &answer, request).join();
+        Reply::Response(response) => {
+            log::debug!("{} {} -> {}", request.method, request.path, response.status);
+            let bytes = whole(visit.headers(), &response, request).join();
             wire.settle().is_ok() && wire.write(&bytes).is_ok()
         }
         Reply::Stream(opening) => {
@@ -321,25 +322,25 @@ impl Pieces {
 
 /// The response to `request`. One that must not have a body has none, whatever the operation or
 /// the fault made, or the next response on the connection could not be found.
-fn whole(mut headers: Vec<(String, String)>, answer: &Answer, request: &Request) -> Pieces {
-    headers.push(("Content-Type".to_owned(), answer.content_type.to_owned()));
+fn whole(mut headers: Vec<(String, String)>, response: &Response, request: &Request) -> Pieces {
+    headers.push(("Content-Type".to_owned(), response.content_type.to_owned()));
     // Neither may have a length, not even 0.
-    let has_length = !matches!(answer.status, 100..=199 | 204);
+    let has_length = !matches!(response.status, 100..=199 | 204);
     if has_length {
-        headers.push(("Content-Length".to_owned(), answer.body.len().to_string()));
+        headers.push(("Content-Length".to_owned(), response.body.len().to_string()));
     }
-    let has_body = has_length && answer.status != 304 && request.method != "HEAD";
+    let has_body = has_length && response.status != 304 && request.method != "HEAD";
     if !request.keep_alive {
         headers.push(("Connection".to_owned(), "close".to_owned()));
     }
-    for (name, value) in &answer.headers {
+    for (name, value) in &response.headers {
         headers.retain(|(other, _)| !other.eq_ignore_ascii_case(name));
         headers.push((name.clone(), value.clone()));
     }
     Pieces {
-        head: head(answer.status, &headers),
+        head: head(response.status, &headers),
         body: if has_body {
-            answer.body.clone()
+            response.body.clone()
         } else {
             Vec::new()
         },

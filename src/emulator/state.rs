@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::answer::{Record, Refusal, record};
 use super::clock::{Millis, to_text};
 use super::fault::StreamDeed;
 use super::ids::{Ids, ticket};
-use super::rate::Usage;
-use super::shelf::Shelf;
+use super::rate_limit::Usage;
+use super::response::{ErrorResponse, Object, object};
+use super::table::Table;
 
 /// Everything that operations read and change, under one lock.
 #[derive(Default)]
@@ -18,10 +18,10 @@ pub(super) struct State {
     /// The emulator's time when the lock was taken.
     pub(super) now: Millis,
     pub(super) ids: Ids,
-    pub(super) workflows: Shelf<Record>,
-    pub(super) agents: Shelf<Agent>,
-    pub(super) phone_numbers: Shelf<Record>,
-    pub(super) phone_requests: Shelf<Record>,
+    pub(super) workflows: Table<Object>,
+    pub(super) agents: Table<Agent>,
+    pub(super) phone_numbers: Table<Object>,
+    pub(super) phone_requests: Table<Object>,
     pub(super) tickets: Tickets,
     pub(super) streams: HashMap<u64, Stream>,
     pub(super) streams_opened: u64,
@@ -33,15 +33,15 @@ pub(super) struct State {
 
 pub(super) struct Agent {
     /// The agent as the API shows it, the fields of both generations.
-    pub(super) data: Record,
-    pub(super) knowledge_bases: Shelf<Record>,
-    pub(super) connectors: Shelf<Connector>,
+    pub(super) data: Object,
+    pub(super) knowledge_bases: Table<Object>,
+    pub(super) connectors: Table<Connector>,
     /// Actions that were switched once: their synthetic key, then what became of it.
     pub(super) actions: BTreeMap<String, ActionState>,
     /// Live channels that are connected.
     pub(super) channels: BTreeMap<String, String>,
-    pub(super) conversations: Shelf<Conversation>,
-    pub(super) calls: Shelf<Record>,
+    pub(super) conversations: Table<Conversation>,
+    pub(super) calls: Table<Object>,
 }
 
 pub(super) struct ActionState {
@@ -64,21 +64,21 @@ pub(super) struct Connector {
     /// The first-party type, the app's slug, or the name that the caller gave.
     pub(super) kind: String,
     /// As the API shows it; secrets are not kept.
-    pub(super) config: Record,
+    pub(super) config: Object,
     /// What remains of the secrets: whether the other side would take them.
     pub(super) accepted: bool,
-    pub(super) tools: Shelf<Record>,
+    pub(super) tools: Table<Object>,
 }
 
 pub(super) struct Conversation {
-    pub(super) data: Record,
-    pub(super) messages: Shelf<Message>,
+    pub(super) data: Object,
+    pub(super) messages: Table<Message>,
     /// The customer has something to say as soon as somebody listens.
     pub(super) customer_waits: bool,
 }
 
 pub(super) struct Message {
-    pub(super) data: Record,
+    pub(super) data: Object,
     pub(super) at: Millis,
 }
 
@@ -152,35 +152,39 @@ impl State {
         self.ids.next(self.now)
     }
 
-    pub(super) fn agent(&self, id: &str) -> Result<&Agent, Refusal> {
+    pub(super) fn agent(&self, id: &str) -> Result<&Agent, ErrorResponse> {
         self.agents
             .get(id)
-            .ok_or_else(|| Refusal::not_found("Agent"))
+            .ok_or_else(|| ErrorResponse::not_found("Agent"))
     }
 
-    pub(super) fn agent_mut(&mut self, id: &str) -> Result<&mut Agent, Refusal> {
+    pub(super) fn agent_mut(&mut self, id: &str) -> Result<&mut Agent, ErrorResponse> {
         self.agents
             .get_mut(id)
-            .ok_or_else(|| Refusal::not_found("Agent"))
+            .ok_or_else(|| ErrorResponse::not_found("Agent"))
     }
 
-    pub(super) fn conversation(&self, agent: &str, id: &str) -> Result<&Conversation, Refusal> {
+    pub(super) fn conversation(
+        &self,
+        agent: &str,
+        id: &str,
+    ) -> Result<&Conversation, ErrorResponse> {
         self.agent(agent)?
             .conversations
             .get(id)
-            .ok_or_else(|| Refusal::not_found("Conversation"))
+            .ok_or_else(|| ErrorResponse::not_found("Conversation"))
     }
 
     pub(super) fn conversation_mut(
         &mut self,
         agent: &str,
         id: &str,
-    ) -> Result<&mut Conversation, Refusal> {
+    ) -> Result<&mut Conversation, ErrorResponse> {
         let found = self.agent_mut(agent)?.conversations.get_mut(id);
-        found.ok_or_else(|| Refusal::not_found("Conversation"))
+        found.ok_or_else(|| ErrorResponse::not_found("Conversation"))
     }
 
-    pub(super) fn workflow_of(&self, agent: &Agent) -> Option<&Record> {
+    pub(super) fn workflow_of(&self, agent: &Agent) -> Option<&Object> {
         self.workflows.get(agent.workflow_id()?)
     }
 
@@ -191,7 +195,7 @@ impl State {
         conversation: &str,
         role: &str,
         text: &str,
-    ) -> Result<&mut Record, Refusal> {
+    ) -> Result<&mut Object, ErrorResponse> {
         let (id, now) = (self.next_id(), self.now);
         let conversation = self.conversation_mut(agent, conversation)?;
         let preview: String = text.chars().take(120).collect();
@@ -211,7 +215,7 @@ impl State {
                 .data
                 .insert("last_seen".to_owned(), to_text(now).into());
         }
-        let data = record! {
+        let data = object! {
             "id": id,
             "role": role,
             "message": text,
@@ -223,7 +227,7 @@ impl State {
             .messages
             .get_mut(&id)
             .map(|message| &mut message.data);
-        added.ok_or_else(|| Refusal::not_found("Message"))
+        added.ok_or_else(|| ErrorResponse::not_found("Message"))
     }
 
     /// Adds an empty conversation; `user` is who writes in it.
@@ -234,11 +238,11 @@ impl State {
         is_test: bool,
         user: Option<&str>,
         username: Option<&str>,
-    ) -> Result<String, Refusal> {
+    ) -> Result<String, ErrorResponse> {
         let (id, now) = (self.next_id(), to_text(self.now));
         let by_phone = matches!(channel, "whatsapp" | "telephony");
         let phone = user.filter(|_| by_phone).map(|user| format!("+{user}"));
-        let data = record! {
+        let data = object! {
             "id": id,
             "channel_type": channel,
             "channel_id": null,
@@ -259,7 +263,7 @@ impl State {
         };
         let opened = Conversation {
             data,
-            messages: Shelf::default(),
+            messages: Table::default(),
             customer_waits: false,
         };
         self.agent_mut(agent)?.conversations.add(&id, opened);
@@ -286,15 +290,15 @@ impl State {
 }
 
 impl Agent {
-    pub(super) fn new(data: Record) -> Self {
+    pub(super) fn new(data: Object) -> Self {
         Agent {
             data,
-            knowledge_bases: Shelf::default(),
-            connectors: Shelf::default(),
+            knowledge_bases: Table::default(),
+            connectors: Table::default(),
             actions: BTreeMap::new(),
             channels: BTreeMap::new(),
-            conversations: Shelf::default(),
-            calls: Shelf::default(),
+            conversations: Table::default(),
+            calls: Table::default(),
         }
     }
 
@@ -324,26 +328,26 @@ impl Message {
 }
 
 /// A field's text; empty when it has none.
-pub(super) fn text<'a>(data: &'a Record, name: &str) -> &'a str {
+pub(super) fn text<'a>(data: &'a Object, name: &str) -> &'a str {
     data.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// The array in a field; empty when there is none.
-pub(super) fn array<'a>(data: &'a Record, name: &str) -> &'a [Value] {
+pub(super) fn array<'a>(data: &'a Object, name: &str) -> &'a [Value] {
     data.get(name)
         .and_then(Value::as_array)
         .map(Vec::as_slice)
         .unwrap_or_default()
 }
 
-pub(super) fn touch(data: &mut Record, now: Millis) {
+pub(super) fn touch(data: &mut Object, now: Millis) {
     data.insert("updated_at".to_owned(), to_text(now).into());
 }
 
 /// Copies from a body the fields that it has, of those named.
 pub(super) fn patch<'a>(
-    data: &mut Record,
-    body: &Record,
+    data: &mut Object,
+    body: &Object,
     names: impl IntoIterator<Item = &'a str>,
 ) {
     for name in names {
@@ -354,8 +358,8 @@ pub(super) fn patch<'a>(
 }
 
 /// Those fields of a record that are named, in an object of their own.
-pub(super) fn pick(data: &Record, names: &[&str]) -> Value {
-    let mut picked = Record::new();
+pub(super) fn pick(data: &Object, names: &[&str]) -> Value {
+    let mut picked = Object::new();
     patch(&mut picked, data, names.iter().copied());
     Value::Object(picked)
 }

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::answer::Refusal;
 use super::clock::from_text;
 use super::fault::StreamDeed;
 use super::http::{self, Request, Wire};
+use super::response::ErrorResponse;
 use super::state::{Conversation, Deed, State, Stream};
 use super::world::{World, lock};
 
@@ -30,9 +30,13 @@ pub(super) struct Opening {
 }
 
 /// Takes the ticket, and finds where the stream starts.
-pub(super) fn open(world: &World, request: &Request, ids: &[String]) -> Result<Opening, Refusal> {
+pub(super) fn open(
+    world: &World,
+    request: &Request,
+    ids: &[String],
+) -> Result<Opening, ErrorResponse> {
     let [agent, conversation] = ids else {
-        return Err(Refusal::not_found("Conversation"));
+        return Err(ErrorResponse::not_found("Conversation"));
     };
     let query = request.query_pairs();
     let value = |name: &str| {
@@ -45,7 +49,7 @@ pub(super) fn open(world: &World, request: &Request, ids: &[String]) -> Result<O
         let now = state.now;
         let text = value("ticket").unwrap_or_default();
         let Some(ticket) = state.tickets.valid(text, now) else {
-            return Err(Refusal::new(
+            return Err(ErrorResponse::new(
                 401,
                 "unauthorized",
                 "Invalid or missing stream ticket.",
@@ -53,7 +57,7 @@ pub(super) fn open(world: &World, request: &Request, ids: &[String]) -> Result<O
         };
         if ticket.agent != *agent || ticket.conversation != *conversation {
             let message = "The ticket does not match this conversation.";
-            return Err(Refusal::new(403, "forbidden", message));
+            return Err(ErrorResponse::new(403, "forbidden", message));
         }
         if world
             .options
@@ -61,7 +65,11 @@ pub(super) fn open(world: &World, request: &Request, ids: &[String]) -> Result<O
             .is_some_and(|most| state.streams.len() >= most)
         {
             let message = "Too many concurrent streams for this subject";
-            return Err(Refusal::new(429, world.options.stream_limit_code, message));
+            return Err(ErrorResponse::new(
+                429,
+                world.options.stream_limit_code,
+                message,
+            ));
         }
         let after = value("after").filter(|after| !after.is_empty());
         let from = start(
@@ -126,28 +134,31 @@ fn start(
     conversation: &Conversation,
     after: Option<&str>,
     last_event_id: Option<&str>,
-) -> Result<usize, Refusal> {
+) -> Result<usize, ErrorResponse> {
     let messages = &conversation.messages;
-    let place = |cursor: &str| {
-        messages.place(cursor).map(|place| place + 1).or_else(|| {
-            let time = from_text(cursor)?;
-            Some(
-                messages
-                    .items()
-                    .partition_point(|message| message.at < time),
-            )
-        })
+    let position = |cursor: &str| {
+        messages
+            .position(cursor)
+            .map(|position| position + 1)
+            .or_else(|| {
+                let time = from_text(cursor)?;
+                Some(
+                    messages
+                        .items()
+                        .partition_point(|message| message.at < time),
+                )
+            })
     };
     let end = messages.items().len();
     match (after, last_event_id) {
-        (Some(cursor), _) => place(cursor).ok_or_else(|| {
-            Refusal::invalid(
+        (Some(cursor), _) => position(cursor).ok_or_else(|| {
+            ErrorResponse::invalid(
                 "after",
                 "must be the id of a message of this conversation or an ISO 8601 time",
             )
         }),
         // Browsers send back whatever id came last, a heartbeat's too.
-        (None, Some(id)) => Ok(place(id).unwrap_or(end)),
+        (None, Some(id)) => Ok(position(id).unwrap_or(end)),
         (None, None) => Ok(end),
     }
 }

@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::answer::{Answer, Outcome, Record, Refusal};
 use super::builder::Options;
 use super::clock::{Clock, Millis, http_date};
 use super::fault::Faults;
 use super::http::Request;
 use super::idempotency::{IdempotencyStore, Lookup};
 use super::ids::uuid;
-use super::rate::{self, Figures};
+use super::rate_limit::{self, Figures};
 use super::request_log::RequestLog;
+use super::response::{ErrorResponse, HandlerResult, Object, Response};
 use super::routes::{self, Access, Action, Body, Route};
 use super::schema::{check, typed_query};
 use super::state::State;
@@ -46,7 +46,7 @@ pub(super) struct World {
 
 /// What a request leads to.
 pub(super) enum Reply {
-    Answer(Answer),
+    Response(Response),
     Stream(Opening),
 }
 
@@ -56,8 +56,8 @@ pub(super) struct Context<'a> {
     pub(super) options: &'a Options,
     /// The ids in the path, in their order.
     pub(super) ids: Vec<String>,
-    pub(super) query: Record,
-    pub(super) body: Record,
+    pub(super) query: Object,
+    pub(super) body: Object,
 }
 
 impl Context<'_> {
@@ -66,11 +66,11 @@ impl Context<'_> {
     }
 
     /// A success that the documents show with a body, and without.
-    pub(super) fn ok_or_bodyless(&self, data: impl Into<Value>) -> Answer {
+    pub(super) fn ok_or_bodyless(&self, data: impl Into<Value>) -> Response {
         if self.options.bodyless_successes {
-            Answer::bodyless()
+            Response::bodyless()
         } else {
-            Answer::ok(data)
+            Response::ok(data)
         }
     }
 }
@@ -143,7 +143,7 @@ impl World {
             .usage
             .entry(counted.unwrap_or_default().to_owned())
             .or_default();
-        let figures = rate::count(usage, now, self.options.rate_limit);
+        let figures = rate_limit::count(usage, now, self.options.rate_limit);
         let request_id = request
             .header("x-request-id")
             .map_or_else(uuid, str::to_owned);
@@ -159,19 +159,19 @@ impl World {
     /// Does what a request asks for.
     pub(super) fn reply(&self, visit: &Visit<'_>) -> Reply {
         self.route(visit)
-            .unwrap_or_else(|refusal| Reply::Answer(self.refuse(refusal, &visit.request_id)))
+            .unwrap_or_else(|error| Reply::Response(self.refuse(error, &visit.request_id)))
     }
 
     /// An error in the shape that the builder chose.
-    pub(super) fn refuse(&self, refusal: Refusal, request_id: &str) -> Answer {
-        refusal.into_answer(request_id, self.options.guide_errors)
+    pub(super) fn refuse(&self, error: ErrorResponse, request_id: &str) -> Response {
+        error.into_response(request_id, self.options.guide_errors)
     }
 
-    fn route(&self, visit: &Visit<'_>) -> Result<Reply, Refusal> {
+    fn route(&self, visit: &Visit<'_>) -> Result<Reply, ErrorResponse> {
         let request = visit.request;
         let (route, ids) = routes::find(request).ok_or_else(|| {
             let message = format!("Cannot {} {}", request.method, request.path);
-            Refusal::new(404, "not_found", message)
+            ErrorResponse::new(404, "not_found", message)
         })?;
         if let Access::Key(scope) = route.access {
             self.options.authorize(visit.key, scope)?;
@@ -181,7 +181,7 @@ impl World {
         }
         match route.action {
             Action::Stream => stream::open(self, request, &ids).map(Reply::Stream),
-            Action::Answer(handler) => {
+            Action::Handler(handler) => {
                 let (query, body) = checked(route, request)?;
                 let run = |state: &mut State| {
                     handler(&mut Context {
@@ -194,16 +194,16 @@ impl World {
                 };
                 // Nobody waits for a read.
                 if request.is_read() {
-                    return run(&mut self.state()).map(Reply::Answer);
+                    return run(&mut self.state()).map(Reply::Response);
                 }
                 let perform = || self.change(run);
-                self.once(visit, perform).map(Reply::Answer)
+                self.once(visit, perform).map(Reply::Response)
             }
         }
     }
 
     /// Performs a write with an `Idempotency-Key` once; whoever repeats it gets the first result.
-    fn once(&self, visit: &Visit<'_>, perform: impl FnOnce() -> Outcome) -> Outcome {
+    fn once(&self, visit: &Visit<'_>, perform: impl FnOnce() -> HandlerResult) -> HandlerResult {
         let request = visit.request;
         let key = request
             .header("idempotency-key")
@@ -213,19 +213,19 @@ impl World {
         };
         if key.chars().count() > MAX_KEY {
             let message = format!("Idempotency-Key must be at most {MAX_KEY} characters.");
-            return Err(Refusal::bad_request(message));
+            return Err(ErrorResponse::bad_request(message));
         }
         match self.idempotency.look_up(key, request)? {
-            Lookup::Replay(answer) => Ok(answer),
+            Lookup::Replay(response) => Ok(response),
             Lookup::New(in_flight) => {
-                let answer = match perform() {
+                let response = match perform() {
                     // A body that was refused has done nothing; mended, it may use the key again.
-                    Err(refusal) if refusal.is_validation() => return Err(refusal),
-                    Err(refusal) => self.refuse(refusal, &visit.request_id),
-                    Ok(answer) => answer,
+                    Err(error) if error.is_validation() => return Err(error),
+                    Err(error) => self.refuse(error, &visit.request_id),
+                    Ok(response) => response,
                 };
-                in_flight.finish(&answer);
-                Ok(answer)
+                in_flight.finish(&response);
+                Ok(response)
             }
         }
     }
@@ -255,18 +255,18 @@ impl Visit<'_> {
         .to_vec()
     }
 
-    fn too_fast(&self) -> Refusal {
+    fn too_fast(&self) -> ErrorResponse {
         let wait = u64::try_from(self.figures.reset - self.now)
             .unwrap_or_default()
             .div_ceil(1000);
-        let refusal = Refusal::new(
+        let error = ErrorResponse::new(
             429,
             "rate_limited",
             "Rate limit exceeded. Please slow down.",
         );
-        Refusal {
+        ErrorResponse {
             retry_after: Some(wait.max(1)),
-            ..refusal
+            ..error
         }
     }
 }
@@ -282,19 +282,23 @@ fn presented_key(request: &Request) -> Option<&str> {
 }
 
 /// The query and body by the route's tables.
-fn checked(route: &Route, request: &Request) -> Result<(Record, Record), Refusal> {
+fn checked(route: &Route, request: &Request) -> Result<(Object, Object), ErrorResponse> {
     let query = typed_query(route.query, request.query_pairs());
     check(route.query, &query)?;
     if matches!(route.body, Body::None) {
-        return Ok((query, Record::new()));
+        return Ok((query, Object::new()));
     }
     let body = if request.body.is_empty() {
-        Record::new()
+        Object::new()
     } else {
         match serde_json::from_slice(&request.body) {
             Ok(Value::Object(body)) => body,
-            Ok(_) => return Err(Refusal::invalid("body", "must be an object")),
-            Err(_) => return Err(Refusal::bad_request("The request body is not valid JSON.")),
+            Ok(_) => return Err(ErrorResponse::invalid("body", "must be an object")),
+            Err(_) => {
+                return Err(ErrorResponse::bad_request(
+                    "The request body is not valid JSON.",
+                ));
+            }
         }
     };
     match route.body {

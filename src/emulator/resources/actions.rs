@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::catalog::FirstParty;
 use super::integrations::{self, Group};
-use crate::emulator::answer::{Answer, Outcome, Record, record};
+use crate::emulator::response::{HandlerResult, Object, Response, object};
 use crate::emulator::schema::{ANY_LENGTH, Field, Kind, required};
 use crate::emulator::state::{ActionState, Agent, Connector, array, text};
 use crate::emulator::world::Context;
@@ -27,24 +27,24 @@ pub(in crate::emulator) const SWITCH_FIELDS: &[Field] = &[required(
     Kind::Some(&Kind::Filled(ANY_LENGTH)),
 )];
 
-pub(in crate::emulator) fn list(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn list(context: &mut Context<'_>) -> HandlerResult {
     let agent = context.state.agent(&context.id(0))?;
     let actions = of(agent, context.state.workflow_of(agent));
-    Ok(Answer::ok(
+    Ok(Response::ok(
         actions.into_iter().map(Value::Object).collect::<Value>(),
     ))
 }
 
-pub(in crate::emulator) fn enable(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn enable(context: &mut Context<'_>) -> HandlerResult {
     switch(context, true)
 }
 
-pub(in crate::emulator) fn disable(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn disable(context: &mut Context<'_>) -> HandlerResult {
     switch(context, false)
 }
 
 /// Ids that are not the agent's are passed over.
-fn switch(context: &mut Context<'_>, on: bool) -> Outcome {
+fn switch(context: &mut Context<'_>, on: bool) -> HandlerResult {
     let id = context.id(0);
     let agent = context.state.agent(&id)?;
     let asked: Vec<&str> = array(&context.body, "action_ids")
@@ -73,7 +73,7 @@ fn switch(context: &mut Context<'_>, on: bool) -> Outcome {
 }
 
 /// The actions of all integrations, each with its integration.
-pub(super) fn of(agent: &Agent, workflow: Option<&Record>) -> Vec<Record> {
+pub(super) fn of(agent: &Agent, workflow: Option<&Object>) -> Vec<Object> {
     let groups = integrations::groups(agent, workflow);
     groups
         .iter()
@@ -99,7 +99,7 @@ pub(super) fn of_first_party(entry: &FirstParty) -> Actions {
 }
 
 pub(super) fn of_tools(connector: &Connector) -> Actions {
-    let action = |tool: &Record| Action {
+    let action = |tool: &Object| Action {
         key: format!("{}:{}", connector.id, text(tool, "action_name")),
         action_name: text(tool, "action_name").to_owned(),
         name: text(tool, "name").to_owned(),
@@ -131,8 +131,8 @@ impl Action {
             .is_none_or(|state| state.is_enabled)
     }
 
-    fn listed(&self, agent: &Agent, group: &Group<'_>) -> Record {
-        record! {
+    fn listed(&self, agent: &Agent, group: &Group<'_>) -> Object {
+        object! {
             "id": self.id(agent),
             "integration_id": group.id,
             "integration_type": group.kind,

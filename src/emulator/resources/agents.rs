@@ -4,12 +4,12 @@ use serde_json::{Value, json};
 
 use super::workflows::{self, RULE};
 use super::{actions, channels, integrations, knowledge_bases};
-use crate::emulator::answer::{Answer, Outcome, Record, Refusal, record};
-use crate::emulator::brain;
 use crate::emulator::builder::Options;
 use crate::emulator::clock::to_text;
 use crate::emulator::ids;
-use crate::emulator::paging;
+use crate::emulator::pagination;
+use crate::emulator::responder;
+use crate::emulator::response::{ErrorResponse, HandlerResult, Object, Response, object};
 use crate::emulator::schema::{ANY_LENGTH, Field, Kind, nullable, optional, required};
 use crate::emulator::state::{Agent, State, array, patch, pick, text, touch};
 use crate::emulator::world::Context;
@@ -42,7 +42,7 @@ macro_rules! with_common {
 const FREE: Kind = Kind::Text(ANY_LENGTH);
 
 /// A body that links a workflow by its current name is of the current generation.
-pub(in crate::emulator) fn create_fields(body: &Record) -> &'static [Field] {
+pub(in crate::emulator) fn create_fields(body: &Object) -> &'static [Field] {
     const CURRENT: &[Field] = with_common![
         PERSONAS, Kind::Uri, Kind::Email;
         required("workflow_id", Kind::Filled(50)),
@@ -62,7 +62,7 @@ pub(in crate::emulator) fn create_fields(body: &Record) -> &'static [Field] {
 }
 
 /// A body with a field that only the first generation has is of the first generation.
-pub(in crate::emulator) fn update_fields(body: &Record) -> &'static [Field] {
+pub(in crate::emulator) fn update_fields(body: &Object) -> &'static [Field] {
     const FIRST: &[Field] = with_common![
         FREE, FREE, FREE;
         optional("workflow_id", Kind::Filled(50)),
@@ -89,14 +89,19 @@ pub(in crate::emulator) const LIVE_STATUS_FIELDS: &[Field] = &[
     nullable("status_reason", Kind::Text(500)),
 ];
 
-pub(in crate::emulator) fn list(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn list(context: &mut Context<'_>) -> HandlerResult {
     let agents = context.state.agents.items().iter().map(|agent| &agent.data);
     let searched = ["name", "description", "business_name"];
     let sorted = ["created_at", "updated_at", "name", "status"];
-    paging::answer(paging::page(agents, &context.query, &searched, &sorted)?)
+    pagination::response(pagination::page(
+        agents,
+        &context.query,
+        &searched,
+        &sorted,
+    )?)
 }
 
-pub(in crate::emulator) fn create(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn create(context: &mut Context<'_>) -> HandlerResult {
     let state = &mut *context.state;
     if context
         .options
@@ -104,13 +109,13 @@ pub(in crate::emulator) fn create(context: &mut Context<'_>) -> Outcome {
         .is_some_and(|most| state.agents.items().len() >= most)
     {
         let message = "Agent limit reached for your plan. Please upgrade to add more agents.";
-        return Err(Refusal::new(403, "agent_limit_reached", message));
+        return Err(ErrorResponse::new(403, "agent_limit_reached", message));
     }
     let workflow = asked_workflow(&context.body)
         .map(|id| workflows::adopt(state, &id))
         .transpose()?;
     let (id, now) = (state.next_id(), to_text(state.now));
-    let mut data = record! {
+    let mut data = object! {
         "id": id,
         "name": null,
         "description": null,
@@ -141,13 +146,13 @@ pub(in crate::emulator) fn create(context: &mut Context<'_>) -> Outcome {
     let mut created = state.agent(&id)?.data.clone();
     let workflow = workflow.and_then(|id| state.workflows.get(&id));
     created.insert("workflow".to_owned(), json!(workflow));
-    Ok(Answer::created(created))
+    Ok(Response::created(created))
 }
 
-pub(in crate::emulator) fn retrieve(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn retrieve(context: &mut Context<'_>) -> HandlerResult {
     let agent = context.state.agent(&context.id(0))?;
     let workflow = context.state.workflow_of(agent);
-    let summary = |item: &Record| pick(item, &["id", "type", "name", "status", "is_connected"]);
+    let summary = |item: &Object| pick(item, &["id", "type", "name", "status", "is_connected"]);
     let integrations = integrations::of(agent, workflow);
     let summaries: Value = integrations.iter().map(summary).collect();
     let channels = json!(channels::of(agent, workflow));
@@ -168,10 +173,10 @@ pub(in crate::emulator) fn retrieve(context: &mut Context<'_>) -> Outcome {
     ] {
         detail.insert(name.to_owned(), value);
     }
-    Ok(Answer::ok(detail))
+    Ok(Response::ok(detail))
 }
 
-pub(in crate::emulator) fn update(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn update(context: &mut Context<'_>) -> HandlerResult {
     let (id, now) = (context.id(0), context.state.now);
     let state = &mut *context.state;
     state.agent(&id)?;
@@ -188,35 +193,38 @@ pub(in crate::emulator) fn update(context: &mut Context<'_>) -> Outcome {
         agent.set_workflow(workflow.as_deref());
     }
     touch(&mut agent.data, now);
-    Ok(Answer::ok(agent.data.clone()))
+    Ok(Response::ok(agent.data.clone()))
 }
 
-pub(in crate::emulator) fn delete(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn delete(context: &mut Context<'_>) -> HandlerResult {
     let id = context.id(0);
     context
         .state
         .agents
         .remove(&id)
-        .ok_or_else(|| Refusal::not_found("Agent"))?;
+        .ok_or_else(|| ErrorResponse::not_found("Agent"))?;
     for number in context.state.phone_numbers.items_mut() {
         if text(number, "agent_id") == id {
             number.insert("agent_id".to_owned(), Value::Null);
         }
     }
-    Ok(Answer::deleted())
+    Ok(Response::deleted())
 }
 
-pub(in crate::emulator) fn update_live_status(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn update_live_status(context: &mut Context<'_>) -> HandlerResult {
     let (id, now) = (context.id(0), context.state.now);
     let agent = context.state.agent_mut(&id)?;
     agent.data.insert("status_reason".to_owned(), Value::Null);
     patch(&mut agent.data, &context.body, ["status", "status_reason"]);
     touch(&mut agent.data, now);
-    Ok(Answer::ok(pick(&agent.data, &["status", "status_reason"])))
+    Ok(Response::ok(pick(
+        &agent.data,
+        &["status", "status_reason"],
+    )))
 }
 
 /// A read that makes the code when there is none.
-pub(in crate::emulator) fn get_test_code(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn get_test_code(context: &mut Context<'_>) -> HandlerResult {
     let id = context.id(0);
     let agent = context.state.agent_mut(&id)?;
     if agent
@@ -230,7 +238,7 @@ pub(in crate::emulator) fn get_test_code(context: &mut Context<'_>) -> Outcome {
     }
     let code = text(&agent.data, "test_channel_code");
     let start = format!("start {code}");
-    Ok(Answer::ok(json!({
+    Ok(Response::ok(json!({
         "code": code,
         "channels": {
             "whatsapp": {
@@ -257,14 +265,14 @@ pub(in crate::emulator) fn get_test_code(context: &mut Context<'_>) -> Outcome {
 }
 
 /// First generation only; the flows now live on the workflow.
-pub(in crate::emulator) fn list_conversation_flows(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn list_conversation_flows(context: &mut Context<'_>) -> HandlerResult {
     let agent = context.state.agent(&context.id(0))?;
-    Ok(Answer::ok(conversation_flows(
+    Ok(Response::ok(conversation_flows(
         context.state.workflow_of(agent),
     )))
 }
 
-fn conversation_flows(workflow: Option<&Record>) -> Value {
+fn conversation_flows(workflow: Option<&Object>) -> Value {
     let flows = workflow
         .map(|workflow| array(workflow, "flows"))
         .unwrap_or_default();
@@ -281,7 +289,7 @@ fn conversation_flows(workflow: Option<&Record>) -> Value {
 }
 
 /// The workflow that a body names, under either generation's name.
-fn asked_workflow(body: &Record) -> Option<String> {
+fn asked_workflow(body: &Object) -> Option<String> {
     let asked = body
         .get("workflow_id")
         .or_else(|| body.get("agent_workflow_id"));
@@ -297,12 +305,16 @@ fn settable() -> impl Iterator<Item = &'static str> {
 }
 
 /// A test conversation in which a customer has said hello, and has been greeted.
-fn first_conversation(state: &mut State, agent: &str, options: &Options) -> Result<(), Refusal> {
+fn first_conversation(
+    state: &mut State,
+    agent: &str,
+    options: &Options,
+) -> Result<(), ErrorResponse> {
     let visitor = ids::uuid();
     let opened = state.open_conversation(agent, "webchat", true, Some(&visitor), Some("Ada"))?;
     if options.customer_writes {
-        state.say(agent, &opened, "user", brain::CUSTOMER_HELLO)?;
-        let greeting = brain::greeting(&state.agent(agent)?.data);
+        state.say(agent, &opened, "user", responder::CUSTOMER_HELLO)?;
+        let greeting = responder::greeting(&state.agent(agent)?.data);
         state.say(agent, &opened, "assistant", &greeting)?;
         state.conversation_mut(agent, &opened)?.customer_waits = true;
     }

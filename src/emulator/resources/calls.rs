@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::emulator::answer::{Answer, Outcome, Record, Refusal, record};
-use crate::emulator::brain;
 use crate::emulator::clock::to_text;
-use crate::emulator::paging::{self, LIMIT, PAGE, SEARCH, SORT};
+use crate::emulator::pagination::{self, LIMIT, PAGE, SEARCH, SORT};
+use crate::emulator::responder;
+use crate::emulator::response::{ErrorResponse, HandlerResult, Object, Response, object};
 use crate::emulator::schema::{Field, Kind, optional, required};
 use crate::emulator::state::{array, pick, text};
 use crate::emulator::world::Context;
@@ -55,15 +55,15 @@ pub(in crate::emulator) const MAKE_FIELDS: &[Field] = &[
 ];
 
 /// The first generation's placeholder.
-pub(in crate::emulator) fn list_all(_: &mut Context<'_>) -> Outcome {
-    Err(Refusal::new(
+pub(in crate::emulator) fn list_all(_: &mut Context<'_>) -> HandlerResult {
+    Err(ErrorResponse::new(
         501,
         "not_implemented",
         "Listing calls is not implemented yet.",
     ))
 }
 
-pub(in crate::emulator) fn list(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn list(context: &mut Context<'_>) -> HandlerResult {
     let query = &context.query;
     let calls = context.state.agent(&context.id(0))?.calls.items().iter();
     let calls = calls.filter(|call| {
@@ -75,17 +75,17 @@ pub(in crate::emulator) fn list(context: &mut Context<'_>) -> Outcome {
         fits("is_test_call") && fits("status")
     });
     let sorted = ["created_on", "created_at", "status", "duration_seconds"];
-    let (data, meta) = paging::page(calls, query, &["destination", "source"], &sorted)?;
+    let (data, meta) = pagination::page(calls, query, &["destination", "source"], &sorted)?;
     let data = data
         .iter()
         .filter_map(Value::as_object)
         .map(|call| pick(call, LISTED))
         .collect();
-    paging::answer((data, meta))
+    pagination::response((data, meta))
 }
 
 /// Rings, except for numbers that end in 0000 (busy) or 9999 (cannot be reached).
-pub(in crate::emulator) fn make(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn make(context: &mut Context<'_>) -> HandlerResult {
     let (agent, now) = (context.id(0), to_text(context.state.now));
     let is_test = context.body.get("is_test_call") == Some(&Value::Bool(true));
     let caller = context
@@ -102,7 +102,7 @@ pub(in crate::emulator) fn make(context: &mut Context<'_>) -> Outcome {
         .contains_key("telephony");
     if !is_test && caller.is_none() && !connected {
         let message = "No live telephony channel is configured for this agent.";
-        return Err(Refusal::new(400, "channel_not_configured", message));
+        return Err(ErrorResponse::new(400, "channel_not_configured", message));
     }
     let destination = text(&context.body, "destination").to_owned();
     let (result, status, reason) = match destination.get(destination.len() - 4..) {
@@ -112,7 +112,7 @@ pub(in crate::emulator) fn make(context: &mut Context<'_>) -> Outcome {
     };
     let id = context.state.next_id();
     let over = reason.map(|_| now.as_str());
-    let call = record! {
+    let call = object! {
         "id": id,
         "source": caller.as_deref().unwrap_or(TEST_NUMBER),
         "destination": destination,
@@ -132,35 +132,35 @@ pub(in crate::emulator) fn make(context: &mut Context<'_>) -> Outcome {
     };
     context.state.agent_mut(&agent)?.calls.add(&id, call);
     let detail = reason.unwrap_or("Call initiated");
-    Ok(Answer::created(
+    Ok(Response::created(
         json!({ "status": result, "call_id": id, "detail": detail }),
     ))
 }
 
 /// Each look finds the call as it is, and lets it go one step further.
-pub(in crate::emulator) fn retrieve(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn retrieve(context: &mut Context<'_>) -> HandlerResult {
     let (agent, id, now) = (context.id(0), context.id(1), to_text(context.state.now));
     let lines: Vec<String> = (0..3).map(|_| context.state.next_id()).collect();
     let agent = context.state.agent_mut(&agent)?;
-    let hello = brain::greeting(&agent.data);
+    let hello = responder::greeting(&agent.data);
     let call = agent
         .calls
         .get_mut(&id)
-        .ok_or_else(|| Refusal::not_found("Call"))?;
+        .ok_or_else(|| ErrorResponse::not_found("Call"))?;
     let mut shown = call.clone();
     shown.remove("created_at");
     advance(call, &now, &lines, &hello);
-    Ok(Answer::ok(shown))
+    Ok(Response::ok(shown))
 }
 
-fn advance(call: &mut Record, now: &str, lines: &[String], hello: &str) {
+fn advance(call: &mut Object, now: &str, lines: &[String], hello: &str) {
     let said = |index: usize, role: &str, message: &str| {
         let id = lines.get(index);
         json!({ "id": id, "role": role, "message": message, "message_type": "text", "created_at": now })
     };
     let next = match text(call, "status") {
-        "queued" => record! { "status": "ringing", "started_at": now, "ringing_at": now },
-        "ringing" => record! {
+        "queued" => object! { "status": "ringing", "started_at": now, "ringing_at": now },
+        "ringing" => object! {
             "status": "answered",
             "answered_at": now,
             "conversation_logs": [said(0, "assistant", hello)],
@@ -169,7 +169,7 @@ fn advance(call: &mut Record, now: &str, lines: &[String], hello: &str) {
             let mut logs = array(call, "conversation_logs").to_vec();
             logs.push(said(1, "user", "Thank you, that is all I wanted to know."));
             logs.push(said(2, "assistant", "You are welcome. Goodbye!"));
-            record! {
+            object! {
                 "status": "ended",
                 "ended_at": now,
                 "duration_seconds": 42,

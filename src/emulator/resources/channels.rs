@@ -2,20 +2,20 @@
 
 use serde_json::Value;
 
-use crate::emulator::answer::{Answer, Outcome, Record, record};
+use crate::emulator::response::{HandlerResult, Object, Response, object};
 use crate::emulator::state::{Agent, array};
 use crate::emulator::world::Context;
 
-pub(in crate::emulator) fn list(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn list(context: &mut Context<'_>) -> HandlerResult {
     let agent = context.state.agent(&context.id(0))?;
     let channels = of(agent, context.state.workflow_of(agent));
-    Ok(Answer::ok(
+    Ok(Response::ok(
         channels.into_iter().map(Value::Object).collect::<Value>(),
     ))
 }
 
 /// The channels that the workflow is made for, and those that are connected beside them.
-pub(super) fn of(agent: &Agent, workflow: Option<&Record>) -> Vec<Record> {
+pub(super) fn of(agent: &Agent, workflow: Option<&Object>) -> Vec<Object> {
     let wanted = workflow
         .map(|workflow| array(workflow, "channels"))
         .unwrap_or_default();
@@ -28,7 +28,7 @@ pub(super) fn of(agent: &Agent, workflow: Option<&Record>) -> Vec<Record> {
     let kinds: Vec<&str> = wanted.iter().copied().chain(beside).collect();
     let show = |kind: &str| {
         let id = agent.channels.get(kind);
-        record! {
+        object! {
             "id": id.cloned().unwrap_or_else(|| format!("channel_{kind}")),
             "type": kind,
             "name": title(kind),

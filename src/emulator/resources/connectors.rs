@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use super::catalog;
-use crate::emulator::answer::{Answer, Outcome, Record, Refusal, record};
+use crate::emulator::response::{ErrorResponse, HandlerResult, Object, Response, object};
 use crate::emulator::schema::{ANY_LENGTH, Field, Kind, nullable, optional, required};
-use crate::emulator::shelf::Shelf;
 use crate::emulator::state::{Connector, Family, State, patch, pick, text};
+use crate::emulator::table::Table;
 use crate::emulator::world::Context;
 
 const AUTH_TYPES: Kind = Kind::Choice(&["none", "bearer", "basic", "api_key", "custom"]);
@@ -50,7 +50,7 @@ impl Family {
 
 // bimpeai: the five first-party integrations.
 
-pub(in crate::emulator) fn bimpeai_fields(body: &Record) -> &'static [Field] {
+pub(in crate::emulator) fn bimpeai_fields(body: &Object) -> &'static [Field] {
     const TYPE: Field = required(
         "type",
         Kind::Choice(&[
@@ -76,7 +76,7 @@ pub(in crate::emulator) fn bimpeai_fields(body: &Record) -> &'static [Field] {
     }
 }
 
-pub(in crate::emulator) fn list_bimpeai(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn list_bimpeai(context: &mut Context<'_>) -> HandlerResult {
     let connectors = connectors(context, Family::Bimpeai)?;
     let entries = catalog::FIRST_PARTY.iter().map(|entry| {
         let connector = connectors
@@ -90,10 +90,10 @@ pub(in crate::emulator) fn list_bimpeai(context: &mut Context<'_>) -> Outcome {
             "is_connected": connector.is_some(),
         })
     });
-    Ok(Answer::ok(entries.collect::<Value>()))
+    Ok(Response::ok(entries.collect::<Value>()))
 }
 
-pub(in crate::emulator) fn configure_bimpeai(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn configure_bimpeai(context: &mut Context<'_>) -> HandlerResult {
     let agent = context.id(0);
     let kind = text(&context.body, "type").to_owned();
     require_workflow(context.state, &agent)?;
@@ -101,7 +101,11 @@ pub(in crate::emulator) fn configure_bimpeai(context: &mut Context<'_>) -> Outco
     if !accepted(&Value::Object(context.body.clone())) {
         let name = catalog::find(&kind).map_or(kind.as_str(), |entry| entry.name);
         let message = format!("Invalid {name} API keys");
-        return Err(Refusal::new(400, "integration_connection_failed", message));
+        return Err(ErrorResponse::new(
+            400,
+            "integration_connection_failed",
+            message,
+        ));
     }
     if kind.starts_with("google_") {
         if !context.options.manual_onboarding {
@@ -110,26 +114,26 @@ pub(in crate::emulator) fn configure_bimpeai(context: &mut Context<'_>) -> Outco
                 &agent,
                 Family::Bimpeai,
                 &kind,
-                Record::new(),
+                Object::new(),
                 true,
             )?;
         }
-        return Ok(Answer::ok(onboarding(&agent, &kind)));
+        return Ok(Response::ok(onboarding(&agent, &kind)));
     }
     let id = connect(
         context.state,
         &agent,
         Family::Bimpeai,
         &kind,
-        Record::new(),
+        Object::new(),
         true,
     )?;
-    Ok(Answer::created(
+    Ok(Response::created(
         json!({ "success": true, "channel_id": id }),
     ))
 }
 
-pub(in crate::emulator) fn disconnect_bimpeai(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn disconnect_bimpeai(context: &mut Context<'_>) -> HandlerResult {
     disconnect(context, Family::Bimpeai)
 }
 
@@ -141,15 +145,15 @@ pub(in crate::emulator) const PIPEDREAM_FIELDS: &[Field] = &[
     nullable("app_icon", ANY_TEXT),
 ];
 
-pub(in crate::emulator) fn list_pipedream(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn list_pipedream(context: &mut Context<'_>) -> HandlerResult {
     let entries = connectors(context, Family::Pipedream)?;
     let entries = entries.iter().map(|connector| {
         json!({ "id": connector.id, "channel_type": "mcp_server", "config": connector.config })
     });
-    Ok(Answer::ok(entries.collect::<Value>()))
+    Ok(Response::ok(entries.collect::<Value>()))
 }
 
-pub(in crate::emulator) fn configure_pipedream(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn configure_pipedream(context: &mut Context<'_>) -> HandlerResult {
     let agent = context.id(0);
     require_workflow(context.state, &agent)?;
     require_room(context, &agent)?;
@@ -160,7 +164,7 @@ pub(in crate::emulator) fn configure_pipedream(context: &mut Context<'_>) -> Out
     Ok(context.ok_or_bodyless(onboarding(&agent, &slug)))
 }
 
-pub(in crate::emulator) fn disconnect_pipedream(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn disconnect_pipedream(context: &mut Context<'_>) -> HandlerResult {
     disconnect(context, Family::Pipedream)
 }
 
@@ -174,12 +178,12 @@ pub(in crate::emulator) const MCP_SERVER_FIELDS: &[Field] = &[
     optional("auth_config", AUTH_CONFIG),
 ];
 
-pub(in crate::emulator) fn list_mcp_server(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn list_mcp_server(context: &mut Context<'_>) -> HandlerResult {
     list_configured(context, Family::McpServer)
 }
 
-pub(in crate::emulator) fn configure_mcp_server(context: &mut Context<'_>) -> Outcome {
-    let mut config = record! { "transport": "streamable_http", "auth_type": "none" };
+pub(in crate::emulator) fn configure_mcp_server(context: &mut Context<'_>) -> HandlerResult {
+    let mut config = object! { "transport": "streamable_http", "auth_type": "none" };
     patch(
         &mut config,
         &context.body,
@@ -188,11 +192,15 @@ pub(in crate::emulator) fn configure_mcp_server(context: &mut Context<'_>) -> Ou
     configure(context, Family::McpServer, config)
 }
 
-pub(in crate::emulator) fn test_mcp_server(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn test_mcp_server(context: &mut Context<'_>) -> HandlerResult {
     let server = connector(context, Family::McpServer)?;
     if !server.accepted {
         let message = "The MCP server refused the connection.";
-        return Err(Refusal::new(400, "integration_connection_failed", message));
+        return Err(ErrorResponse::new(
+            400,
+            "integration_connection_failed",
+            message,
+        ));
     }
     Ok(context.ok_or_bodyless(json!({
         "success": true,
@@ -202,14 +210,14 @@ pub(in crate::emulator) fn test_mcp_server(context: &mut Context<'_>) -> Outcome
 }
 
 /// The first time creates the server's tools, every later one finds them again.
-pub(in crate::emulator) fn discover_mcp_server(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn discover_mcp_server(context: &mut Context<'_>) -> HandlerResult {
     let ids: Vec<String> = MCP_TOOLS.iter().map(|_| context.state.next_id()).collect();
     let server = connector(context, Family::McpServer)?;
     let found = MCP_TOOLS.len();
     let known = server.tools.items().len();
     if known == 0 {
         for (id, (action_name, name, description)) in ids.iter().zip(MCP_TOOLS) {
-            let tool = record! {
+            let tool = object! {
                 "id": id,
                 "action_name": action_name,
                 "name": name,
@@ -228,11 +236,11 @@ pub(in crate::emulator) fn discover_mcp_server(context: &mut Context<'_>) -> Out
     })))
 }
 
-pub(in crate::emulator) fn list_mcp_server_tools(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn list_mcp_server_tools(context: &mut Context<'_>) -> HandlerResult {
     list_tools(context, Family::McpServer)
 }
 
-pub(in crate::emulator) fn disconnect_mcp_server(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn disconnect_mcp_server(context: &mut Context<'_>) -> HandlerResult {
     disconnect(context, Family::McpServer)
 }
 
@@ -288,12 +296,12 @@ pub(in crate::emulator) static TOOL_FIELDS: &[Field] = &[
     optional("timeout", Kind::Whole(1000, 300_000)),
 ];
 
-pub(in crate::emulator) fn list_custom_api(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn list_custom_api(context: &mut Context<'_>) -> HandlerResult {
     list_configured(context, Family::CustomApi)
 }
 
-pub(in crate::emulator) fn configure_custom_api(context: &mut Context<'_>) -> Outcome {
-    let mut config = record! { "auth_type": "none" };
+pub(in crate::emulator) fn configure_custom_api(context: &mut Context<'_>) -> HandlerResult {
+    let mut config = object! { "auth_type": "none" };
     patch(
         &mut config,
         &context.body,
@@ -302,11 +310,11 @@ pub(in crate::emulator) fn configure_custom_api(context: &mut Context<'_>) -> Ou
     configure(context, Family::CustomApi, config)
 }
 
-pub(in crate::emulator) fn list_custom_api_tools(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn list_custom_api_tools(context: &mut Context<'_>) -> HandlerResult {
     list_tools(context, Family::CustomApi)
 }
 
-pub(in crate::emulator) fn add_custom_api_tool(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn add_custom_api_tool(context: &mut Context<'_>) -> HandlerResult {
     let id = context.state.next_id();
     let body = &context.body;
     let action_name: String = text(body, "name")
@@ -319,7 +327,7 @@ pub(in crate::emulator) fn add_custom_api_tool(context: &mut Context<'_>) -> Out
             }
         })
         .collect();
-    let mut tool = record! {
+    let mut tool = object! {
         "id": id,
         "action_name": action_name,
         "description": null,
@@ -331,20 +339,20 @@ pub(in crate::emulator) fn add_custom_api_tool(context: &mut Context<'_>) -> Out
         body,
         ["name", "description", "category", "require_human_approval"],
     );
-    let answer = Answer::created(pick(&tool, TOOL));
+    let response = Response::created(pick(&tool, TOOL));
     connector(context, Family::CustomApi)?.tools.add(&id, tool);
-    Ok(answer)
+    Ok(response)
 }
 
-pub(in crate::emulator) fn delete_custom_api_tool(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn delete_custom_api_tool(context: &mut Context<'_>) -> HandlerResult {
     let tool = context.id(2);
     let removed = connector(context, Family::CustomApi)?.tools.remove(&tool);
     removed
-        .map(|_| Answer::deleted())
-        .ok_or_else(|| Refusal::not_found("Tool"))
+        .map(|_| Response::deleted())
+        .ok_or_else(|| ErrorResponse::not_found("Tool"))
 }
 
-pub(in crate::emulator) fn disconnect_custom_api(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn disconnect_custom_api(context: &mut Context<'_>) -> HandlerResult {
     disconnect(context, Family::CustomApi)
 }
 
@@ -364,17 +372,17 @@ pub(in crate::emulator) fn onboard(
     state: &mut State,
     agent: &str,
     what: &str,
-) -> Result<(), Refusal> {
+) -> Result<(), ErrorResponse> {
     if catalog::find(what).is_some() {
-        connect(state, agent, Family::Bimpeai, what, Record::new(), true).map(drop)
+        connect(state, agent, Family::Bimpeai, what, Object::new(), true).map(drop)
     } else {
-        connect_pipedream(state, agent, &record! { "app_slug": what })
+        connect_pipedream(state, agent, &object! { "app_slug": what })
     }
 }
 
-fn connect_pipedream(state: &mut State, agent: &str, app: &Record) -> Result<(), Refusal> {
+fn connect_pipedream(state: &mut State, agent: &str, app: &Object) -> Result<(), ErrorResponse> {
     let slug = text(app, "app_slug").to_owned();
-    let mut config = record! { "app_name": slug, "app_icon": null };
+    let mut config = object! { "app_name": slug, "app_icon": null };
     config.insert(
         "server_url".to_owned(),
         "https://remote.mcp.pipedream.net".into(),
@@ -391,7 +399,7 @@ fn onboarding(agent: &str, what: &str) -> Value {
     json!({ "onboarding_url": url })
 }
 
-fn configure(context: &mut Context<'_>, family: Family, config: Record) -> Outcome {
+fn configure(context: &mut Context<'_>, family: Family, config: Object) -> HandlerResult {
     let agent = context.id(0);
     require_workflow(context.state, &agent)?;
     require_room(context, &agent)?;
@@ -405,33 +413,36 @@ fn configure(context: &mut Context<'_>, family: Family, config: Record) -> Outco
         config.clone(),
         accepted,
     )?;
-    Ok(Answer::created(json!({ "id": id, "config": config })))
+    Ok(Response::created(json!({ "id": id, "config": config })))
 }
 
-fn list_configured(context: &mut Context<'_>, family: Family) -> Outcome {
+fn list_configured(context: &mut Context<'_>, family: Family) -> HandlerResult {
     let entries = connectors(context, family)?;
     let entries = entries
         .iter()
         .map(|connector| json!({ "id": connector.id, "config": connector.config }));
-    Ok(Answer::ok(entries.collect::<Value>()))
+    Ok(Response::ok(entries.collect::<Value>()))
 }
 
-fn list_tools(context: &mut Context<'_>, family: Family) -> Outcome {
+fn list_tools(context: &mut Context<'_>, family: Family) -> HandlerResult {
     let tools = connector(context, family)?.tools.items().iter();
-    Ok(Answer::ok(
+    Ok(Response::ok(
         tools.map(|tool| pick(tool, TOOL)).collect::<Value>(),
     ))
 }
 
-fn disconnect(context: &mut Context<'_>, family: Family) -> Outcome {
+fn disconnect(context: &mut Context<'_>, family: Family) -> HandlerResult {
     let id = connector(context, family)?.id.clone();
     let agent = context.id(0);
     context.state.agent_mut(&agent)?.connectors.remove(&id);
-    Ok(Answer::deleted())
+    Ok(Response::deleted())
 }
 
 /// The agent's connectors of one family; an agent without a workflow has none to speak of.
-fn connectors<'a>(context: &'a Context<'_>, family: Family) -> Result<Vec<&'a Connector>, Refusal> {
+fn connectors<'a>(
+    context: &'a Context<'_>,
+    family: Family,
+) -> Result<Vec<&'a Connector>, ErrorResponse> {
     let agent = context.id(0);
     require_workflow(context.state, &agent)?;
     let connectors = context.state.agent(&agent)?.connectors.items().iter();
@@ -444,15 +455,15 @@ fn connectors<'a>(context: &'a Context<'_>, family: Family) -> Result<Vec<&'a Co
 fn connector<'a>(
     context: &'a mut Context<'_>,
     family: Family,
-) -> Result<&'a mut Connector, Refusal> {
+) -> Result<&'a mut Connector, ErrorResponse> {
     let (agent, id) = (context.id(0), context.id(1));
     let found = context.state.agent_mut(&agent)?.connectors.get_mut(&id);
-    let found = found.ok_or_else(|| Refusal::not_found("Integration"))?;
+    let found = found.ok_or_else(|| ErrorResponse::not_found("Integration"))?;
     if found.family == family {
         Ok(found)
     } else {
         let message = format!("This integration is not of the {} family.", family.kind());
-        Err(Refusal::bad_request(message))
+        Err(ErrorResponse::bad_request(message))
     }
 }
 
@@ -462,9 +473,9 @@ fn connect(
     agent: &str,
     family: Family,
     kind: &str,
-    config: Record,
+    config: Object,
     accepted: bool,
-) -> Result<String, Refusal> {
+) -> Result<String, ErrorResponse> {
     let id = state.next_id();
     let connectors = &mut state.agent_mut(agent)?.connectors;
     if matches!(family, Family::Bimpeai | Family::Pipedream) {
@@ -476,7 +487,7 @@ fn connect(
             connectors.remove(&old);
         }
     }
-    let (kind, tools) = (kind.to_owned(), Shelf::default());
+    let (kind, tools) = (kind.to_owned(), Table::default());
     connectors.add(
         &id,
         Connector {
@@ -491,18 +502,18 @@ fn connect(
     Ok(id)
 }
 
-fn require_workflow(state: &State, agent: &str) -> Result<(), Refusal> {
+fn require_workflow(state: &State, agent: &str) -> Result<(), ErrorResponse> {
     if state.agent(agent)?.workflow_id().is_some() {
         return Ok(());
     }
-    Err(Refusal::new(
+    Err(ErrorResponse::new(
         400,
         "workflow_required",
         "This agent has no workflow. Link a workflow first.",
     ))
 }
 
-fn require_room(context: &Context<'_>, agent: &str) -> Result<(), Refusal> {
+fn require_room(context: &Context<'_>, agent: &str) -> Result<(), ErrorResponse> {
     let connected = context.state.agent(agent)?.connectors.items().len();
     if context
         .options
@@ -513,7 +524,11 @@ fn require_room(context: &Context<'_>, agent: &str) -> Result<(), Refusal> {
     }
     let message =
         "Integration limit reached for your plan. Please upgrade to add more integrations.";
-    Err(Refusal::new(409, "integration_limit_reached", message))
+    Err(ErrorResponse::new(
+        409,
+        "integration_limit_reached",
+        message,
+    ))
 }
 
 /// The other side refuses what calls itself bad or invalid.

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::emulator::answer::{Answer, Outcome, Record, Refusal};
-use crate::emulator::brain;
 use crate::emulator::ids::is_uuid;
-use crate::emulator::paging::{self, LIMIT, PAGE, SEARCH, SORT};
+use crate::emulator::pagination::{self, LIMIT, PAGE, SEARCH, SORT};
+use crate::emulator::responder;
+use crate::emulator::response::{ErrorResponse, HandlerResult, Object, Response};
 use crate::emulator::schema::{ANY_LENGTH, Field, Kind, is_phone, nullable, optional, required};
 use crate::emulator::state::{State, text, touch};
 use crate::emulator::world::Context;
@@ -41,7 +41,7 @@ pub(in crate::emulator) const LIST_QUERY: &[Field] = &[
 pub(super) const MESSAGE: Kind = Kind::Filled(4096);
 pub(super) const ROLE: Kind = Kind::Choice(&["user", "assistant"]);
 
-pub(in crate::emulator) fn send_fields(body: &Record) -> &'static [Field] {
+pub(in crate::emulator) fn send_fields(body: &Object) -> &'static [Field] {
     const KNOWN: &[Field] = &[
         required("message", MESSAGE),
         optional("role", ROLE),
@@ -68,13 +68,13 @@ pub(in crate::emulator) fn send_fields(body: &Record) -> &'static [Field] {
 pub(in crate::emulator) const AI_STATUS_FIELDS: &[Field] =
     &[required("is_ai_chat_paused", Kind::Flag)];
 
-pub(in crate::emulator) fn list(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn list(context: &mut Context<'_>) -> HandlerResult {
     let query = &context.query;
     let wanted = query
         .get("channel")
         .and_then(Value::as_str)
         .map(split_channel);
-    let is_wanted = |data: &&Record| {
+    let is_wanted = |data: &&Object| {
         let is_test = data.get("is_test_channel") == Some(&Value::Bool(true));
         wanted
             .is_none_or(|(channel, test)| text(data, "channel_type") == channel && is_test == test)
@@ -107,17 +107,17 @@ pub(in crate::emulator) fn list(context: &mut Context<'_>) -> Outcome {
         "last_seen",
         "channel_type",
     ];
-    paging::answer(paging::page(conversations, query, &searched, &sorted)?)
+    pagination::response(pagination::page(conversations, query, &searched, &sorted)?)
 }
 
-pub(in crate::emulator) fn retrieve(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn retrieve(context: &mut Context<'_>) -> HandlerResult {
     let conversation = context.state.conversation(&context.id(0), &context.id(1))?;
     let mut detail = conversation.data.clone();
     detail.insert("profile_picture".to_owned(), Value::Null);
-    Ok(Answer::ok(detail))
+    Ok(Response::ok(detail))
 }
 
-pub(in crate::emulator) fn set_ai_status(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn set_ai_status(context: &mut Context<'_>) -> HandlerResult {
     let (agent, id, now) = (context.id(0), context.id(1), context.state.now);
     let conversation = context.state.conversation_mut(&agent, &id)?;
     let paused = context
@@ -129,11 +129,11 @@ pub(in crate::emulator) fn set_ai_status(context: &mut Context<'_>) -> Outcome {
         .data
         .insert("is_ai_chat_paused".to_owned(), paused.clone());
     touch(&mut conversation.data, now);
-    Ok(Answer::ok(json!({ "is_ai_chat_paused": paused })))
+    Ok(Response::ok(json!({ "is_ai_chat_paused": paused })))
 }
 
 /// Writes into a conversation, a new one if need be, and answers with what the agent says to it.
-pub(in crate::emulator) fn send(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn send(context: &mut Context<'_>) -> HandlerResult {
     let agent = context.id(0);
     context.state.agent(&agent)?;
     let conversation = match context.body.get("conversation_id").and_then(Value::as_str) {
@@ -146,27 +146,27 @@ pub(in crate::emulator) fn send(context: &mut Context<'_>) -> Outcome {
     let answered = if role == "assistant" {
         None
     } else {
-        brain::reply(state, &agent, &conversation, message)?
+        responder::reply(state, &agent, &conversation, message)?
     };
     let mut data = answered.unwrap_or(said);
     data.insert("conversation_id".to_owned(), conversation.into());
-    Ok(Answer::json(
+    Ok(Response::json(
         201,
         &json!({ "message": "Message sent successfully", "data": data }),
     ))
 }
 
 /// The conversation with this user on this channel.
-fn conversation_with(context: &mut Context<'_>, agent: &str) -> Result<String, Refusal> {
+fn conversation_with(context: &mut Context<'_>, agent: &str) -> Result<String, ErrorResponse> {
     let body = &context.body;
     let channel = text(body, "channel_type");
     let user = text(body, "channel_user_id");
     if channel == "webchat" && !is_uuid(user) {
-        return Err(Refusal::invalid("channel_user_id", "must be a UUID"));
+        return Err(ErrorResponse::invalid("channel_user_id", "must be a UUID"));
     }
     if channel != "webchat" && !is_phone(user) {
         let message = "must be a phone number in international E.164 form, such as +2348012345678";
-        return Err(Refusal::invalid("channel_user_id", message));
+        return Err(ErrorResponse::invalid("channel_user_id", message));
     }
     // Stored numbers are without the plus.
     let user = user.trim_start_matches('+');
@@ -206,7 +206,7 @@ pub(super) fn write(
     conversation: &str,
     role: &str,
     message: &str,
-) -> Result<Record, Refusal> {
+) -> Result<Object, ErrorResponse> {
     let role = if role.is_empty() { "user" } else { role };
     let data = &state.conversation(agent, conversation)?.data;
     if role == "assistant" && data.get("is_ai_chat_paused") != Some(&Value::Bool(true)) {
@@ -217,8 +217,8 @@ pub(super) fn write(
         .map(|added| added.clone())
 }
 
-fn not_paused() -> Refusal {
-    Refusal::bad_request("Assistant messages can only be sent while AI replies are paused.")
+fn not_paused() -> ErrorResponse {
+    ErrorResponse::bad_request("Assistant messages can only be sent while AI replies are paused.")
 }
 
 /// `test_whatsapp` is WhatsApp, for tests.

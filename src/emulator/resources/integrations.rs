@@ -4,14 +4,14 @@ use serde_json::{Value, json};
 
 use super::actions::{self, Actions};
 use super::catalog::{self, FirstParty};
-use crate::emulator::answer::{Answer, Outcome, Record, record};
+use crate::emulator::response::{HandlerResult, Object, Response, object};
 use crate::emulator::state::{Agent, Connector, Family, array, text};
 use crate::emulator::world::Context;
 
-pub(in crate::emulator) fn list(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn list(context: &mut Context<'_>) -> HandlerResult {
     let agent = context.state.agent(&context.id(0))?;
     let integrations = of(agent, context.state.workflow_of(agent));
-    Ok(Answer::ok(
+    Ok(Response::ok(
         integrations
             .into_iter()
             .map(Value::Object)
@@ -20,7 +20,7 @@ pub(in crate::emulator) fn list(context: &mut Context<'_>) -> Outcome {
 }
 
 /// The first-party integrations that the workflow asks for or that are connected, then the rest.
-pub(super) fn of(agent: &Agent, workflow: Option<&Record>) -> Vec<Record> {
+pub(super) fn of(agent: &Agent, workflow: Option<&Object>) -> Vec<Object> {
     groups(agent, workflow)
         .iter()
         .map(|group| group.shown(agent))
@@ -37,7 +37,7 @@ pub(super) struct Group<'a> {
     config_fields: Value,
 }
 
-pub(super) fn groups<'a>(agent: &'a Agent, workflow: Option<&Record>) -> Vec<Group<'a>> {
+pub(super) fn groups<'a>(agent: &'a Agent, workflow: Option<&Object>) -> Vec<Group<'a>> {
     let wanted = workflow
         .map(|workflow| array(workflow, "integrations"))
         .unwrap_or_default();
@@ -93,13 +93,13 @@ impl<'a> Group<'a> {
         }
     }
 
-    fn shown(&self, agent: &Agent) -> Record {
+    fn shown(&self, agent: &Agent) -> Object {
         let actions: Value = self
             .actions
             .iter()
             .map(|action| action.nested(agent))
             .collect();
-        record! {
+        object! {
             "id": self.id,
             "type": self.kind,
             "name": self.name,

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::emulator::answer::{Answer, Outcome, Record, Refusal, record};
 use crate::emulator::clock::to_text;
+use crate::emulator::response::{ErrorResponse, HandlerResult, Object, Response, object};
 use crate::emulator::schema::{Field, Kind, nullable, optional, required};
 use crate::emulator::state::{patch, pick, text, touch};
 use crate::emulator::world::Context;
@@ -20,7 +20,7 @@ const SHOWN: &[&str] = &[
     "updated_at",
 ];
 
-pub(in crate::emulator) fn create_fields(body: &Record) -> &'static [Field] {
+pub(in crate::emulator) fn create_fields(body: &Object) -> &'static [Field] {
     const TEXT: &[Field] = &[
         required("type", Kind::Choice(&["text", "url"])),
         required("name", Kind::Filled(255)),
@@ -49,21 +49,21 @@ pub(in crate::emulator) const UPDATE_FIELDS: &[Field] = &[
     nullable("url", Kind::Uri),
 ];
 
-pub(in crate::emulator) fn list(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn list(context: &mut Context<'_>) -> HandlerResult {
     let bases = context
         .state
         .agent(&context.id(0))?
         .knowledge_bases
         .items()
         .iter();
-    Ok(Answer::ok(
+    Ok(Response::ok(
         bases.map(|base| pick(base, SHOWN)).collect::<Value>(),
     ))
 }
 
-pub(in crate::emulator) fn create(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn create(context: &mut Context<'_>) -> HandlerResult {
     let (id, now) = (context.state.next_id(), to_text(context.state.now));
-    let mut base = record! {
+    let mut base = object! {
         "id": id,
         "description": null,
         "url": null,
@@ -83,17 +83,17 @@ pub(in crate::emulator) fn create(context: &mut Context<'_>) -> Outcome {
         .agent_mut(&agent)?
         .knowledge_bases
         .add(&id, base.clone());
-    Ok(Answer::created(pick(&base, SHOWN)))
+    Ok(Response::created(pick(&base, SHOWN)))
 }
 
-pub(in crate::emulator) fn update(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn update(context: &mut Context<'_>) -> HandlerResult {
     let (agent, id, now) = (context.id(0), context.id(1), context.state.now);
     let base = context
         .state
         .agent_mut(&agent)?
         .knowledge_bases
         .get_mut(&id);
-    let base = base.ok_or_else(|| Refusal::not_found("Knowledge base"))?;
+    let base = base.ok_or_else(|| ErrorResponse::not_found("Knowledge base"))?;
     for (kind, field) in [("text", "url"), ("url", "content")] {
         let given = context
             .body
@@ -101,7 +101,7 @@ pub(in crate::emulator) fn update(context: &mut Context<'_>) -> Outcome {
             .is_some_and(|value| !value.is_null());
         if text(base, "type") == kind && given {
             let message = format!("cannot be set on a knowledge base of type {kind}");
-            return Err(Refusal::invalid(field, message));
+            return Err(ErrorResponse::invalid(field, message));
         }
     }
     patch(
@@ -113,19 +113,19 @@ pub(in crate::emulator) fn update(context: &mut Context<'_>) -> Outcome {
         extract(base);
     }
     touch(base, now);
-    Ok(Answer::ok(pick(base, SHOWN)))
+    Ok(Response::ok(pick(base, SHOWN)))
 }
 
-pub(in crate::emulator) fn delete(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn delete(context: &mut Context<'_>) -> HandlerResult {
     let (agent, id) = (context.id(0), context.id(1));
     let removed = context.state.agent_mut(&agent)?.knowledge_bases.remove(&id);
     removed
-        .map(|_| Answer::deleted())
-        .ok_or_else(|| Refusal::not_found("Knowledge base"))
+        .map(|_| Response::deleted())
+        .ok_or_else(|| ErrorResponse::not_found("Knowledge base"))
 }
 
 /// The service reads the page; the emulator goes nowhere and says so.
-fn extract(base: &mut Record) {
+fn extract(base: &mut Object) {
     let url = text(base, "url").to_owned();
     if text(base, "type") == "url" && !url.is_empty() {
         let content = format!("This is where the text of {url} would stand.");

@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use super::conversations::{MESSAGE, ROLE, write};
-use crate::emulator::answer::{Answer, Outcome, Refusal};
-use crate::emulator::brain;
 use crate::emulator::clock::millis;
-use crate::emulator::paging;
+use crate::emulator::pagination;
+use crate::emulator::responder;
+use crate::emulator::response::{ErrorResponse, HandlerResult, Response};
 use crate::emulator::schema::{ANY_LENGTH, Field, Kind, optional, required};
 use crate::emulator::state::{array, text};
 use crate::emulator::world::Context;
@@ -23,7 +23,7 @@ pub(in crate::emulator) const SEND_FIELDS: &[Field] = &[
     ),
 ];
 
-pub(in crate::emulator) fn list(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn list(context: &mut Context<'_>) -> HandlerResult {
     let conversation = context.state.conversation(&context.id(0), &context.id(1))?;
     let messages = conversation
         .messages
@@ -31,7 +31,7 @@ pub(in crate::emulator) fn list(context: &mut Context<'_>) -> Outcome {
         .iter()
         .map(|message| &message.data);
     let sorted = ["created_at", "role"];
-    paging::answer(paging::page(
+    pagination::response(pagination::page(
         messages,
         &context.query,
         &["message"],
@@ -40,7 +40,7 @@ pub(in crate::emulator) fn list(context: &mut Context<'_>) -> Outcome {
 }
 
 /// Adds the message; what the agent says to it comes later.
-pub(in crate::emulator) fn send(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn send(context: &mut Context<'_>) -> HandlerResult {
     let (agent, conversation) = (context.id(0), context.id(1));
     let (role, message) = (text(&context.body, "role"), text(&context.body, "message"));
     let state = &mut *context.state;
@@ -54,30 +54,30 @@ pub(in crate::emulator) fn send(context: &mut Context<'_>) -> Outcome {
         }
     }
     if role != "assistant" {
-        brain::reply_later(state, context.options, &agent, &conversation, message);
+        responder::reply_later(state, context.options, &agent, &conversation, message);
     }
-    Ok(Answer::created(said))
+    Ok(Response::created(said))
 }
 
-pub(in crate::emulator) fn retrieve(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn retrieve(context: &mut Context<'_>) -> HandlerResult {
     let conversation = context.state.conversation(&context.id(0), &context.id(1))?;
     let message = conversation.messages.get(&context.id(2));
-    Ok(Answer::ok(
+    Ok(Response::ok(
         message
-            .ok_or_else(|| Refusal::not_found("Message"))?
+            .ok_or_else(|| ErrorResponse::not_found("Message"))?
             .data
             .clone(),
     ))
 }
 
-pub(in crate::emulator) fn stream_ticket(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn stream_ticket(context: &mut Context<'_>) -> HandlerResult {
     let (agent, conversation) = (context.id(0), context.id(1));
     context.state.conversation(&agent, &conversation)?;
     let life = context.options.ticket_lifetime;
     let ticket = context
         .state
         .issue_ticket(&agent, &conversation, millis(life));
-    Ok(Answer::created(
+    Ok(Response::created(
         json!({ "ticket": ticket, "expires_in": life.as_secs() }),
     ))
 }

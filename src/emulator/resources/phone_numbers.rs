@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::emulator::answer::{Answer, Outcome, Refusal, record};
 use crate::emulator::clock::to_text;
-use crate::emulator::paging;
+use crate::emulator::pagination;
+use crate::emulator::response::{ErrorResponse, HandlerResult, Response, object};
 use crate::emulator::schema::{ANY_LENGTH, Field, Kind, nullable, optional, required};
 use crate::emulator::state::{State, patch, pick, text, touch};
 use crate::emulator::world::Context;
@@ -35,31 +35,31 @@ pub(in crate::emulator) const UPDATE_FIELDS: &[Field] = &[
     optional("label", Kind::Text(128)),
 ];
 
-pub(in crate::emulator) fn list(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn list(context: &mut Context<'_>) -> HandlerResult {
     let numbers = context.state.phone_numbers.items().iter();
-    let (data, meta) = paging::page(numbers, &context.query, &["label", "e164"], SORTED)?;
+    let (data, meta) = pagination::page(numbers, &context.query, &["label", "e164"], SORTED)?;
     let data = data
         .iter()
         .filter_map(Value::as_object)
         .map(|n| pick(n, LISTED))
         .collect();
-    answer(context, data, meta)
+    response(context, data, meta)
 }
 
-pub(in crate::emulator) fn list_requests(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn list_requests(context: &mut Context<'_>) -> HandlerResult {
     let requests = context.state.phone_requests.items().iter();
     let searched = ["business_name", "intended_use", "region", "status"];
-    let (data, meta) = paging::page(requests, &context.query, &searched, SORTED)?;
-    answer(context, data, meta)
+    let (data, meta) = pagination::page(requests, &context.query, &searched, SORTED)?;
+    response(context, data, meta)
 }
 
-pub(in crate::emulator) fn request(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn request(context: &mut Context<'_>) -> HandlerResult {
     let (id, now) = (context.state.next_id(), to_text(context.state.now));
     let asks_for = text(&context.body, "submitted_by_agent_id");
     if !asks_for.is_empty() {
         context.state.agent(asks_for)?;
     }
-    let mut request = record! {
+    let mut request = object! {
         "id": id,
         "status": "under_review",
         "e164": null,
@@ -76,32 +76,32 @@ pub(in crate::emulator) fn request(context: &mut Context<'_>) -> Outcome {
     context.state.phone_requests.add(&id, request.clone());
     // The documented success has no body.
     Ok(if context.options.phone_request_body {
-        Answer::created(request)
+        Response::created(request)
     } else {
-        Answer::bodyless()
+        Response::bodyless()
     })
 }
 
-pub(in crate::emulator) fn retrieve(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn retrieve(context: &mut Context<'_>) -> HandlerResult {
     let number = context.state.phone_numbers.get(&context.id(0));
-    Ok(Answer::ok(
+    Ok(Response::ok(
         number
-            .ok_or_else(|| Refusal::not_found("Phone number"))?
+            .ok_or_else(|| ErrorResponse::not_found("Phone number"))?
             .clone(),
     ))
 }
 
 /// A null agent takes the number away from its agent.
-pub(in crate::emulator) fn update(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn update(context: &mut Context<'_>) -> HandlerResult {
     let (id, now) = (context.id(0), context.state.now);
     if let Some(agent) = context.body.get("agent_id").and_then(Value::as_str) {
         context.state.agent(agent)?;
     }
     let number = context.state.phone_numbers.get_mut(&id);
-    let number = number.ok_or_else(|| Refusal::not_found("Phone number"))?;
+    let number = number.ok_or_else(|| ErrorResponse::not_found("Phone number"))?;
     patch(number, &context.body, ["agent_id", "label"]);
     touch(number, now);
-    Ok(Answer::ok(number.clone()))
+    Ok(Response::ok(number.clone()))
 }
 
 /// The vendor gives the team a number, and with it answers the oldest request under review.
@@ -109,14 +109,14 @@ pub(in crate::emulator) fn assign(state: &mut State, e164: &str, agent: Option<&
     let (id, now) = (state.next_id(), to_text(state.now));
     let mut open = state.phone_requests.items_mut().iter_mut();
     if let Some(request) = open.find(|request| text(request, "status") == "under_review") {
-        request.extend(record! {
+        request.extend(object! {
             "status": "assigned",
             "e164": e164,
             "agent_id": agent,
             "updated_at": now,
         });
     }
-    let number = record! {
+    let number = object! {
         "id": id,
         "agent_id": agent,
         "label": null,
@@ -129,11 +129,11 @@ pub(in crate::emulator) fn assign(state: &mut State, e164: &str, agent: Option<&
     id
 }
 
-fn answer(context: &Context<'_>, data: Vec<Value>, meta: Value) -> Outcome {
+fn response(context: &Context<'_>, data: Vec<Value>, meta: Value) -> HandlerResult {
     let meta = if context.options.empty_phone_meta {
         json!({})
     } else {
         meta
     };
-    paging::answer((data, meta))
+    pagination::response((data, meta))
 }

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::emulator::answer::{Answer, Outcome, Record, Refusal, record};
 use crate::emulator::clock::to_text;
-use crate::emulator::paging::{self, LIMIT, PAGE, SEARCH, SORT};
+use crate::emulator::pagination::{self, LIMIT, PAGE, SEARCH, SORT};
+use crate::emulator::response::{ErrorResponse, HandlerResult, Object, Response, object};
 use crate::emulator::schema::{ANY_LENGTH, Field, Kind, nullable, optional, required};
 use crate::emulator::state::{State, patch, text, touch};
 use crate::emulator::world::Context;
@@ -114,7 +114,7 @@ macro_rules! with_common {
 }
 
 /// A body with `prompt_config` is of the first generation, where only the name is required.
-pub(in crate::emulator) fn create_fields(body: &Record) -> &'static [Field] {
+pub(in crate::emulator) fn create_fields(body: &Object) -> &'static [Field] {
     const CURRENT: &[Field] = with_common![
         required("name", NAME),
         required("system_prompt", PROMPT),
@@ -132,7 +132,7 @@ pub(in crate::emulator) fn create_fields(body: &Record) -> &'static [Field] {
     }
 }
 
-pub(in crate::emulator) fn update_fields(body: &Record) -> &'static [Field] {
+pub(in crate::emulator) fn update_fields(body: &Object) -> &'static [Field] {
     const CURRENT: &[Field] = with_common![
         optional("name", NAME),
         optional("system_prompt", PROMPT),
@@ -153,9 +153,9 @@ pub(in crate::emulator) fn update_fields(body: &Record) -> &'static [Field] {
 pub(in crate::emulator) const CLONE_FIELDS: &[Field] =
     &[required("source_workflow_id", Kind::Filled(ANY_LENGTH))];
 
-pub(in crate::emulator) fn list(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn list(context: &mut Context<'_>) -> HandlerResult {
     let scope = text(&context.query, "scope");
-    let in_scope = |workflow: &&Record| match scope {
+    let in_scope = |workflow: &&Object| match scope {
         "owned" => is_owned(workflow),
         "public" => text(workflow, "visibility") == "public",
         _ => true,
@@ -163,51 +163,56 @@ pub(in crate::emulator) fn list(context: &mut Context<'_>) -> Outcome {
     let workflows = context.state.workflows.items().iter().filter(in_scope);
     let searched = ["name", "description", "category", "tags"];
     let sorted = ["created_at", "updated_at", "name", "category", "setup_time"];
-    paging::answer(paging::page(workflows, &context.query, &searched, &sorted)?)
+    pagination::response(pagination::page(
+        workflows,
+        &context.query,
+        &searched,
+        &sorted,
+    )?)
 }
 
-pub(in crate::emulator) fn create(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn create(context: &mut Context<'_>) -> HandlerResult {
     let state = &mut *context.state;
     let id = state.next_id();
     let mut workflow = blank(&id);
     patch(&mut workflow, &context.body, settable());
     own(&mut workflow, &to_text(state.now));
     state.workflows.add(&id, workflow.clone());
-    Ok(Answer::created(workflow))
+    Ok(Response::created(workflow))
 }
 
-pub(in crate::emulator) fn clone(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn clone(context: &mut Context<'_>) -> HandlerResult {
     let source = text(&context.body, "source_workflow_id").to_owned();
     let id = copy(context.state, &source)?;
-    Ok(Answer::created(json!(context.state.workflows.get(&id))))
+    Ok(Response::created(json!(context.state.workflows.get(&id))))
 }
 
-pub(in crate::emulator) fn retrieve(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn retrieve(context: &mut Context<'_>) -> HandlerResult {
     let workflow = context.state.workflows.get(&context.id(0));
-    Ok(Answer::ok(
+    Ok(Response::ok(
         workflow
-            .ok_or_else(|| Refusal::not_found("Workflow"))?
+            .ok_or_else(|| ErrorResponse::not_found("Workflow"))?
             .clone(),
     ))
 }
 
-pub(in crate::emulator) fn update(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn update(context: &mut Context<'_>) -> HandlerResult {
     let (id, now) = (context.id(0), context.state.now);
     let workflow = context
         .state
         .workflows
         .get_mut(&id)
         .filter(|workflow| is_owned(workflow));
-    let workflow = workflow.ok_or_else(|| Refusal::not_found("Workflow"))?;
+    let workflow = workflow.ok_or_else(|| ErrorResponse::not_found("Workflow"))?;
     patch(workflow, &context.body, settable());
     touch(workflow, now);
-    Ok(Answer::ok(workflow.clone()))
+    Ok(Response::ok(workflow.clone()))
 }
 
-pub(in crate::emulator) fn delete(context: &mut Context<'_>) -> Outcome {
+pub(in crate::emulator) fn delete(context: &mut Context<'_>) -> HandlerResult {
     let (id, state) = (context.id(0), &mut *context.state);
     if !state.workflows.get(&id).is_some_and(is_owned) {
-        return Err(Refusal::not_found("Workflow"));
+        return Err(ErrorResponse::not_found("Workflow"));
     }
     state.workflows.remove(&id);
     for agent in state.agents.items_mut() {
@@ -215,11 +220,11 @@ pub(in crate::emulator) fn delete(context: &mut Context<'_>) -> Outcome {
             agent.set_workflow(None);
         }
     }
-    Ok(Answer::deleted())
+    Ok(Response::deleted())
 }
 
 /// The id of a workflow for an agent: its own when the team owns it, else that of a copy.
-pub(super) fn adopt(state: &mut State, id: &str) -> Result<String, Refusal> {
+pub(super) fn adopt(state: &mut State, id: &str) -> Result<String, ErrorResponse> {
     match state.workflows.get(id) {
         Some(workflow) if is_owned(workflow) => Ok(id.to_owned()),
         _ => copy(state, id),
@@ -227,7 +232,7 @@ pub(super) fn adopt(state: &mut State, id: &str) -> Result<String, Refusal> {
 }
 
 /// Adds a workflow of the public library.
-pub(in crate::emulator) fn publish(state: &mut State, entry: Record) {
+pub(in crate::emulator) fn publish(state: &mut State, entry: Object) {
     let id = text(&entry, "id").to_owned();
     let mut workflow = blank(&id);
     workflow.extend(entry);
@@ -236,10 +241,10 @@ pub(in crate::emulator) fn publish(state: &mut State, entry: Record) {
     state.workflows.add(&id, workflow);
 }
 
-fn copy(state: &mut State, source: &str) -> Result<String, Refusal> {
+fn copy(state: &mut State, source: &str) -> Result<String, ErrorResponse> {
     let original = state.workflows.get(source);
     let mut workflow = original
-        .ok_or_else(|| Refusal::not_found("Workflow"))?
+        .ok_or_else(|| ErrorResponse::not_found("Workflow"))?
         .clone();
     let id = state.next_id();
     workflow.insert("id".to_owned(), id.as_str().into());
@@ -249,8 +254,8 @@ fn copy(state: &mut State, source: &str) -> Result<String, Refusal> {
     Ok(id)
 }
 
-fn own(workflow: &mut Record, now: &str) {
-    workflow.extend(record! {
+fn own(workflow: &mut Object, now: &str) {
+    workflow.extend(object! {
         "visibility": "private",
         "is_owner": true,
         "created_at": now,
@@ -258,15 +263,15 @@ fn own(workflow: &mut Record, now: &str) {
     });
 }
 
-fn is_owned(workflow: &Record) -> bool {
+fn is_owned(workflow: &Object) -> bool {
     workflow
         .get("is_owner")
         .and_then(Value::as_bool)
         .unwrap_or_default()
 }
 
-fn blank(id: &str) -> Record {
-    record! {
+fn blank(id: &str) -> Object {
+    object! {
         "id": id,
         "name": null,
         "description": null,
@@ -288,5 +293,5 @@ fn blank(id: &str) -> Record {
 
 /// The fields that are copied from a body as they are.
 fn settable() -> impl Iterator<Item = &'static str> {
-    create_fields(&Record::new()).iter().map(|field| field.name)
+    create_fields(&Object::new()).iter().map(|field| field.name)
 }

@@ -2,46 +2,46 @@
 
 use std::collections::HashMap;
 
-pub(super) struct Shelf<T> {
+pub(super) struct Table<T> {
     items: Vec<T>,
-    places: HashMap<String, usize>,
+    positions: HashMap<String, usize>,
 }
 
-impl<T> Default for Shelf<T> {
+impl<T> Default for Table<T> {
     fn default() -> Self {
-        Shelf {
+        Table {
             items: Vec::new(),
-            places: HashMap::new(),
+            positions: HashMap::new(),
         }
     }
 }
 
-impl<T> Shelf<T> {
+impl<T> Table<T> {
     pub(super) fn add(&mut self, id: &str, item: T) {
-        self.places.insert(id.to_owned(), self.items.len());
+        self.positions.insert(id.to_owned(), self.items.len());
         self.items.push(item);
     }
 
     pub(super) fn get(&self, id: &str) -> Option<&T> {
-        self.items.get(self.place(id)?)
+        self.items.get(self.position(id)?)
     }
 
     pub(super) fn get_mut(&mut self, id: &str) -> Option<&mut T> {
-        let place = self.place(id)?;
-        self.items.get_mut(place)
+        let position = self.position(id)?;
+        self.items.get_mut(position)
     }
 
     /// Where in the order it stands.
-    pub(super) fn place(&self, id: &str) -> Option<usize> {
-        self.places.get(id).copied()
+    pub(super) fn position(&self, id: &str) -> Option<usize> {
+        self.positions.get(id).copied()
     }
 
     pub(super) fn remove(&mut self, id: &str) -> Option<T> {
-        let place = self.places.remove(id)?;
-        for later in self.places.values_mut().filter(|at| **at > place) {
+        let position = self.positions.remove(id)?;
+        for later in self.positions.values_mut().filter(|at| **at > position) {
             *later -= 1;
         }
-        Some(self.items.remove(place))
+        Some(self.items.remove(position))
     }
 
     pub(super) fn items(&self) -> &[T] {

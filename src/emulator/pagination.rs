@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Outcome, Record, Refusal};
+use super::response::{ErrorResponse, HandlerResult, Object, Response};
 use super::schema::{Field, Kind, optional, whole};
 
 pub(super) const PAGE: Field = optional("page", Kind::Whole(1, i64::MAX));
@@ -17,12 +17,12 @@ pub(super) const QUERY: &[Field] = &[PAGE, LIMIT, SEARCH, SORT];
 
 /// One page of those items that the query's `search` finds, in the order of its `sort`.
 pub(super) fn page<'a>(
-    items: impl Iterator<Item = &'a Record>,
-    query: &Record,
+    items: impl Iterator<Item = &'a Object>,
+    query: &Object,
     searched: &[&str],
     sorted: &[&str],
-) -> Result<(Vec<Value>, Value), Refusal> {
-    let mut found: Vec<&Record> = match query.get("search").and_then(Value::as_str) {
+) -> Result<(Vec<Value>, Value), ErrorResponse> {
+    let mut found: Vec<&Object> = match query.get("search").and_then(Value::as_str) {
         None | Some("") => items.collect(),
         Some(words) => {
             let words = words.to_lowercase();
@@ -41,7 +41,7 @@ pub(super) fn page<'a>(
             .map_or((sort, false), |name| (name, true));
         if !sorted.contains(&name) {
             let options = sorted.join(", ");
-            return Err(Refusal::invalid(
+            return Err(ErrorResponse::invalid(
                 "sort",
                 format!("must be one of the following values: {options}"),
             ));
@@ -76,8 +76,8 @@ pub(super) fn page<'a>(
 }
 
 /// [`page`] in its envelope.
-pub(super) fn answer((data, meta): (Vec<Value>, Value)) -> Outcome {
-    Ok(Answer::json(
+pub(super) fn response((data, meta): (Vec<Value>, Value)) -> HandlerResult {
+    Ok(Response::json(
         200,
         &json!({ "message": "Success", "data": data, "meta": meta }),
     ))

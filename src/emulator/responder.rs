@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::answer::{Record, Refusal};
 use super::builder::Options;
+use super::response::{ErrorResponse, Object};
 use super::state::{Agent, Deed, State, array, text};
 
 /// A customer's first line.
@@ -36,7 +36,7 @@ pub(super) fn reply(
     agent: &str,
     conversation: &str,
     question: &str,
-) -> Result<Option<Record>, Refusal> {
+) -> Result<Option<Object>, ErrorResponse> {
     let known = state.agent(agent)?;
     let data = &state.conversation(agent, conversation)?.data;
     let is = |name: &str| data.get(name) == Some(&Value::Bool(true));
@@ -77,7 +77,7 @@ pub(super) fn reply_later(
     );
 }
 
-pub(super) fn greeting(agent: &Record) -> String {
+pub(super) fn greeting(agent: &Object) -> String {
     format!(
         "Hello! This is {}. How can I help you today?",
         called(agent)
@@ -86,7 +86,7 @@ pub(super) fn greeting(agent: &Record) -> String {
 
 /// What a customer asks by itself: first something that the workflow is there for, then
 /// something that the agent has been told.
-pub(super) fn customer_line(agent: &Agent, workflow: Option<&Record>, line: usize) -> String {
+pub(super) fn customer_line(agent: &Agent, workflow: Option<&Object>, line: usize) -> String {
     let faq = workflow
         .map(|workflow| array(workflow, "faq"))
         .unwrap_or_default();
@@ -108,7 +108,7 @@ pub(super) fn customer_line(agent: &Agent, workflow: Option<&Record>, line: usiz
 }
 
 /// From the knowledge bases, then from the workflow's FAQ, rules and flows.
-fn answer(agent: &Agent, workflow: Option<&Record>, question: &str) -> Option<String> {
+fn answer(agent: &Agent, workflow: Option<&Object>, question: &str) -> Option<String> {
     let asked = words(question);
     if asked.iter().all(|word| GREETINGS.contains(&word.as_str())) {
         return Some(greeting(&agent.data));
@@ -133,7 +133,7 @@ fn from_knowledge(agent: &Agent, asked: &HashSet<String>) -> Option<String> {
     best.map(|(_, sentence)| sentence.to_owned())
 }
 
-fn from_workflow(workflow: &Record, asked: &HashSet<String>) -> Option<String> {
+fn from_workflow(workflow: &Object, asked: &HashSet<String>) -> Option<String> {
     let faq = array(workflow, "faq").iter().filter_map(Value::as_object);
     let scored = faq.map(|entry| (common(&words(text(entry, "question")), asked), entry));
     // The first of the best, and one word in common may be chance.
@@ -168,14 +168,14 @@ fn flowing(flows: &[Value], asked: &HashSet<String>) -> Option<String> {
         .map(str::to_owned)
 }
 
-fn fallback(agent: &Record) -> String {
+fn fallback(agent: &Object) -> String {
     format!(
         "Thank you for your message. I do not have that at hand; a colleague at {} will get back to you.",
         called(agent)
     )
 }
 
-fn called(agent: &Record) -> &str {
+fn called(agent: &Object) -> &str {
     let business = text(agent, "business_name");
     if business.is_empty() {
         text(agent, "name")

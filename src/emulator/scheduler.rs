@@ -3,8 +3,8 @@
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
-use super::brain;
 use super::builder::Options;
+use super::responder;
 use super::state::{Deed, State};
 use super::world::World;
 
@@ -39,7 +39,7 @@ fn perform(state: &mut State, options: &Options, deed: Deed) {
             conversation,
             question,
         } => {
-            let _ = brain::reply(state, &agent, &conversation, &question);
+            let _ = responder::reply(state, &agent, &conversation, &question);
         }
         Deed::CustomerWrites {
             agent,
@@ -49,9 +49,9 @@ fn perform(state: &mut State, options: &Options, deed: Deed) {
             let Ok(writer) = state.agent(&agent) else {
                 return;
             };
-            let text = brain::customer_line(writer, state.workflow_of(writer), line);
+            let text = responder::customer_line(writer, state.workflow_of(writer), line);
             if state.say(&agent, &conversation, "user", &text).is_ok() {
-                brain::reply_later(state, options, &agent, &conversation, &text);
+                responder::reply_later(state, options, &agent, &conversation, &text);
             }
         }
     }

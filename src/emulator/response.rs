@@ -7,13 +7,13 @@ use serde_json::{Map, Value, json};
 use super::http::reason;
 
 /// The fields of a JSON object.
-pub(super) type Record = Map<String, Value>;
+pub(super) type Object = Map<String, Value>;
 
 /// What a handler gives back.
-pub(super) type Outcome = Result<Answer, Refusal>;
+pub(super) type HandlerResult = Result<Response, ErrorResponse>;
 
 /// `json!` for an object, as its fields.
-macro_rules! record {
+macro_rules! object {
     ($($json:tt)*) => {
         match serde_json::json!({ $($json)* }) {
             serde_json::Value::Object(fields) => fields,
@@ -21,13 +21,13 @@ macro_rules! record {
         }
     };
 }
-pub(super) use record;
+pub(super) use object;
 
 const JSON: &str = "application/json; charset=utf-8";
 
 /// A status and a body; the server adds the headers of every answer.
 #[derive(Clone)]
-pub(super) struct Answer {
+pub(super) struct Response {
     pub(super) status: u16,
     pub(super) content_type: &'static str,
     /// Its own headers; they replace those of the same name.
@@ -35,9 +35,9 @@ pub(super) struct Answer {
     pub(super) body: Vec<u8>,
 }
 
-impl Answer {
+impl Response {
     pub(super) fn new(status: u16, content_type: &'static str, body: Vec<u8>) -> Self {
-        Answer {
+        Response {
             status,
             content_type,
             headers: Vec::new(),
@@ -46,31 +46,31 @@ impl Answer {
     }
 
     pub(super) fn json(status: u16, body: &Value) -> Self {
-        Answer::new(status, JSON, body.to_string().into_bytes())
+        Response::new(status, JSON, body.to_string().into_bytes())
     }
 
     fn envelope(status: u16, data: impl Into<Value>) -> Self {
-        Answer::json(
+        Response::json(
             status,
             &json!({ "message": "Success", "data": data.into() }),
         )
     }
 
     pub(super) fn ok(data: impl Into<Value>) -> Self {
-        Answer::envelope(200, data)
+        Response::envelope(200, data)
     }
 
     pub(super) fn created(data: impl Into<Value>) -> Self {
-        Answer::envelope(201, data)
+        Response::envelope(201, data)
     }
 
     pub(super) fn deleted() -> Self {
-        Answer::envelope(200, Value::Null)
+        Response::envelope(200, Value::Null)
     }
 
     /// The documented successes that have no body.
     pub(super) fn bodyless() -> Self {
-        Answer::new(201, JSON, Vec::new())
+        Response::new(201, JSON, Vec::new())
     }
 }
 
@@ -81,7 +81,7 @@ pub(super) struct FieldError {
 }
 
 /// An error of the API, before it is written in one of its two shapes.
-pub(super) struct Refusal {
+pub(super) struct ErrorResponse {
     pub(super) status: u16,
     pub(super) code: Cow<'static, str>,
     pub(super) message: String,
@@ -89,14 +89,14 @@ pub(super) struct Refusal {
     pub(super) retry_after: Option<u64>,
 }
 
-impl Refusal {
+impl ErrorResponse {
     pub(super) fn new(
         status: u16,
         code: impl Into<Cow<'static, str>>,
         message: impl Into<String>,
     ) -> Self {
         let (code, message) = (code.into(), message.into());
-        Refusal {
+        ErrorResponse {
             status,
             code,
             message,
@@ -106,22 +106,22 @@ impl Refusal {
     }
 
     pub(super) fn bad_request(message: impl Into<String>) -> Self {
-        Refusal::new(400, "bad_request", message)
+        ErrorResponse::new(400, "bad_request", message)
     }
 
     pub(super) fn not_found(what: &str) -> Self {
-        Refusal::new(404, "not_found", format!("{what} not found"))
+        ErrorResponse::new(404, "not_found", format!("{what} not found"))
     }
 
     pub(super) fn validation(fields: Vec<FieldError>) -> Self {
-        Refusal {
+        ErrorResponse {
             fields,
-            ..Refusal::new(400, "validation_error", "Request validation failed.")
+            ..ErrorResponse::new(400, "validation_error", "Request validation failed.")
         }
     }
 
     pub(super) fn invalid(path: &str, message: impl Into<String>) -> Self {
-        Refusal::validation(vec![FieldError {
+        ErrorResponse::validation(vec![FieldError {
             path: path.to_owned(),
             message: message.into(),
         }])
@@ -132,9 +132,9 @@ impl Refusal {
     }
 
     /// The error's body: as the reference has it, or as the older errors guide has it.
-    pub(super) fn into_answer(self, request_id: &str, guide_form: bool) -> Answer {
+    pub(super) fn into_response(self, request_id: &str, guide_form: bool) -> Response {
         let body = if guide_form {
-            let mut body = record! { "code": self.code, "message": self.message };
+            let mut body = object! { "code": self.code, "message": self.message };
             if !self.fields.is_empty() {
                 let errors = self.fields.iter();
                 let errors = errors.map(|e| json!({ "path": e.path, "message": e.message }));
@@ -157,11 +157,11 @@ impl Refusal {
                 "request_id": request_id,
             })
         };
-        let mut answer = Answer::json(self.status, &body);
+        let mut response = Response::json(self.status, &body);
         let wait = self
             .retry_after
             .map(|seconds| ("Retry-After".to_owned(), seconds.to_string()));
-        answer.headers.extend(wait);
-        answer
+        response.headers.extend(wait);
+        response
     }
 }

@@ -4,81 +4,19 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use super::options::{Key, Options};
 use super::rate_limit::RateLimit;
-use super::response::ErrorResponse;
 use super::server::Server;
 use super::state::State;
 use super::world::World;
-use super::{Emulator, ids, request_log, seed};
+use super::{Emulator, seed};
 
 /// Sets an [`Emulator`] up; made by [`Emulator::builder`].
+#[derive(Default)]
 #[must_use = "nothing runs until `start`"]
 pub struct EmulatorBuilder {
     port: u16,
     options: Options,
-}
-
-pub(super) struct Options {
-    pub(super) api_key: String,
-    keys: Vec<Key>,
-    pub(super) heartbeat: Duration,
-    pub(super) retry_line: Option<Duration>,
-    pub(super) chunked_streams: bool,
-    pub(super) max_streams: Option<usize>,
-    pub(super) stream_limit_code: &'static str,
-    pub(super) ticket_lifetime: Duration,
-    pub(super) reply_delay: Duration,
-    pub(super) first_conversation: bool,
-    pub(super) customer_writes: bool,
-    pub(super) customer_pause: Duration,
-    pub(super) rate_limit: Option<RateLimit>,
-    pub(super) guide_errors: bool,
-    pub(super) bodyless_successes: bool,
-    pub(super) phone_request_body: bool,
-    pub(super) empty_phone_meta: bool,
-    pub(super) agent_limit: Option<usize>,
-    pub(super) integration_limit: Option<usize>,
-    pub(super) manual_onboarding: bool,
-    placeholders: bool,
-    pub(super) request_log_limit: usize,
-}
-
-/// A key beside the main one.
-struct Key {
-    text: String,
-    /// `None` has them all.
-    scopes: Option<Vec<String>>,
-    expired: bool,
-}
-
-impl Default for EmulatorBuilder {
-    fn default() -> Self {
-        let options = Options {
-            api_key: ids::api_key(),
-            keys: Vec::new(),
-            heartbeat: Duration::from_secs(20),
-            retry_line: None,
-            chunked_streams: true,
-            max_streams: None,
-            stream_limit_code: "too_many_streams",
-            ticket_lifetime: Duration::from_secs(60),
-            reply_delay: Duration::from_millis(150),
-            first_conversation: true,
-            customer_writes: true,
-            customer_pause: Duration::from_millis(400),
-            rate_limit: None,
-            guide_errors: false,
-            bodyless_successes: false,
-            phone_request_body: false,
-            empty_phone_meta: false,
-            agent_limit: None,
-            integration_limit: None,
-            manual_onboarding: false,
-            placeholders: false,
-            request_log_limit: request_log::DEFAULT_LIMIT,
-        };
-        EmulatorBuilder { port: 0, options }
-    }
 }
 
 /// The server and its keys.
@@ -275,47 +213,5 @@ impl fmt::Debug for EmulatorBuilder {
         f.debug_struct("EmulatorBuilder")
             .field("port", &self.port)
             .finish_non_exhaustive()
-    }
-}
-
-impl Options {
-    /// Returns whether this is one of the emulator's keys, valid or expired.
-    pub(super) fn knows(&self, key: &str) -> bool {
-        key == self.api_key || self.keys.iter().any(|known| known.text == key)
-    }
-
-    /// Whether this key may do what needs this scope.
-    pub(super) fn authorize(&self, key: Option<&str>, scope: &str) -> Result<(), ErrorResponse> {
-        let Some(key) = key else {
-            return Err(ErrorResponse::new(
-                401,
-                "api_key_missing",
-                "API key is missing.",
-            ));
-        };
-        if key == self.api_key {
-            return Ok(());
-        }
-        let Some(known) = self.keys.iter().find(|known| known.text == key) else {
-            return Err(ErrorResponse::new(
-                401,
-                "api_key_invalid",
-                "Invalid API key.",
-            ));
-        };
-        if known.expired {
-            return Err(ErrorResponse::new(
-                401,
-                "api_key_expired",
-                "This API key has expired.",
-            ));
-        }
-        match &known.scopes {
-            Some(scopes) if !scopes.iter().any(|has| has == scope) => {
-                let message = format!("This API key is missing the required scope: {scope}.");
-                Err(ErrorResponse::new(403, "insufficient_scope", message))
-            }
-            _ => Ok(()),
-        }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{Condvar, Mutex, MutexGuard};
 use super::http::Request;
 use super::ids::is_uuid;
 use super::response::{ErrorResponse, Response};
-use super::world::lock;
+use super::sync::lock;
 
 /// Memory for stored results, request bodies included. The oldest results make room for new ones.
 const LIMIT: usize = 32 * 1024 * 1024;

@@ -43,10 +43,12 @@
 
 mod builder;
 mod clock;
+mod context;
 mod fault;
 mod http;
 mod idempotency;
 mod ids;
+mod options;
 mod pagination;
 mod pattern;
 mod rate_limit;
@@ -61,6 +63,7 @@ mod seed;
 mod server;
 mod state;
 mod stream;
+mod sync;
 mod table;
 mod world;
 
@@ -75,7 +78,8 @@ use self::resources::{connectors, conversations, phone_numbers};
 use self::response::ErrorResponse;
 use self::server::Server;
 use self::state::{State, text};
-use self::world::{World, lock};
+use self::sync::lock;
+use self::world::World;
 
 use crate::client::{Client, ClientBuilder};
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::builder::Options;
+use super::options::Options;
 use super::response::{ErrorResponse, Object};
 use super::state::{Agent, Deed, State, array, text};
 

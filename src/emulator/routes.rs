@@ -1,5 +1,6 @@
 //! The operations of the API: one row for each.
 
+use super::context::Context;
 use super::http::Request;
 use super::pagination;
 use super::pattern::STREAM_PATHS;
@@ -9,7 +10,6 @@ use super::resources::{
 };
 use super::response::{HandlerResult, Object};
 use super::schema::Field;
-use super::world::Context;
 
 /// One operation: where it is, who may, what it takes, what it does.
 pub(super) struct Route {

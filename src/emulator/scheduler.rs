@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
-use super::builder::Options;
+use super::options::Options;
 use super::responder;
 use super::state::{Deed, State};
 use super::world::World;

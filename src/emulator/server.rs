@@ -13,7 +13,8 @@ use super::fault::{RequestDeed, Struck};
 use super::http::{Request, Unreadable, Wire, head};
 use super::ids::uuid;
 use super::response::{ErrorResponse, Response};
-use super::world::{Reply, Visit, World, lock};
+use super::sync::lock;
+use super::world::{Reply, Visit, World};
 use super::{scheduler, stream};
 
 /// How long the shutdown waits for threads that it has told to end.

@@ -12,7 +12,8 @@ use super::fault::StreamDeed;
 use super::http::{self, Request, Wire};
 use super::response::ErrorResponse;
 use super::state::{Conversation, Deed, State, Stream};
-use super::world::{World, lock};
+use super::sync::lock;
+use super::world::World;
 
 /// What a customer says by itself on the first stream, line by line.
 const CUSTOMER_LINES: usize = 2;

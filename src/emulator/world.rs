@@ -1,17 +1,17 @@
 //! What all threads of one emulator share, and the way of a request from its head to its answer.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::builder::Options;
 use super::clock::{Clock, Millis, http_date};
+use super::context::Context;
 use super::fault::Faults;
 use super::http::Request;
 use super::idempotency::{IdempotencyStore, Lookup};
 use super::ids::uuid;
+use super::options::Options;
 use super::rate_limit::{self, Figures};
 use super::request_log::RequestLog;
 use super::response::{ErrorResponse, HandlerResult, Object, Response};
@@ -19,14 +19,10 @@ use super::routes::{self, Access, Action, Body, Route};
 use super::schema::{check, typed_query};
 use super::state::State;
 use super::stream::{self, Opening};
+use super::sync::{Stop, lock};
 
 /// Longest `Idempotency-Key`.
 const MAX_KEY: usize = 255;
-
-/// A lock whose holder panicked is still a lock.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 pub(super) struct World {
     pub(super) options: Options,
@@ -39,40 +35,13 @@ pub(super) struct World {
     /// The agenda has changed.
     pub(super) agenda: Condvar,
     idempotency: IdempotencyStore,
-    stopping: AtomicBool,
-    /// For those who wait for nothing but the end.
-    halt: (Mutex<()>, Condvar),
+    stop: Stop,
 }
 
 /// What a request leads to.
 pub(super) enum Reply {
     Response(Response),
     Stream(Opening),
-}
-
-/// What a handler works with.
-pub(super) struct Context<'a> {
-    pub(super) state: &'a mut State,
-    pub(super) options: &'a Options,
-    /// The ids in the path, in their order.
-    pub(super) ids: Vec<String>,
-    pub(super) query: Object,
-    pub(super) body: Object,
-}
-
-impl Context<'_> {
-    pub(super) fn id(&self, index: usize) -> String {
-        self.ids.get(index).cloned().unwrap_or_default()
-    }
-
-    /// A success that the documents show with a body, and without.
-    pub(super) fn ok_or_bodyless(&self, data: impl Into<Value>) -> Response {
-        if self.options.bodyless_successes {
-            Response::bodyless()
-        } else {
-            Response::ok(data)
-        }
-    }
 }
 
 impl World {
@@ -86,8 +55,7 @@ impl World {
             news: Condvar::new(),
             agenda: Condvar::new(),
             idempotency: IdempotencyStore::default(),
-            stopping: AtomicBool::new(false),
-            halt: (Mutex::default(), Condvar::new()),
+            stop: Stop::default(),
         }
     }
 
@@ -107,29 +75,22 @@ impl World {
     }
 
     pub(super) fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Acquire)
+        self.stop.is_set()
     }
 
     /// Ends every wait.
     pub(super) fn stop(&self) {
-        self.stopping.store(true, Ordering::Release);
+        self.stop.set();
         // Taken and given back, so that nobody is between looking at the flag and waiting.
         drop(lock(&self.state));
-        drop(lock(&self.halt.0));
         self.news.notify_all();
         self.agenda.notify_all();
-        self.halt.1.notify_all();
         self.idempotency.close();
     }
 
     /// Sleeps, unless the emulator stops.
     pub(super) fn sleep(&self, time: Duration) {
-        let guard = lock(&self.halt.0);
-        let waited = self
-            .halt
-            .1
-            .wait_timeout_while(guard, time, |()| !self.is_stopping());
-        drop(waited.unwrap_or_else(PoisonError::into_inner));
+        self.stop.sleep(time);
     }
 
     /// Counts a request that came.

@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use super::catalog::FirstParty;
 use super::integrations::{self, Group};
+use crate::emulator::context::Context;
 use crate::emulator::response::{HandlerResult, Object, Response, object};
 use crate::emulator::schema::{ANY_LENGTH, Field, Kind, required};
 use crate::emulator::state::{ActionState, Agent, Connector, array, text};
-use crate::emulator::world::Context;
 
 /// Something that an integration can do for the agent.
 pub(super) struct Action {

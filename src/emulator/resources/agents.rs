@@ -4,15 +4,15 @@ use serde_json::{Value, json};
 
 use super::workflows::{self, RULE};
 use super::{actions, channels, integrations, knowledge_bases};
-use crate::emulator::builder::Options;
 use crate::emulator::clock::to_text;
+use crate::emulator::context::Context;
 use crate::emulator::ids;
+use crate::emulator::options::Options;
 use crate::emulator::pagination;
 use crate::emulator::responder;
 use crate::emulator::response::{ErrorResponse, HandlerResult, Object, Response, object};
 use crate::emulator::schema::{ANY_LENGTH, Field, Kind, nullable, optional, required};
 use crate::emulator::state::{Agent, State, array, patch, pick, text, touch};
-use crate::emulator::world::Context;
 
 const PERSONAS: Kind = Kind::Choice(&["professional", "friendly", "concise"]);
 const STATUSES: Kind = Kind::Choice(&["development", "live", "paused"]);

@@ -3,12 +3,12 @@
 use serde_json::{Value, json};
 
 use crate::emulator::clock::to_text;
+use crate::emulator::context::Context;
 use crate::emulator::pagination::{self, LIMIT, PAGE, SEARCH, SORT};
 use crate::emulator::responder;
 use crate::emulator::response::{ErrorResponse, HandlerResult, Object, Response, object};
 use crate::emulator::schema::{Field, Kind, optional, required};
 use crate::emulator::state::{array, pick, text};
-use crate::emulator::world::Context;
 
 pub(in crate::emulator) const LIST_QUERY: &[Field] = &[
     PAGE,

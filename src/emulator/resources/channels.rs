@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
+use crate::emulator::context::Context;
 use crate::emulator::response::{HandlerResult, Object, Response, object};
 use crate::emulator::state::{Agent, array};
-use crate::emulator::world::Context;
 
 pub(in crate::emulator) fn list(context: &mut Context<'_>) -> HandlerResult {
     let agent = context.state.agent(&context.id(0))?;

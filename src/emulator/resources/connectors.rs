@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use super::catalog;
+use crate::emulator::context::Context;
 use crate::emulator::response::{ErrorResponse, HandlerResult, Object, Response, object};
 use crate::emulator::schema::{ANY_LENGTH, Field, Kind, nullable, optional, required};
 use crate::emulator::state::{Connector, Family, State, patch, pick, text};
 use crate::emulator::table::Table;
-use crate::emulator::world::Context;
 
 const AUTH_TYPES: Kind = Kind::Choice(&["none", "bearer", "basic", "api_key", "custom"]);
 const ANY_TEXT: Kind = Kind::Text(ANY_LENGTH);

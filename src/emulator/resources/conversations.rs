@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
+use crate::emulator::context::Context;
 use crate::emulator::ids::is_uuid;
 use crate::emulator::pagination::{self, LIMIT, PAGE, SEARCH, SORT};
 use crate::emulator::responder;
 use crate::emulator::response::{ErrorResponse, HandlerResult, Object, Response};
 use crate::emulator::schema::{ANY_LENGTH, Field, Kind, is_phone, nullable, optional, required};
 use crate::emulator::state::{State, text, touch};
-use crate::emulator::world::Context;
 
 /// The channels of both generations.
 const CHANNELS: Kind = Kind::Choice(&[

@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use super::actions::{self, Actions};
 use super::catalog::{self, FirstParty};
+use crate::emulator::context::Context;
 use crate::emulator::response::{HandlerResult, Object, Response, object};
 use crate::emulator::state::{Agent, Connector, Family, array, text};
-use crate::emulator::world::Context;
 
 pub(in crate::emulator) fn list(context: &mut Context<'_>) -> HandlerResult {
     let agent = context.state.agent(&context.id(0))?;

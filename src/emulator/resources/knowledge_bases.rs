@@ -3,10 +3,10 @@
 use serde_json::Value;
 
 use crate::emulator::clock::to_text;
+use crate::emulator::context::Context;
 use crate::emulator::response::{ErrorResponse, HandlerResult, Object, Response, object};
 use crate::emulator::schema::{Field, Kind, nullable, optional, required};
 use crate::emulator::state::{patch, pick, text, touch};
-use crate::emulator::world::Context;
 
 pub(super) const SUMMARY: &[&str] = &["id", "type", "name", "description"];
 const SHOWN: &[&str] = &[

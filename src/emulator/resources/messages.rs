@@ -4,12 +4,12 @@ use serde_json::{Value, json};
 
 use super::conversations::{MESSAGE, ROLE, write};
 use crate::emulator::clock::millis;
+use crate::emulator::context::Context;
 use crate::emulator::pagination;
 use crate::emulator::responder;
 use crate::emulator::response::{ErrorResponse, HandlerResult, Response};
 use crate::emulator::schema::{ANY_LENGTH, Field, Kind, optional, required};
 use crate::emulator::state::{array, text};
-use crate::emulator::world::Context;
 
 pub(in crate::emulator) const SEND_FIELDS: &[Field] = &[
     required("message", MESSAGE),

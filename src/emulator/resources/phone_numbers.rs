@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use crate::emulator::clock::to_text;
+use crate::emulator::context::Context;
 use crate::emulator::pagination;
 use crate::emulator::response::{ErrorResponse, HandlerResult, Response, object};
 use crate::emulator::schema::{ANY_LENGTH, Field, Kind, nullable, optional, required};
 use crate::emulator::state::{State, patch, pick, text, touch};
-use crate::emulator::world::Context;
 
 /// A number in a list; the detail has more.
 const LISTED: &[&str] = &["id", "agent_id", "label", "e164"];

@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use crate::emulator::clock::to_text;
+use crate::emulator::context::Context;
 use crate::emulator::pagination::{self, LIMIT, PAGE, SEARCH, SORT};
 use crate::emulator::response::{ErrorResponse, HandlerResult, Object, Response, object};
 use crate::emulator::schema::{ANY_LENGTH, Field, Kind, nullable, optional, required};
 use crate::emulator::state::{State, patch, text, touch};
-use crate::emulator::world::Context;
 
 pub(in crate::emulator) const LIST_QUERY: &[Field] = &[
     PAGE,

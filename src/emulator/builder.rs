@@ -4,12 +4,13 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use super::Emulator;
 use super::options::{Key, Options};
 use super::rate_limit::RateLimit;
+use super::resources::library;
 use super::server::Server;
 use super::state::State;
 use super::world::World;
-use super::{Emulator, seed};
 
 /// Sets an [`Emulator`] up; made by [`Emulator::builder`].
 #[derive(Default)]
@@ -202,7 +203,7 @@ impl EmulatorBuilder {
     /// When the port cannot be had or a thread cannot be started.
     pub fn start(self) -> io::Result<Emulator> {
         let mut state = State::default();
-        seed::library(&mut state, self.options.placeholders)?;
+        library::add(&mut state, self.options.placeholders)?;
         let world = World::new(self.options, state);
         Server::start(world, self.port).map(Emulator::new)
     }

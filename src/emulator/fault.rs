@@ -31,7 +31,7 @@ use super::response::ErrorResponse;
 #[derive(Clone, Debug, PartialEq)]
 #[must_use = "a fault does nothing until it is given to `Emulator::fault`"]
 pub struct Fault {
-    deed: Deed,
+    action: FaultAction,
     pattern: Pattern,
     times: usize,
     performs: bool,
@@ -39,14 +39,14 @@ pub struct Fault {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-enum Deed {
-    Request(RequestDeed),
-    Stream(StreamDeed),
+enum FaultAction {
+    Request(RequestFault),
+    Stream(StreamFault),
 }
 
 /// What happens to a request.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum RequestDeed {
+pub(super) enum RequestFault {
     Refuse {
         status: u16,
         code: Option<String>,
@@ -72,7 +72,7 @@ pub(super) enum RequestDeed {
 
 /// What happens to a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum StreamDeed {
+pub(super) enum StreamFault {
     CutInMidEvent(usize),
     Cut(usize),
     Reset(usize),
@@ -85,7 +85,7 @@ pub(super) enum StreamDeed {
 
 /// A fault that met its request.
 pub(super) struct Struck {
-    pub(super) deed: RequestDeed,
+    pub(super) action: RequestFault,
     /// The operation is performed all the same; only its answer suffers.
     pub(super) performs: bool,
     pub(super) headers: Vec<(String, String)>,
@@ -96,7 +96,7 @@ impl Fault {
     /// An error with this status, with a documented code that goes with it and a message.
     /// The operation is not performed.
     pub fn status(status: u16) -> Fault {
-        Fault::request(RequestDeed::Refuse {
+        Fault::request(RequestFault::Refuse {
             status,
             code: None,
             message: None,
@@ -105,7 +105,7 @@ impl Fault {
 
     /// The `code` in the body of [`Fault::status`].
     pub fn code(mut self, new: &str) -> Fault {
-        if let Deed::Request(RequestDeed::Refuse { code, .. }) = &mut self.deed {
+        if let FaultAction::Request(RequestFault::Refuse { code, .. }) = &mut self.action {
             *code = Some(new.to_owned());
         }
         self
@@ -113,7 +113,7 @@ impl Fault {
 
     /// The `message` in the body of [`Fault::status`].
     pub fn message(mut self, new: &str) -> Fault {
-        if let Deed::Request(RequestDeed::Refuse { message, .. }) = &mut self.deed {
+        if let FaultAction::Request(RequestFault::Refuse { message, .. }) = &mut self.action {
             *message = Some(new.to_owned());
         }
         self
@@ -152,7 +152,7 @@ impl Fault {
 
     /// These bytes instead of an answer, status line and all; then the connection is closed.
     pub fn raw(bytes: impl Into<Vec<u8>>) -> Fault {
-        Fault::request(RequestDeed::Raw(bytes.into()))
+        Fault::request(RequestFault::Raw(bytes.into()))
     }
 
     /// Bytes that are no HTTP; then the connection is closed.
@@ -162,40 +162,40 @@ impl Fault {
 
     /// The true answer, so much later.
     pub fn delay(by: Duration) -> Fault {
-        Fault::request(RequestDeed::Delay(by)).after_performing()
+        Fault::request(RequestFault::Delay(by)).after_performing()
     }
 
     /// The connection is reset before any byte of an answer. The operation is not performed,
     /// unless [`after_performing`](Fault::after_performing) says so.
     pub fn reset() -> Fault {
-        Fault::request(RequestDeed::Reset)
+        Fault::request(RequestFault::Reset)
     }
 
     /// The true answer's headers and half of its body, then a reset.
     pub fn reset_after_headers() -> Fault {
-        Fault::request(RequestDeed::ResetAfterHeaders).after_performing()
+        Fault::request(RequestFault::ResetAfterHeaders).after_performing()
     }
 
     /// The connection is closed in good order, without an answer. The operation is not
     /// performed, unless [`after_performing`](Fault::after_performing) says so.
     pub fn close() -> Fault {
-        Fault::request(RequestDeed::Close)
+        Fault::request(RequestFault::Close)
     }
 
     /// No answer, ever; the connection stays open until the client or the emulator gives up.
     /// The operation is not performed, unless [`after_performing`](Fault::after_performing) says so.
     pub fn stall() -> Fault {
-        Fault::request(RequestDeed::Stall)
+        Fault::request(RequestFault::Stall)
     }
 
     /// The true answer, its body cut after so many bytes, then a close.
     pub fn truncate(bytes: usize) -> Fault {
-        Fault::request(RequestDeed::Truncate(bytes)).after_performing()
+        Fault::request(RequestFault::Truncate(bytes)).after_performing()
     }
 
     /// The true answer, its body so many bytes at a time.
     pub fn trickle(bytes: usize, every: Duration) -> Fault {
-        Fault::request(RequestDeed::Trickle {
+        Fault::request(RequestFault::Trickle {
             bytes: bytes.max(1),
             every,
         })
@@ -207,42 +207,42 @@ impl Fault {
 impl Fault {
     /// After so many messages the next one breaks off in its middle, and the connection is closed.
     pub fn cut_in_mid_event(after_messages: usize) -> Fault {
-        Fault::stream(StreamDeed::CutInMidEvent(after_messages))
+        Fault::stream(StreamFault::CutInMidEvent(after_messages))
     }
 
     /// After so many messages the stream ends in good order.
     pub fn cut(after_messages: usize) -> Fault {
-        Fault::stream(StreamDeed::Cut(after_messages))
+        Fault::stream(StreamFault::Cut(after_messages))
     }
 
     /// After so many messages the connection is reset.
     pub fn reset_stream(after_messages: usize) -> Fault {
-        Fault::stream(StreamDeed::Reset(after_messages))
+        Fault::stream(StreamFault::Reset(after_messages))
     }
 
     /// After so many messages nothing comes any more, no heartbeat either, and the connection stays.
     pub fn silence(after_messages: usize) -> Fault {
-        Fault::stream(StreamDeed::Silence(after_messages))
+        Fault::stream(StreamFault::Silence(after_messages))
     }
 
     /// After so many messages come lines that mean nothing; then the stream goes on.
     pub fn garbage_lines(after_messages: usize) -> Fault {
-        Fault::stream(StreamDeed::GarbageLines(after_messages))
+        Fault::stream(StreamFault::GarbageLines(after_messages))
     }
 
     /// After so many messages comes a `message` event whose data is no JSON; then the stream goes on.
     pub fn malformed_message(after_messages: usize) -> Fault {
-        Fault::stream(StreamDeed::MalformedMessage(after_messages))
+        Fault::stream(StreamFault::MalformedMessage(after_messages))
     }
 
     /// The stream starts with so many messages from before its cursor.
     pub fn replay(messages: usize) -> Fault {
-        Fault::stream(StreamDeed::Replay(messages))
+        Fault::stream(StreamFault::Replay(messages))
     }
 
     /// The stream sends messages but no heartbeats.
     pub fn no_heartbeats() -> Fault {
-        Fault::stream(StreamDeed::NoHeartbeats)
+        Fault::stream(StreamFault::NoHeartbeats)
     }
 }
 
@@ -275,7 +275,7 @@ impl Fault {
             Ok(pattern) => pattern,
             Err(problem) => panic!("{problem}"),
         };
-        if let Deed::Stream(_) = self.deed {
+        if let FaultAction::Stream(_) = self.action {
             let mut streams = STREAM_PATHS.iter();
             assert!(
                 streams.any(|stream| pattern.overlaps("GET", stream)),
@@ -299,9 +299,9 @@ impl Fault {
         self
     }
 
-    fn new(deed: Deed) -> Fault {
+    fn new(action: FaultAction) -> Fault {
         Fault {
-            deed,
+            action,
             pattern: Pattern::any(),
             times: 1,
             performs: false,
@@ -309,16 +309,16 @@ impl Fault {
         }
     }
 
-    fn request(deed: RequestDeed) -> Fault {
-        Fault::new(Deed::Request(deed))
+    fn request(action: RequestFault) -> Fault {
+        Fault::new(FaultAction::Request(action))
     }
 
-    fn stream(deed: StreamDeed) -> Fault {
-        Fault::new(Deed::Stream(deed))
+    fn stream(action: StreamFault) -> Fault {
+        Fault::new(FaultAction::Stream(action))
     }
 
     fn content(status: u16, content_type: &'static str, body: Vec<u8>) -> Fault {
-        Fault::request(RequestDeed::Content {
+        Fault::request(RequestFault::Content {
             status,
             content_type,
             body,
@@ -366,16 +366,16 @@ impl Faults {
 
     /// The first fault for this request, if any. It has fired with that.
     pub(super) fn strike(&mut self, request: &Request) -> Option<Struck> {
-        let (number, struck) = self.take(request, |fault| match &fault.deed {
-            Deed::Request(deed) => {
-                let (deed, headers) = (deed.clone(), fault.headers.clone());
+        let (number, struck) = self.take(request, |fault| match &fault.action {
+            FaultAction::Request(action) => {
+                let (action, headers) = (action.clone(), fault.headers.clone());
                 Some(Struck {
-                    deed,
+                    action,
                     performs: fault.performs,
                     headers,
                 })
             }
-            Deed::Stream(_) => None,
+            FaultAction::Stream(_) => None,
         })?;
         self.fired(number);
         Some(struck)
@@ -383,10 +383,10 @@ impl Faults {
 
     /// The first fault for a stream that opens with this request, and its number. The stream
     /// reports when it has [fired](Faults::fired).
-    pub(super) fn strike_stream(&mut self, request: &Request) -> Option<(u64, StreamDeed)> {
-        self.take(request, |fault| match fault.deed {
-            Deed::Stream(deed) => Some(deed),
-            Deed::Request(_) => None,
+    pub(super) fn strike_stream(&mut self, request: &Request) -> Option<(u64, StreamFault)> {
+        self.take(request, |fault| match fault.action {
+            FaultAction::Stream(action) => Some(action),
+            FaultAction::Request(_) => None,
         })
     }
 
@@ -417,7 +417,7 @@ impl Faults {
     }
 }
 
-impl RequestDeed {
+impl RequestFault {
     /// The error that [`Fault::status`] describes.
     pub(super) fn error(
         status: u16,

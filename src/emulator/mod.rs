@@ -59,12 +59,12 @@ mod response;
 mod routes;
 mod scheduler;
 mod schema;
-mod seed;
 mod server;
 mod state;
 mod stream;
 mod sync;
 mod table;
+mod tickets;
 mod world;
 
 use std::fmt;
@@ -72,9 +72,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::fault::StreamDeed;
+use self::fault::StreamFault;
 use self::pattern::Pattern;
-use self::resources::{connectors, conversations, phone_numbers};
+use self::resources::{conversations, integrations, phone_numbers};
 use self::response::ErrorResponse;
 use self::server::Server;
 use self::state::{State, text};
@@ -247,7 +247,7 @@ impl Emulator {
     pub fn cut_stream_in_mid_event(&self, after_messages: usize) {
         let ordered = self.world().change(|state| {
             for stream in state.streams.values_mut() {
-                stream.order = Some(StreamDeed::CutInMidEvent(after_messages));
+                stream.order = Some(StreamFault::CutInMidEvent(after_messages));
             }
             state.streams.len()
         });
@@ -336,7 +336,7 @@ impl Emulator {
     /// Pipedream app. Only with [`EmulatorBuilder::manual_onboarding`] is it needed.
     #[track_caller]
     pub fn complete_onboarding(&self, agent_id: &str, integration: &str) {
-        self.outside(|state| connectors::onboard(state, agent_id, integration));
+        self.outside(|state| integrations::onboard(state, agent_id, integration));
     }
 
     fn new(server: Server) -> Emulator {

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::options::Options;
 use super::response::{ErrorResponse, Object};
-use super::state::{Agent, Deed, State, array, text};
+use super::state::{Agent, State, Task, array, text};
 
 /// A customer's first line.
 pub(super) const CUSTOMER_HELLO: &str = "Hello! Is anybody there?";
@@ -69,7 +69,7 @@ pub(super) fn reply_later(
     let question = question.to_owned();
     state.later(
         options.reply_delay,
-        Deed::Reply {
+        Task::Reply {
             agent,
             conversation,
             question,

@@ -1,15 +1,18 @@
 //! The operations of the API: one row for each.
 
+use serde_json::Value;
+
 use super::context::Context;
 use super::http::Request;
 use super::pagination;
 use super::pattern::STREAM_PATHS;
+use super::resources::integrations::{self, bimpeai, custom_api, mcp_server, pipedream};
 use super::resources::{
-    actions, agents, calls, channels, connectors, conversations, integrations, knowledge_bases,
-    messages, phone_numbers, workflows,
+    actions, agents, calls, channels, conversation_flows, conversations, knowledge_bases, messages,
+    phone_numbers, workflows,
 };
-use super::response::{HandlerResult, Object};
-use super::schema::Field;
+use super::response::{ErrorResponse, HandlerResult, Object};
+use super::schema::{Field, check, typed_query};
 
 /// One operation: where it is, who may, what it takes, what it does.
 pub(super) struct Route {
@@ -17,8 +20,8 @@ pub(super) struct Route {
     /// Relative to the prefix; `*` is an id.
     path: &'static str,
     pub(super) access: Access,
-    pub(super) query: &'static [Field],
-    pub(super) body: Body,
+    query: &'static [Field],
+    body: Body,
     pub(super) action: Action,
 }
 
@@ -32,7 +35,7 @@ pub(super) enum Access {
 
 /// The fields of a body.
 #[derive(Clone, Copy)]
-pub(super) enum Body {
+enum Body {
     None,
     Fields(&'static [Field]),
     /// They depend on what the body is: on its generation, or on its type.
@@ -43,6 +46,35 @@ pub(super) enum Body {
 pub(super) enum Action {
     Handler(fn(&mut Context<'_>) -> HandlerResult),
     Stream,
+}
+
+impl Route {
+    /// The query and body of a request, checked by the route's tables.
+    pub(super) fn parse(&self, request: &Request) -> Result<(Object, Object), ErrorResponse> {
+        let query = typed_query(self.query, request.query_pairs());
+        check(self.query, &query)?;
+        if matches!(self.body, Body::None) {
+            return Ok((query, Object::new()));
+        }
+        let body = if request.body.is_empty() {
+            Object::new()
+        } else {
+            match serde_json::from_slice(&request.body) {
+                Ok(Value::Object(body)) => body,
+                Ok(_) => return Err(ErrorResponse::invalid("body", "must be an object")),
+                Err(_) => {
+                    let message = "The request body is not valid JSON.";
+                    return Err(ErrorResponse::bad_request(message));
+                }
+            }
+        };
+        match self.body {
+            Body::None => {}
+            Body::Fields(fields) => check(fields, &body)?,
+            Body::Either(choose) => check(choose(&body), &body)?,
+        }
+        Ok((query, body))
+    }
 }
 
 const NO_QUERY: &[Field] = &[];
@@ -124,7 +156,7 @@ static ROUTES: &[Route] = &[
     act("DELETE", "/agents/*", AGENTS_WRITE, agents::delete),
     write("PATCH", "/agents/*/live-status", AGENTS_WRITE, Body::Fields(agents::LIVE_STATUS_FIELDS), agents::update_live_status),
     get("/agents/*/deployment/agent-test-code", AGENTS, NO_QUERY, agents::get_test_code),
-    get("/agents/*/conversation_flows", AGENTS, NO_QUERY, agents::list_conversation_flows),
+    get("/agents/*/conversation_flows", AGENTS, NO_QUERY, conversation_flows::list),
 
     get("/agents/*/knowledge_bases", AGENTS, NO_QUERY, knowledge_bases::list),
     write("POST", "/agents/*/knowledge_bases", AGENTS_WRITE, Body::Either(knowledge_bases::create_fields), knowledge_bases::create),
@@ -137,24 +169,24 @@ static ROUTES: &[Route] = &[
     write("POST", "/agents/*/actions/disable", AGENTS_WRITE, Body::Fields(actions::SWITCH_FIELDS), actions::disable),
 
     get("/agents/*/integrations", AGENTS, NO_QUERY, integrations::list),
-    get("/agents/*/integrations/bimpeai", AGENTS, NO_QUERY, connectors::list_bimpeai),
-    write("POST", "/agents/*/integrations/bimpeai/configure", AGENTS_WRITE, Body::Either(connectors::bimpeai_fields), connectors::configure_bimpeai),
-    act("DELETE", "/agents/*/integrations/bimpeai/*", AGENTS_WRITE, connectors::disconnect_bimpeai),
-    get("/agents/*/integrations/pipedream", AGENTS, NO_QUERY, connectors::list_pipedream),
-    write("POST", "/agents/*/integrations/pipedream/configure", AGENTS_WRITE, Body::Fields(connectors::PIPEDREAM_FIELDS), connectors::configure_pipedream),
-    act("DELETE", "/agents/*/integrations/pipedream/*", AGENTS_WRITE, connectors::disconnect_pipedream),
-    get("/agents/*/integrations/mcp_server", AGENTS, NO_QUERY, connectors::list_mcp_server),
-    write("POST", "/agents/*/integrations/mcp_server/configure", AGENTS_WRITE, Body::Fields(connectors::MCP_SERVER_FIELDS), connectors::configure_mcp_server),
-    act("POST", "/agents/*/integrations/mcp_server/*/test", AGENTS_WRITE, connectors::test_mcp_server),
-    act("POST", "/agents/*/integrations/mcp_server/*/discover", AGENTS_WRITE, connectors::discover_mcp_server),
-    get("/agents/*/integrations/mcp_server/*/tools", AGENTS, NO_QUERY, connectors::list_mcp_server_tools),
-    act("DELETE", "/agents/*/integrations/mcp_server/*", AGENTS_WRITE, connectors::disconnect_mcp_server),
-    get("/agents/*/integrations/custom_api", AGENTS, NO_QUERY, connectors::list_custom_api),
-    write("POST", "/agents/*/integrations/custom_api/configure", AGENTS_WRITE, Body::Fields(connectors::CUSTOM_API_FIELDS), connectors::configure_custom_api),
-    get("/agents/*/integrations/custom_api/*/tools", AGENTS, NO_QUERY, connectors::list_custom_api_tools),
-    write("POST", "/agents/*/integrations/custom_api/*/tools", AGENTS_WRITE, Body::Fields(connectors::TOOL_FIELDS), connectors::add_custom_api_tool),
-    act("DELETE", "/agents/*/integrations/custom_api/*/tools/*", AGENTS_WRITE, connectors::delete_custom_api_tool),
-    act("DELETE", "/agents/*/integrations/custom_api/*", AGENTS_WRITE, connectors::disconnect_custom_api),
+    get("/agents/*/integrations/bimpeai", AGENTS, NO_QUERY, bimpeai::list),
+    write("POST", "/agents/*/integrations/bimpeai/configure", AGENTS_WRITE, Body::Either(bimpeai::configure_fields), bimpeai::configure),
+    act("DELETE", "/agents/*/integrations/bimpeai/*", AGENTS_WRITE, bimpeai::disconnect),
+    get("/agents/*/integrations/pipedream", AGENTS, NO_QUERY, pipedream::list),
+    write("POST", "/agents/*/integrations/pipedream/configure", AGENTS_WRITE, Body::Fields(pipedream::CONFIGURE_FIELDS), pipedream::configure),
+    act("DELETE", "/agents/*/integrations/pipedream/*", AGENTS_WRITE, pipedream::disconnect),
+    get("/agents/*/integrations/mcp_server", AGENTS, NO_QUERY, mcp_server::list),
+    write("POST", "/agents/*/integrations/mcp_server/configure", AGENTS_WRITE, Body::Fields(mcp_server::CONFIGURE_FIELDS), mcp_server::configure),
+    act("POST", "/agents/*/integrations/mcp_server/*/test", AGENTS_WRITE, mcp_server::test),
+    act("POST", "/agents/*/integrations/mcp_server/*/discover", AGENTS_WRITE, mcp_server::discover),
+    get("/agents/*/integrations/mcp_server/*/tools", AGENTS, NO_QUERY, mcp_server::list_tools),
+    act("DELETE", "/agents/*/integrations/mcp_server/*", AGENTS_WRITE, mcp_server::disconnect),
+    get("/agents/*/integrations/custom_api", AGENTS, NO_QUERY, custom_api::list),
+    write("POST", "/agents/*/integrations/custom_api/configure", AGENTS_WRITE, Body::Fields(custom_api::CONFIGURE_FIELDS), custom_api::configure),
+    get("/agents/*/integrations/custom_api/*/tools", AGENTS, NO_QUERY, custom_api::list_tools),
+    write("POST", "/agents/*/integrations/custom_api/*/tools", AGENTS_WRITE, Body::Fields(custom_api::TOOL_FIELDS), custom_api::add_tool),
+    act("DELETE", "/agents/*/integrations/custom_api/*/tools/*", AGENTS_WRITE, custom_api::delete_tool),
+    act("DELETE", "/agents/*/integrations/custom_api/*", AGENTS_WRITE, custom_api::disconnect),
 
     get("/workflows", WORKFLOWS, workflows::LIST_QUERY, workflows::list),
     write("POST", "/workflows", WORKFLOWS_WRITE, Body::Either(workflows::create_fields), workflows::create),

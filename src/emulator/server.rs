@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::fault::{RequestDeed, Struck};
+use super::fault::{RequestFault, Struck};
 use super::http::{Request, Unreadable, Wire, head};
 use super::ids::uuid;
 use super::response::{ErrorResponse, Response};
@@ -199,7 +199,7 @@ fn serve(world: &Arc<World>, mut wire: Wire, connection: u64) {
 fn respond(world: &Arc<World>, wire: &mut Wire, request: &Request, struck: Option<Struck>) -> bool {
     let visit = world.visit(request);
     let Some(Struck {
-        deed,
+        action,
         performs,
         headers,
     }) = struck
@@ -213,7 +213,7 @@ fn respond(world: &Arc<World>, wire: &mut Wire, request: &Request, struck: Optio
     } else {
         None
     };
-    if let RequestDeed::Delay(by) = deed {
+    if let RequestFault::Delay(by) = action {
         world.sleep(by);
         return reply.is_some_and(|reply| send(world, wire, request, &visit, reply));
     }
@@ -232,17 +232,17 @@ fn respond(world: &Arc<World>, wire: &mut Wire, request: &Request, struck: Optio
         response.headers.extend(headers);
         whole(visit.headers(), &response, request).join()
     };
-    match deed {
-        RequestDeed::Refuse {
+    match action {
+        RequestFault::Refuse {
             status,
             code,
             message,
         } => {
-            let error = RequestDeed::error(status, code, message);
+            let error = RequestFault::error(status, code, message);
             let bytes = instead(world.refuse(error, &visit.request_id));
             wire.settle().is_ok() && wire.write(&bytes).is_ok()
         }
-        RequestDeed::Content {
+        RequestFault::Content {
             status,
             content_type,
             body,
@@ -250,17 +250,17 @@ fn respond(world: &Arc<World>, wire: &mut Wire, request: &Request, struck: Optio
             let bytes = instead(Response::new(status, content_type, body));
             wire.settle().is_ok() && wire.write(&bytes).is_ok()
         }
-        RequestDeed::Raw(bytes) => {
+        RequestFault::Raw(bytes) => {
             let _ = wire.settle().and_then(|()| wire.write(&bytes));
             false
         }
-        RequestDeed::Truncate(most) => {
+        RequestFault::Truncate(most) => {
             let Pieces { mut head, body } = truth();
             head.extend_from_slice(&body[..most.min(body.len())]);
             let _ = wire.settle().and_then(|()| wire.write(&head));
             false
         }
-        RequestDeed::Trickle { bytes, every } => {
+        RequestFault::Trickle { bytes, every } => {
             let Pieces { head, body } = truth();
             wire.settle().and_then(|()| wire.write(&head)).is_ok()
                 && body.chunks(bytes).all(|piece| {
@@ -268,22 +268,22 @@ fn respond(world: &Arc<World>, wire: &mut Wire, request: &Request, struck: Optio
                     wire.write(piece).is_ok()
                 })
         }
-        RequestDeed::ResetAfterHeaders => {
+        RequestFault::ResetAfterHeaders => {
             let Pieces { mut head, body } = truth();
             head.extend_from_slice(&body[..body.len() / 2]);
             let _ = wire.write(&head);
             false
         }
-        RequestDeed::Stall => {
+        RequestFault::Stall => {
             wire.wait_for_close();
             false
         }
-        RequestDeed::Close => {
+        RequestFault::Close => {
             let _ = wire.settle();
             false
         }
         // The byte that was left unread turns the close into a reset.
-        RequestDeed::Reset | RequestDeed::Delay(_) => false,
+        RequestFault::Reset | RequestFault::Delay(_) => false,
     }
 }
 

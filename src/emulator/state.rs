@@ -1,16 +1,17 @@
-//! What the emulated team has: workflows, agents and all that hangs on them.
+//! What the emulated team owns: workflows, agents and all that belongs to them.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use super::clock::{Millis, to_text};
-use super::fault::StreamDeed;
+use super::fault::StreamFault;
 use super::ids::{Ids, ticket};
 use super::rate_limit::Usage;
 use super::response::{ErrorResponse, Object, object};
 use super::table::Table;
+use super::tickets::{Ticket, Tickets};
 
 /// Everything that operations read and change, under one lock.
 #[derive(Default)]
@@ -26,19 +27,19 @@ pub(super) struct State {
     pub(super) streams: HashMap<u64, Stream>,
     pub(super) streams_opened: u64,
     pub(super) usage: HashMap<String, Usage>,
-    /// What is to happen later, by the time it is due.
-    pub(super) agenda: BTreeMap<(Instant, u64), Deed>,
-    deeds: u64,
+    /// Tasks by the time at which they are to run, then by their number.
+    pub(super) schedule: BTreeMap<(Instant, u64), Task>,
+    scheduled: u64,
 }
 
 pub(super) struct Agent {
-    /// The agent as the API shows it, the fields of both generations.
+    /// The agent as the API returns it, with the fields of both generations.
     pub(super) data: Object,
     pub(super) knowledge_bases: Table<Object>,
-    pub(super) connectors: Table<Connector>,
-    /// Actions that were switched once: their synthetic key, then what became of it.
+    pub(super) integrations: Table<Integration>,
+    /// Actions that were enabled or disabled once, by their synthetic key.
     pub(super) actions: BTreeMap<String, ActionState>,
-    /// Live channels that are connected.
+    /// The ids of connected live channels, by type.
     pub(super) channels: BTreeMap<String, String>,
     pub(super) conversations: Table<Conversation>,
     pub(super) calls: Table<Object>,
@@ -49,23 +50,23 @@ pub(super) struct ActionState {
     pub(super) is_enabled: bool,
 }
 
-/// The four ways to connect an agent to something.
+/// The four kinds of integrations.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Family {
+pub(super) enum IntegrationKind {
     Bimpeai,
     Pipedream,
     McpServer,
     CustomApi,
 }
 
-pub(super) struct Connector {
+pub(super) struct Integration {
     pub(super) id: String,
-    pub(super) family: Family,
-    /// The first-party type, the app's slug, or the name that the caller gave.
-    pub(super) kind: String,
-    /// As the API shows it; secrets are not kept.
+    pub(super) kind: IntegrationKind,
+    /// The first-party type, the app's slug, or the name that the caller chose.
+    pub(super) name: String,
+    /// The configuration as the API returns it, without credentials.
     pub(super) config: Object,
-    /// What remains of the secrets: whether the other side would take them.
+    /// Whether the other side accepts the credentials, which are not stored.
     pub(super) accepted: bool,
     pub(super) tools: Table<Object>,
 }
@@ -73,7 +74,7 @@ pub(super) struct Connector {
 pub(super) struct Conversation {
     pub(super) data: Object,
     pub(super) messages: Table<Message>,
-    /// The customer has something to say as soon as somebody listens.
+    /// The customer writes when the first stream opens.
     pub(super) customer_waits: bool,
 }
 
@@ -82,59 +83,17 @@ pub(super) struct Message {
     pub(super) at: Millis,
 }
 
-pub(super) struct Ticket {
-    pub(super) agent: String,
-    pub(super) conversation: String,
-    pub(super) expires: Millis,
-}
-
-/// The most recent tickets that are not used yet.
-#[derive(Default)]
-pub(super) struct Tickets {
-    by_text: HashMap<String, Ticket>,
-    /// Tickets by age, the used ones included. All have the same lifetime, so the oldest expire
-    /// first.
-    issued: VecDeque<String>,
-}
-
-impl Tickets {
-    /// Unused tickets that are kept. Beyond that, the oldest are no longer valid.
-    const LIMIT: usize = 10_000;
-
-    fn add(&mut self, text: String, ticket: Ticket, now: Millis) {
-        self.issued.push_back(text.clone());
-        self.by_text.insert(text, ticket);
-        while let Some(oldest) = self.issued.front() {
-            let is_valid = self.valid(oldest, now).is_some();
-            if is_valid && self.issued.len() <= Self::LIMIT {
-                break;
-            }
-            if let Some(oldest) = self.issued.pop_front() {
-                self.by_text.remove(&oldest);
-            }
-        }
-    }
-
-    pub(super) fn valid(&self, text: &str, now: Millis) -> Option<&Ticket> {
-        self.by_text.get(text).filter(|ticket| ticket.expires > now)
-    }
-
-    pub(super) fn remove(&mut self, text: &str) {
-        self.by_text.remove(text);
-    }
-}
-
-/// A stream that is open.
+/// An open stream.
 #[derive(Default)]
 pub(super) struct Stream {
-    /// The client has closed it, or a test wants it closed.
+    /// The client has closed the stream, or a test ends it.
     pub(super) over: bool,
-    /// A fault that a test asks of it while it runs.
-    pub(super) order: Option<StreamDeed>,
+    /// A fault that a test ordered while the stream is open.
+    pub(super) order: Option<StreamFault>,
 }
 
-/// Something that happens by itself, a little later.
-pub(super) enum Deed {
+/// Something that happens on its own, a little later.
+pub(super) enum Task {
     Reply {
         agent: String,
         conversation: String,
@@ -145,6 +104,18 @@ pub(super) enum Deed {
         conversation: String,
         line: usize,
     },
+}
+
+impl IntegrationKind {
+    /// The kind's name in paths.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            IntegrationKind::Bimpeai => "bimpeai",
+            IntegrationKind::Pipedream => "pipedream",
+            IntegrationKind::McpServer => "mcp_server",
+            IntegrationKind::CustomApi => "custom_api",
+        }
+    }
 }
 
 impl State {
@@ -188,7 +159,7 @@ impl State {
         self.workflows.get(agent.workflow_id()?)
     }
 
-    /// Adds a message to a conversation; it goes to the streams that are open on it.
+    /// Adds a message to a conversation and to its open streams.
     pub(super) fn say(
         &mut self,
         agent: &str,
@@ -230,7 +201,7 @@ impl State {
         added.ok_or_else(|| ErrorResponse::not_found("Message"))
     }
 
-    /// Adds an empty conversation; `user` is who writes in it.
+    /// Adds an empty conversation with a customer and returns its id.
     pub(super) fn open_conversation(
         &mut self,
         agent: &str,
@@ -270,7 +241,7 @@ impl State {
         Ok(id)
     }
 
-    /// A ticket for one stream on this conversation.
+    /// Issues a ticket for one stream of this conversation.
     pub(super) fn issue_ticket(&mut self, agent: &str, conversation: &str, life: Millis) -> String {
         let (text, now) = (ticket(), self.now);
         let ticket = Ticket {
@@ -282,10 +253,11 @@ impl State {
         text
     }
 
-    pub(super) fn later(&mut self, wait: Duration, deed: Deed) {
-        self.deeds += 1;
-        self.agenda
-            .insert((Instant::now() + wait, self.deeds), deed);
+    /// Schedules a task.
+    pub(super) fn later(&mut self, wait: Duration, task: Task) {
+        self.scheduled += 1;
+        self.schedule
+            .insert((Instant::now() + wait, self.scheduled), task);
     }
 }
 
@@ -294,7 +266,7 @@ impl Agent {
         Agent {
             data,
             knowledge_bases: Table::default(),
-            connectors: Table::default(),
+            integrations: Table::default(),
             actions: BTreeMap::new(),
             channels: BTreeMap::new(),
             conversations: Table::default(),
@@ -306,7 +278,7 @@ impl Agent {
         self.data.get("workflow_id")?.as_str()
     }
 
-    /// Both generations' names of the link.
+    /// Sets the workflow under the names of both generations.
     pub(super) fn set_workflow(&mut self, id: Option<&str>) {
         for name in ["workflow_id", "agent_workflow_id"] {
             self.data.insert(name.to_owned(), json!(id));
@@ -315,7 +287,7 @@ impl Agent {
 }
 
 impl Message {
-    /// What a stream sends: the message with the conversation it belongs to.
+    /// The id and data of the message's event in a stream.
     pub(super) fn event(&self, conversation: &str) -> (String, String) {
         let mut data = self.data.clone();
         data.remove("attachments");
@@ -327,12 +299,12 @@ impl Message {
     }
 }
 
-/// A field's text; empty when it has none.
+/// The text of a field, or an empty one.
 pub(super) fn text<'a>(data: &'a Object, name: &str) -> &'a str {
     data.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// The array in a field; empty when there is none.
+/// The array in a field, or an empty one.
 pub(super) fn array<'a>(data: &'a Object, name: &str) -> &'a [Value] {
     data.get(name)
         .and_then(Value::as_array)
@@ -344,7 +316,7 @@ pub(super) fn touch(data: &mut Object, now: Millis) {
     data.insert("updated_at".to_owned(), to_text(now).into());
 }
 
-/// Copies from a body the fields that it has, of those named.
+/// Copies those of the named fields that the body has.
 pub(super) fn patch<'a>(
     data: &mut Object,
     body: &Object,
@@ -357,38 +329,9 @@ pub(super) fn patch<'a>(
     }
 }
 
-/// Those fields of a record that are named, in an object of their own.
+/// The named fields of an object.
 pub(super) fn pick(data: &Object, names: &[&str]) -> Value {
     let mut picked = Object::new();
     patch(&mut picked, data, names.iter().copied());
     Value::Object(picked)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn unused_tickets_are_bounded_and_the_newest_stay_valid() {
-        let mut state = State::default();
-        let oldest = state.issue_ticket("a", "c", 1000);
-        let tickets: Vec<String> = (0..Tickets::LIMIT)
-            .map(|_| state.issue_ticket("a", "c", 1000))
-            .collect();
-        assert!(state.tickets.valid(&oldest, 0).is_none());
-        assert!(
-            tickets
-                .iter()
-                .all(|text| state.tickets.valid(text, 0).is_some())
-        );
-
-        state.now = 1000;
-        let last = state.issue_ticket("a", "c", 1000);
-        assert!(state.tickets.valid(&tickets[1], 1000).is_none());
-        assert!(state.tickets.valid(&last, 1000).is_some());
-        assert_eq!(
-            (state.tickets.by_text.len(), state.tickets.issued.len()),
-            (1, 1)
-        );
-    }
 }

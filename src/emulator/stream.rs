@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::clock::from_text;
-use super::fault::StreamDeed;
+use super::fault::StreamFault;
 use super::http::{self, Request, Wire};
 use super::response::ErrorResponse;
-use super::state::{Conversation, Deed, State, Stream};
+use super::state::{Conversation, State, Stream, Task};
 use super::sync::lock;
 use super::world::World;
 
@@ -24,7 +24,7 @@ pub(super) struct Opening {
     conversation: String,
     /// The place of the first message to send.
     from: usize,
-    fault: Option<StreamDeed>,
+    fault: Option<StreamFault>,
     /// The number of the fault until it has fired.
     pending: Option<u64>,
     id: u64,
@@ -82,10 +82,10 @@ pub(super) fn open(
         let struck = lock(&world.faults).strike_stream(request);
         let (mut pending, fault) = struck.unzip();
         let from = match fault {
-            Some(StreamDeed::Replay(messages)) => from.saturating_sub(messages),
+            Some(StreamFault::Replay(messages)) => from.saturating_sub(messages),
             _ => from,
         };
-        if let Some(StreamDeed::Replay(_) | StreamDeed::NoHeartbeats) = fault {
+        if let Some(StreamFault::Replay(_) | StreamFault::NoHeartbeats) = fault {
             fired(world, &mut pending);
         }
         state.streams_opened += 1;
@@ -98,7 +98,7 @@ pub(super) fn open(
                 let wait = world.options.customer_pause * (line as u32 + 1);
                 state.later(
                     wait,
-                    Deed::CustomerWrites {
+                    Task::CustomerWrites {
                         agent,
                         conversation,
                         line,
@@ -168,7 +168,7 @@ fn start(
 enum Step {
     Messages(Vec<(String, String)>),
     Heartbeat,
-    Order(StreamDeed),
+    Order(StreamFault),
     End,
 }
 
@@ -180,7 +180,7 @@ pub(super) fn serve(
     opening: &Opening,
 ) {
     // A reset needs unread data, so the end of such a client shows only when writing fails.
-    let resets = matches!(opening.fault, Some(StreamDeed::Reset(_)));
+    let resets = matches!(opening.fault, Some(StreamFault::Reset(_)));
     let watcher = if resets || wire.settle().is_err() {
         None
     } else {
@@ -241,22 +241,22 @@ fn run(world: &World, sender: &mut Sender<'_>, head: &[u8], opening: &Opening) -
     let mut due = Instant::now() + world.options.heartbeat;
     loop {
         // A fault that is due does not wait for a message, except the one that needs one.
-        let due_now = fault.filter(|fault| !matches!(fault, StreamDeed::CutInMidEvent(_)));
+        let due_now = fault.filter(|fault| !matches!(fault, StreamFault::CutInMidEvent(_)));
         if messages_before(due_now).is_some_and(|after| sent >= after) {
             fired(world, &mut pending);
         }
         match fault {
-            Some(StreamDeed::Cut(after)) if sent >= after => return sender.end(),
-            Some(StreamDeed::Reset(after)) if sent >= after => return Ok(()),
-            Some(StreamDeed::Silence(after)) if sent >= after => {
+            Some(StreamFault::Cut(after)) if sent >= after => return sender.end(),
+            Some(StreamFault::Reset(after)) if sent >= after => return Ok(()),
+            Some(StreamFault::Silence(after)) if sent >= after => {
                 wait_until_over(world, opening.id);
                 return Ok(());
             }
-            Some(StreamDeed::GarbageLines(after)) if sent >= after => {
+            Some(StreamFault::GarbageLines(after)) if sent >= after => {
                 fault = None;
                 sender.send(": a comment\nnonsense without a colon\nunknown: field\n\n\n")?;
             }
-            Some(StreamDeed::MalformedMessage(after)) if sent >= after => {
+            Some(StreamFault::MalformedMessage(after)) if sent >= after => {
                 fault = None;
                 sender.send("event: message\ndata: {\"id\": this is no JSON\n\n")?;
             }
@@ -266,7 +266,7 @@ fn run(world: &World, sender: &mut Sender<'_>, head: &[u8], opening: &Opening) -
             messages_before(fault).map_or(usize::MAX, |after| after.saturating_sub(sent).max(1));
         match next(world, opening, from, most, due) {
             Step::Messages(messages) => {
-                if let Some(StreamDeed::CutInMidEvent(after)) = fault {
+                if let Some(StreamFault::CutInMidEvent(after)) = fault {
                     if sent >= after {
                         fired(world, &mut pending);
                         let (id, data) = &messages[0];
@@ -280,7 +280,7 @@ fn run(world: &World, sender: &mut Sender<'_>, head: &[u8], opening: &Opening) -
             }
             Step::Heartbeat => {
                 due = Instant::now() + world.options.heartbeat;
-                if fault != Some(StreamDeed::NoHeartbeats) {
+                if fault != Some(StreamFault::NoHeartbeats) {
                     heartbeats += 1;
                     let data = json!({ "ts": world.clock.now() });
                     sender.send(&format!(
@@ -299,15 +299,15 @@ fn run(world: &World, sender: &mut Sender<'_>, head: &[u8], opening: &Opening) -
 }
 
 /// How many messages a fault lets pass.
-fn messages_before(fault: Option<StreamDeed>) -> Option<usize> {
+fn messages_before(fault: Option<StreamFault>) -> Option<usize> {
     match fault? {
-        StreamDeed::CutInMidEvent(after)
-        | StreamDeed::Cut(after)
-        | StreamDeed::Reset(after)
-        | StreamDeed::Silence(after)
-        | StreamDeed::GarbageLines(after)
-        | StreamDeed::MalformedMessage(after) => Some(after),
-        StreamDeed::Replay(_) | StreamDeed::NoHeartbeats => None,
+        StreamFault::CutInMidEvent(after)
+        | StreamFault::Cut(after)
+        | StreamFault::Reset(after)
+        | StreamFault::Silence(after)
+        | StreamFault::GarbageLines(after)
+        | StreamFault::MalformedMessage(after) => Some(after),
+        StreamFault::Replay(_) | StreamFault::NoHeartbeats => None,
     }
 }
 

@@ -3,8 +3,6 @@
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
-use serde_json::Value;
-
 use super::clock::{Clock, Millis, http_date};
 use super::context::Context;
 use super::fault::Faults;
@@ -14,9 +12,8 @@ use super::ids::uuid;
 use super::options::Options;
 use super::rate_limit::{self, Figures};
 use super::request_log::RequestLog;
-use super::response::{ErrorResponse, HandlerResult, Object, Response};
-use super::routes::{self, Access, Action, Body, Route};
-use super::schema::{check, typed_query};
+use super::response::{ErrorResponse, HandlerResult, Response};
+use super::routes::{self, Access, Action};
 use super::state::State;
 use super::stream::{self, Opening};
 use super::sync::{Stop, lock};
@@ -32,8 +29,8 @@ pub(super) struct World {
     state: Mutex<State>,
     /// There are new messages, or a stream is to end.
     pub(super) news: Condvar,
-    /// The agenda has changed.
-    pub(super) agenda: Condvar,
+    /// The schedule has changed.
+    pub(super) schedule: Condvar,
     idempotency: IdempotencyStore,
     stop: Stop,
 }
@@ -53,7 +50,7 @@ impl World {
             faults: Mutex::default(),
             state: Mutex::new(state),
             news: Condvar::new(),
-            agenda: Condvar::new(),
+            schedule: Condvar::new(),
             idempotency: IdempotencyStore::default(),
             stop: Stop::default(),
         }
@@ -70,7 +67,7 @@ impl World {
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let changed = change(&mut self.state());
         self.news.notify_all();
-        self.agenda.notify_all();
+        self.schedule.notify_all();
         changed
     }
 
@@ -84,7 +81,7 @@ impl World {
         // Taken and given back, so that nobody is between looking at the flag and waiting.
         drop(lock(&self.state));
         self.news.notify_all();
-        self.agenda.notify_all();
+        self.schedule.notify_all();
         self.idempotency.close();
     }
 
@@ -143,7 +140,7 @@ impl World {
         match route.action {
             Action::Stream => stream::open(self, request, &ids).map(Reply::Stream),
             Action::Handler(handler) => {
-                let (query, body) = checked(route, request)?;
+                let (query, body) = route.parse(request)?;
                 let run = |state: &mut State| {
                     handler(&mut Context {
                         state,
@@ -240,32 +237,4 @@ fn presented_key(request: &Request) -> Option<&str> {
     bearer
         .or_else(|| request.header("x-api-key"))
         .filter(|key| !key.is_empty())
-}
-
-/// The query and body by the route's tables.
-fn checked(route: &Route, request: &Request) -> Result<(Object, Object), ErrorResponse> {
-    let query = typed_query(route.query, request.query_pairs());
-    check(route.query, &query)?;
-    if matches!(route.body, Body::None) {
-        return Ok((query, Object::new()));
-    }
-    let body = if request.body.is_empty() {
-        Object::new()
-    } else {
-        match serde_json::from_slice(&request.body) {
-            Ok(Value::Object(body)) => body,
-            Ok(_) => return Err(ErrorResponse::invalid("body", "must be an object")),
-            Err(_) => {
-                return Err(ErrorResponse::bad_request(
-                    "The request body is not valid JSON.",
-                ));
-            }
-        }
-    };
-    match route.body {
-        Body::None => {}
-        Body::Fields(fields) => check(fields, &body)?,
-        Body::Either(choose) => check(choose(&body), &body)?,
-    }
-    Ok((query, body))
 }

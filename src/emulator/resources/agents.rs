@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::workflows::{self, RULE};
-use super::{actions, channels, integrations, knowledge_bases};
+use super::{capabilities, channels, conversation_flows, knowledge_bases};
 use crate::emulator::clock::to_text;
 use crate::emulator::context::Context;
 use crate::emulator::ids;
@@ -12,7 +12,7 @@ use crate::emulator::pagination;
 use crate::emulator::responder;
 use crate::emulator::response::{ErrorResponse, HandlerResult, Object, Response, object};
 use crate::emulator::schema::{ANY_LENGTH, Field, Kind, nullable, optional, required};
-use crate::emulator::state::{Agent, State, array, patch, pick, text, touch};
+use crate::emulator::state::{Agent, State, patch, pick, text, touch};
 
 const PERSONAS: Kind = Kind::Choice(&["professional", "friendly", "concise"]);
 const STATUSES: Kind = Kind::Choice(&["development", "live", "paused"]);
@@ -153,7 +153,7 @@ pub(in crate::emulator) fn retrieve(context: &mut Context<'_>) -> HandlerResult 
     let agent = context.state.agent(&context.id(0))?;
     let workflow = context.state.workflow_of(agent);
     let summary = |item: &Object| pick(item, &["id", "type", "name", "status", "is_connected"]);
-    let integrations = integrations::of(agent, workflow);
+    let integrations = capabilities::integrations(agent, workflow);
     let summaries: Value = integrations.iter().map(summary).collect();
     let channels = json!(channels::of(agent, workflow));
     let bases = agent.knowledge_bases.items().iter();
@@ -168,8 +168,8 @@ pub(in crate::emulator) fn retrieve(context: &mut Context<'_>) -> HandlerResult 
         // The same by the names of the first generation.
         ("integration", json!(integrations)),
         ("channel", channels),
-        ("conversation_flow", conversation_flows(workflow)),
-        ("actions", json!(actions::of(agent, workflow))),
+        ("conversation_flow", conversation_flows::of(workflow)),
+        ("actions", json!(capabilities::actions(agent, workflow))),
     ] {
         detail.insert(name.to_owned(), value);
     }
@@ -262,30 +262,6 @@ pub(in crate::emulator) fn get_test_code(context: &mut Context<'_>) -> HandlerRe
             "telephony": { "is_enabled": true },
         },
     })))
-}
-
-/// First generation only; the flows now live on the workflow.
-pub(in crate::emulator) fn list_conversation_flows(context: &mut Context<'_>) -> HandlerResult {
-    let agent = context.state.agent(&context.id(0))?;
-    Ok(Response::ok(conversation_flows(
-        context.state.workflow_of(agent),
-    )))
-}
-
-fn conversation_flows(workflow: Option<&Object>) -> Value {
-    let flows = workflow
-        .map(|workflow| array(workflow, "flows"))
-        .unwrap_or_default();
-    let flows = flows.iter().filter_map(Value::as_object).map(|flow| {
-        json!({
-            "name": text(flow, "name"),
-            "description": flow.get("description"),
-            "category": flow.get("category"),
-            "priority": flow.get("priority").filter(|v| v.is_number()).cloned().unwrap_or(json!(5)),
-            "is_active": flow.get("is_active").and_then(Value::as_bool).unwrap_or(true),
-        })
-    });
-    flows.collect()
 }
 
 /// The workflow that a body names, under either generation's name.

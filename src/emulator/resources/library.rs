@@ -4,14 +4,14 @@ use std::io;
 
 use serde_json::{Value, json};
 
-use super::resources::workflows;
-use super::response::Object;
-use super::state::State;
+use super::workflows;
+use crate::emulator::response::Object;
+use crate::emulator::state::State;
 
-const LIBRARY: &str = include_str!("seed/library.json");
+const LIBRARY: &str = include_str!("library/workflows.json");
 
-/// Puts the library on the shelf. Its ids are the same in every run.
-pub(super) fn library(state: &mut State, placeholders: bool) -> io::Result<()> {
+/// Adds the library. Its ids are the same in every run.
+pub(in crate::emulator) fn add(state: &mut State, placeholders: bool) -> io::Result<()> {
     let library: Vec<Object> = serde_json::from_str(LIBRARY).map_err(io::Error::other)?;
     for mut entry in library {
         if placeholders {

@@ -9,8 +9,8 @@ use super::options::{Key, Options};
 use super::rate_limit::RateLimit;
 use super::resources::library;
 use super::server::Server;
+use super::shared::Shared;
 use super::state::State;
-use super::world::World;
 
 /// Sets an [`Emulator`] up; made by [`Emulator::builder`].
 #[derive(Default)]
@@ -204,8 +204,8 @@ impl EmulatorBuilder {
     pub fn start(self) -> io::Result<Emulator> {
         let mut state = State::default();
         library::add(&mut state, self.options.placeholders)?;
-        let world = World::new(self.options, state);
-        Server::start(world, self.port).map(Emulator::new)
+        let shared = Shared::new(self.options, state);
+        Server::start(shared, self.port).map(Emulator::new)
     }
 }
 

@@ -44,6 +44,7 @@
 mod builder;
 mod clock;
 mod context;
+mod dispatch;
 mod fault;
 mod http;
 mod idempotency;
@@ -60,12 +61,12 @@ mod routes;
 mod scheduler;
 mod schema;
 mod server;
+mod shared;
 mod state;
 mod stream;
 mod sync;
 mod table;
 mod tickets;
-mod world;
 
 use std::fmt;
 use std::io;
@@ -77,9 +78,9 @@ use self::pattern::Pattern;
 use self::resources::{conversations, integrations, phone_numbers};
 use self::response::ErrorResponse;
 use self::server::Server;
+use self::shared::Shared;
 use self::state::{State, text};
 use self::sync::lock;
-use self::world::World;
 
 use crate::client::{Client, ClientBuilder};
 
@@ -125,7 +126,7 @@ impl Emulator {
 
     /// The key with all scopes.
     pub fn api_key(&self) -> &str {
-        &self.world().options.api_key
+        &self.shared().options.api_key
     }
 
     /// A builder of clients of this emulator, with the key that has all scopes.
@@ -148,7 +149,7 @@ impl Emulator {
     /// requests make room for new ones; [`dropped_requests`](Emulator::dropped_requests) counts
     /// them. A request that is not HTTP is not recorded.
     pub fn requests(&self) -> Vec<RecordedRequest> {
-        lock(&self.world().requests).all()
+        lock(&self.shared().requests).all()
     }
 
     /// Returns the received requests that have this method and path, in the order received.
@@ -175,28 +176,28 @@ impl Emulator {
             Ok(pattern) => pattern,
             Err(problem) => panic!("{problem}"),
         };
-        lock(&self.world().requests).matching(&pattern)
+        lock(&self.shared().requests).matching(&pattern)
     }
 
     /// Returns how many requests are missing from [`requests`](Emulator::requests) because the
     /// log was full. [`clear_requests`](Emulator::clear_requests) resets it to 0.
     pub fn dropped_requests(&self) -> u64 {
-        lock(&self.world().requests).dropped()
+        lock(&self.shared().requests).dropped()
     }
 
     /// Clears the log of received requests.
     pub fn clear_requests(&self) {
-        lock(&self.world().requests).clear();
+        lock(&self.shared().requests).clear();
     }
 
     /// How many streams are open now.
     pub fn open_streams(&self) -> usize {
-        self.world().state().streams.len()
+        self.shared().state().streams.len()
     }
 
     /// How many streams have been opened so far.
     pub fn opened_streams(&self) -> u64 {
-        self.world().state().streams_opened
+        self.shared().state().streams_opened
     }
 
     /// How many connections are open now.
@@ -214,7 +215,7 @@ impl Emulator {
 impl Emulator {
     /// Adds a fault for the requests or streams that it selects.
     pub fn fault(&self, fault: Fault) {
-        lock(&self.world().faults).add(fault);
+        lock(&self.shared().faults).add(fault);
     }
 
     /// Returns the faults that have not fired once, in the order in which they were added.
@@ -234,18 +235,18 @@ impl Emulator {
     /// # }
     /// ```
     pub fn unmet_faults(&self) -> Vec<Fault> {
-        lock(&self.world().faults).unmet()
+        lock(&self.shared().faults).unmet()
     }
 
     /// Removes all faults that could still fire.
     pub fn clear_faults(&self) {
-        lock(&self.world().faults).clear();
+        lock(&self.shared().faults).clear();
     }
 
     /// Cuts a stream in the middle of the message after `after_messages` more. It meets the streams
     /// that are open; when none is, the next to open.
     pub fn cut_stream_in_mid_event(&self, after_messages: usize) {
-        let ordered = self.world().change(|state| {
+        let ordered = self.shared().change(|state| {
             for stream in state.streams.values_mut() {
                 stream.order = Some(StreamFault::CutInMidEvent(after_messages));
             }
@@ -258,7 +259,7 @@ impl Emulator {
 
     /// Ends all open streams now, in good order.
     pub fn end_streams(&self) {
-        self.world().change(|state| {
+        self.shared().change(|state| {
             for stream in state.streams.values_mut() {
                 stream.over = true;
             }
@@ -267,7 +268,7 @@ impl Emulator {
 
     /// Moves the emulator's clock ahead: tickets expire, rate windows end, new things are later.
     pub fn advance_clock(&self, by: Duration) {
-        self.world().clock.advance(by);
+        self.shared().clock.advance(by);
     }
 }
 
@@ -276,7 +277,7 @@ impl Emulator {
     /// A customer writes in a conversation, and the agent will answer. The id of the message.
     #[track_caller]
     pub fn customer_says(&self, agent_id: &str, conversation_id: &str, message: &str) -> String {
-        let options = &self.world().options;
+        let options = &self.shared().options;
         self.outside(|state| {
             let said = state.say(agent_id, conversation_id, "user", message)?;
             let id = text(said, "id").to_owned();
@@ -347,13 +348,13 @@ impl Emulator {
         }
     }
 
-    fn world(&self) -> &World {
-        &self.server.world
+    fn shared(&self) -> &Shared {
+        &self.server.shared
     }
 
     #[track_caller]
     fn outside<T>(&self, act: impl FnOnce(&mut State) -> Result<T, ErrorResponse>) -> T {
-        match self.world().change(act) {
+        match self.shared().change(act) {
             Ok(done) => done,
             Err(refusal) => panic!("{}", refusal.message),
         }

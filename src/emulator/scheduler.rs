@@ -1,37 +1,37 @@
-//! What happens by itself: agents that answer, customers that write.
+//! What happens on its own: agents reply, customers write.
 
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use super::options::Options;
 use super::responder;
+use super::shared::Shared;
 use super::state::{State, Task};
-use super::world::World;
 
-/// Longest wait without looking; the schedule's own wake-ups come before.
-const REST: Duration = Duration::from_secs(3600);
+/// Maximum wait without looking at the schedule.
+const MAX_WAIT: Duration = Duration::from_secs(3600);
 
-/// Does each task when it is due, until the emulator stops.
-pub(super) fn run(world: &World) {
-    let mut state = world.state();
-    while !world.is_stopping() {
+/// Runs each task at its time, until the emulator stops.
+pub(super) fn run(shared: &Shared) {
+    let mut state = shared.state();
+    while !shared.stop.is_set() {
         let now = Instant::now();
-        let next = state.schedule.first_key_value().map(|((due, _), _)| *due);
-        let wait = next.map_or(REST, |due| due.saturating_duration_since(now));
+        let next = state.schedule.first_key_value().map(|((at, _), _)| *at);
+        let wait = next.map_or(MAX_WAIT, |at| at.saturating_duration_since(now));
         if wait == Duration::ZERO {
             if let Some((_, task)) = state.schedule.pop_first() {
-                perform(&mut state, &world.options, task);
-                world.news.notify_all();
+                perform(&mut state, &shared.options, task);
+                shared.changed.notify_all();
             }
         } else {
-            let woken = world.schedule.wait_timeout(state, wait);
+            let woken = shared.changed.wait_timeout(state, wait);
             drop(woken.unwrap_or_else(PoisonError::into_inner));
-            state = world.state();
+            state = shared.state();
         }
     }
 }
 
-/// An agent or conversation that is gone by now has nothing to say.
+/// Runs a task. Nothing happens if its agent or conversation has been deleted.
 fn perform(state: &mut State, options: &Options, task: Task) {
     match task {
         Task::Reply {

@@ -1,4 +1,4 @@
-//! The socket: a listener, a thread for each connection, and the end of both.
+//! The socket: a listener, a thread for each connection, and their shutdown.
 
 use std::collections::HashMap;
 use std::io;
@@ -9,56 +9,43 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::dispatch::{self, Reply, RequestContext};
 use super::fault::{RequestFault, Struck};
 use super::http::{Request, Unreadable, Wire, head};
 use super::ids::uuid;
 use super::response::{ErrorResponse, Response};
+use super::shared::Shared;
 use super::sync::lock;
-use super::world::{Reply, Visit, World};
 use super::{scheduler, stream};
 
-/// How long the shutdown waits for threads that it has told to end.
+/// How long a shutdown waits for the threads to end.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// A running emulator's threads. Dropping it ends them.
+/// The threads of a running emulator. Dropping it ends them.
 pub(super) struct Server {
-    pub(super) world: Arc<World>,
+    pub(super) shared: Arc<Shared>,
     pub(super) address: SocketAddr,
     connections: Arc<Connections>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
-/// The connections that are open, so that the shutdown can close them.
-#[derive(Default)]
-struct Connections {
-    open: Mutex<Open>,
-    closed: Condvar,
-}
-
-#[derive(Default)]
-struct Open {
-    sockets: HashMap<u64, TcpStream>,
-    accepted: u64,
-    refusing: bool,
-}
-
 impl Server {
-    pub(super) fn start(world: World, port: u16) -> io::Result<Self> {
+    pub(super) fn start(shared: Shared, port: u16) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
         let address = listener.local_addr()?;
         let server = Server {
-            world: Arc::new(world),
+            shared: Arc::new(shared),
             address,
             connections: Arc::default(),
             threads: Mutex::default(),
         };
-        let world = Arc::clone(&server.world);
+        let shared = Arc::clone(&server.shared);
         let connections = Arc::clone(&server.connections);
         server.spawn("emulator-listener", move || {
-            accept(&listener, &world, &connections)
+            accept(&listener, &shared, &connections)
         })?;
-        let world = Arc::clone(&server.world);
-        server.spawn("emulator-scheduler", move || scheduler::run(&world))?;
+        let shared = Arc::clone(&server.shared);
+        server.spawn("emulator-scheduler", move || scheduler::run(&shared))?;
         Ok(server)
     }
 
@@ -76,9 +63,9 @@ impl Server {
         lock(&self.connections.open).accepted
     }
 
-    /// Ends all threads; again and again is once.
+    /// Ends all threads. Later calls do nothing.
     pub(super) fn shutdown(&self) {
-        self.world.stop();
+        self.shared.stop();
         {
             let mut open = lock(&self.connections.open);
             open.refusing = true;
@@ -86,7 +73,7 @@ impl Server {
                 let _ = socket.shutdown(Shutdown::Both);
             }
         }
-        // Wakes the listener, which then sees that it is over.
+        // Wakes the listener, which then sees the stop signal.
         let _ = TcpStream::connect_timeout(&self.address, PATIENCE);
         for thread in lock(&self.threads).drain(..) {
             let _ = thread.join();
@@ -106,48 +93,18 @@ impl Drop for Server {
     }
 }
 
-fn accept(listener: &TcpListener, world: &Arc<World>, connections: &Arc<Connections>) {
-    for socket in listener.incoming() {
-        if world.is_stopping() {
-            return;
-        }
-        let Ok(socket) = socket else {
-            // Out of descriptors, perhaps: some will come back.
-            world.sleep(Duration::from_millis(10));
-            continue;
-        };
-        let Some(number) = connections.admit(&socket) else {
-            continue;
-        };
-        let (world, admitted) = (Arc::clone(world), Arc::clone(connections));
-        let serve = move || {
-            let guest = Guest {
-                connections: admitted,
-                number,
-            };
-            serve(&world, Wire::new(socket), number);
-            drop(guest);
-        };
-        if thread::Builder::new()
-            .name("emulator-connection".to_owned())
-            .spawn(serve)
-            .is_err()
-        {
-            connections.leave(number);
-        }
-    }
+/// The open connections, so that a shutdown can close them.
+#[derive(Default)]
+struct Connections {
+    open: Mutex<Open>,
+    closed: Condvar,
 }
 
-/// Keeps a connection on the list as long as its thread runs, even one that panics.
-struct Guest {
-    connections: Arc<Connections>,
-    number: u64,
-}
-
-impl Drop for Guest {
-    fn drop(&mut self) {
-        self.connections.leave(self.number);
-    }
+#[derive(Default)]
+struct Open {
+    sockets: HashMap<u64, TcpStream>,
+    accepted: u64,
+    refusing: bool,
 }
 
 impl Connections {
@@ -170,76 +127,146 @@ impl Connections {
     }
 }
 
-fn serve(world: &Arc<World>, mut wire: Wire, connection: u64) {
+/// Keeps a connection listed until its thread ends, even by a panic.
+struct ConnectionGuard {
+    connections: Arc<Connections>,
+    number: u64,
+}
+
+impl Drop for ConnectionGuard {
+    fn drop(&mut self) {
+        self.connections.leave(self.number);
+    }
+}
+
+fn accept(listener: &TcpListener, shared: &Arc<Shared>, connections: &Arc<Connections>) {
+    for socket in listener.incoming() {
+        if shared.stop.is_set() {
+            return;
+        }
+        let Ok(socket) = socket else {
+            // Perhaps there are no file descriptors left; some will be closed.
+            shared.stop.sleep(Duration::from_millis(10));
+            continue;
+        };
+        let Some(number) = connections.admit(&socket) else {
+            continue;
+        };
+        let (shared, admitted) = (Arc::clone(shared), Arc::clone(connections));
+        let serve = move || {
+            let guard = ConnectionGuard {
+                connections: admitted,
+                number,
+            };
+            serve(&shared, Wire::new(socket), number);
+            drop(guard);
+        };
+        let name = "emulator-connection".to_owned();
+        if thread::Builder::new().name(name).spawn(serve).is_err() {
+            connections.leave(number);
+        }
+    }
+}
+
+/// Serves the requests of one connection.
+fn serve(shared: &Arc<Shared>, mut wire: Wire, connection: u64) {
     loop {
         let request = match wire.next_request() {
             Ok(request) => request,
             Err(Unreadable::Closed) => return,
             Err(Unreadable::Refused(status, message)) => {
-                let refused = wire.refused();
-                let response =
-                    world.refuse(ErrorResponse::new(status, "bad_request", message), &uuid());
+                let error = ErrorResponse::new(status, "bad_request", message);
+                let response = dispatch::error_response(shared, error, &uuid());
+                let bytes = encode(Vec::new(), &response, &wire.refused()).join();
                 let _ = wire.settle();
-                let _ = wire.write(&whole(Vec::new(), &response, &refused).join());
-                // What is still to come is read, or the close would be a reset.
+                let _ = wire.write(&bytes);
+                // The rest of the request is read, or the close would be a reset.
                 let _ = wire.socket().shutdown(Shutdown::Write);
                 wire.wait_for_close();
                 return;
             }
         };
-        lock(&world.requests).add(&request, connection);
-        let struck = lock(&world.faults).strike(&request);
-        if !respond(world, &mut wire, &request, struck) || !request.keep_alive {
+        lock(&shared.requests).add(&request, connection);
+        let struck = lock(&shared.faults).strike(&request);
+        let context = dispatch::receive(shared, &request);
+        let goes_on = match struck {
+            None => {
+                let reply = dispatch::reply(shared, &context);
+                send(shared, &mut wire, &request, &context, reply)
+            }
+            Some(struck) => fail(shared, &mut wire, &request, &context, struck),
+        };
+        if !goes_on || !request.keep_alive {
             return;
         }
     }
 }
 
-/// Answers one request; `false` when the connection is of no further use.
-fn respond(world: &Arc<World>, wire: &mut Wire, request: &Request, struck: Option<Struck>) -> bool {
-    let visit = world.visit(request);
-    let Some(Struck {
-        action,
-        performs,
-        headers,
-    }) = struck
-    else {
-        let reply = world.reply(&visit);
-        return send(world, wire, request, &visit, reply);
-    };
+/// Sends a response. Returns whether the connection can be used again.
+fn send(
+    shared: &Arc<Shared>,
+    wire: &mut Wire,
+    request: &Request,
+    context: &RequestContext<'_>,
+    reply: Reply,
+) -> bool {
+    match reply {
+        Reply::Response(response) => {
+            log::debug!("{} {} -> {}", request.method, request.path, response.status);
+            let bytes = encode(context.headers(), &response, request).join();
+            wire.settle().is_ok() && wire.write(&bytes).is_ok()
+        }
+        Reply::Stream(opening) => {
+            log::debug!("{} {} -> stream", request.method, request.path);
+            stream::serve(shared, wire, context.headers(), &opening);
+            false
+        }
+    }
+}
+
+/// Lets a request meet its fault. Returns whether the connection can be used again.
+fn fail(
+    shared: &Arc<Shared>,
+    wire: &mut Wire,
+    request: &Request,
+    context: &RequestContext<'_>,
+    struck: Struck,
+) -> bool {
     log::debug!("{} {} meets a fault", request.method, request.path);
-    let reply = if performs {
-        Some(world.reply(&visit))
+    let reply = if struck.performs {
+        Some(dispatch::reply(shared, context))
     } else {
         None
     };
-    if let RequestFault::Delay(by) = action {
-        world.sleep(by);
-        return reply.is_some_and(|reply| send(world, wire, request, &visit, reply));
+    if let RequestFault::Delay(by) = struck.action {
+        shared.stop.sleep(by);
+        return reply.is_some_and(|reply| send(shared, wire, request, context, reply));
     }
     let performed = reply.map(|reply| match reply {
         Reply::Response(response) => response,
         Reply::Stream(opening) => {
-            stream::abandon(world, &opening);
+            stream::abandon(shared, &opening);
             Response::new(200, "text/event-stream", Vec::new())
         }
     });
-    let truth = || {
+    // What the operation returned.
+    let original = || {
         let response = performed.unwrap_or_else(|| Response::ok(Value::Null));
-        whole(visit.headers(), &response, request)
+        encode(context.headers(), &response, request)
     };
     let instead = |mut response: Response| {
-        response.headers.extend(headers);
-        whole(visit.headers(), &response, request).join()
+        response.headers.extend(struck.headers);
+        encode(context.headers(), &response, request).join()
     };
-    match action {
+    match struck.action {
         RequestFault::Refuse {
             status,
             code,
             message,
         } => {
             let error = RequestFault::error(status, code, message);
-            let bytes = instead(world.refuse(error, &visit.request_id));
+            let error = dispatch::error_response(shared, error, &context.request_id);
+            let bytes = instead(error);
             wire.settle().is_ok() && wire.write(&bytes).is_ok()
         }
         RequestFault::Content {
@@ -254,22 +281,22 @@ fn respond(world: &Arc<World>, wire: &mut Wire, request: &Request, struck: Optio
             let _ = wire.settle().and_then(|()| wire.write(&bytes));
             false
         }
-        RequestFault::Truncate(most) => {
-            let Pieces { mut head, body } = truth();
-            head.extend_from_slice(&body[..most.min(body.len())]);
+        RequestFault::Truncate(limit) => {
+            let Encoded { mut head, body } = original();
+            head.extend_from_slice(&body[..limit.min(body.len())]);
             let _ = wire.settle().and_then(|()| wire.write(&head));
             false
         }
         RequestFault::Trickle { bytes, every } => {
-            let Pieces { head, body } = truth();
+            let Encoded { head, body } = original();
             wire.settle().and_then(|()| wire.write(&head)).is_ok()
                 && body.chunks(bytes).all(|piece| {
-                    world.sleep(every);
+                    shared.stop.sleep(every);
                     wire.write(piece).is_ok()
                 })
         }
         RequestFault::ResetAfterHeaders => {
-            let Pieces { mut head, body } = truth();
+            let Encoded { mut head, body } = original();
             head.extend_from_slice(&body[..body.len() / 2]);
             let _ = wire.write(&head);
             false
@@ -287,50 +314,29 @@ fn respond(world: &Arc<World>, wire: &mut Wire, request: &Request, struck: Optio
     }
 }
 
-fn send(
-    world: &Arc<World>,
-    wire: &mut Wire,
-    request: &Request,
-    visit: &Visit<'_>,
-    reply: Reply,
-) -> bool {
-    match reply {
-        Reply::Response(response) => {
-            log::debug!("{} {} -> {}", request.method, request.path, response.status);
-            let bytes = whole(visit.headers(), &response, request).join();
-            wire.settle().is_ok() && wire.write(&bytes).is_ok()
-        }
-        Reply::Stream(opening) => {
-            log::debug!("{} {} -> stream", request.method, request.path);
-            stream::serve(world, wire, visit.headers(), &opening);
-            false
-        }
-    }
-}
-
-/// An answer as it goes over the wire.
-struct Pieces {
+/// The bytes of a response.
+struct Encoded {
     head: Vec<u8>,
     body: Vec<u8>,
 }
 
-impl Pieces {
+impl Encoded {
     fn join(mut self) -> Vec<u8> {
         self.head.append(&mut self.body);
         self.head
     }
 }
 
-/// The response to `request`. One that must not have a body has none, whatever the operation or
-/// the fault made, or the next response on the connection could not be found.
-fn whole(mut headers: Vec<(String, String)>, response: &Response, request: &Request) -> Pieces {
+/// Encodes the response to `request`. A response that must not have a body has none, whatever the
+/// operation or a fault produced: the bytes would be taken for the next response.
+fn encode(mut headers: Vec<(String, String)>, response: &Response, request: &Request) -> Encoded {
     headers.push(("Content-Type".to_owned(), response.content_type.to_owned()));
-    // Neither may have a length, not even 0.
+    // A response that never has a body has no length either, not even 0.
     let has_length = !matches!(response.status, 100..=199 | 204);
     if has_length {
-        headers.push(("Content-Length".to_owned(), response.body.len().to_string()));
+        let length = response.body.len().to_string();
+        headers.push(("Content-Length".to_owned(), length));
     }
-    let has_body = has_length && response.status != 304 && request.method != "HEAD";
     if !request.keep_alive {
         headers.push(("Connection".to_owned(), "close".to_owned()));
     }
@@ -338,7 +344,8 @@ fn whole(mut headers: Vec<(String, String)>, response: &Response, request: &Requ
         headers.retain(|(other, _)| !other.eq_ignore_ascii_case(name));
         headers.push((name.clone(), value.clone()));
     }
-    Pieces {
+    let has_body = has_length && response.status != 304 && request.method != "HEAD";
+    Encoded {
         head: head(response.status, &headers),
         body: if has_body {
             response.body.clone()

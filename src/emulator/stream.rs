@@ -11,9 +11,9 @@ use super::clock::from_text;
 use super::fault::StreamFault;
 use super::http::{self, Request, Wire};
 use super::response::ErrorResponse;
+use super::shared::Shared;
 use super::state::{Conversation, State, Stream, Task};
 use super::sync::lock;
-use super::world::World;
 
 /// What a customer says by itself on the first stream, line by line.
 const CUSTOMER_LINES: usize = 2;
@@ -32,7 +32,7 @@ pub(super) struct Opening {
 
 /// Takes the ticket, and finds where the stream starts.
 pub(super) fn open(
-    world: &World,
+    shared: &Shared,
     request: &Request,
     ids: &[String],
 ) -> Result<Opening, ErrorResponse> {
@@ -46,7 +46,7 @@ pub(super) fn open(
             .find(|(key, _)| key == name)
             .map(|(_, value)| value.as_str())
     };
-    world.change(|state| {
+    shared.change(|state| {
         let now = state.now;
         let text = value("ticket").unwrap_or_default();
         let Some(ticket) = state.tickets.valid(text, now) else {
@@ -60,7 +60,7 @@ pub(super) fn open(
             let message = "The ticket does not match this conversation.";
             return Err(ErrorResponse::new(403, "forbidden", message));
         }
-        if world
+        if shared
             .options
             .max_streams
             .is_some_and(|most| state.streams.len() >= most)
@@ -68,7 +68,7 @@ pub(super) fn open(
             let message = "Too many concurrent streams for this subject";
             return Err(ErrorResponse::new(
                 429,
-                world.options.stream_limit_code,
+                shared.options.stream_limit_code,
                 message,
             ));
         }
@@ -79,14 +79,14 @@ pub(super) fn open(
             request.header("last-event-id"),
         )?;
         state.tickets.remove(text);
-        let struck = lock(&world.faults).strike_stream(request);
+        let struck = lock(&shared.faults).strike_stream(request);
         let (mut pending, fault) = struck.unzip();
         let from = match fault {
             Some(StreamFault::Replay(messages)) => from.saturating_sub(messages),
             _ => from,
         };
         if let Some(StreamFault::Replay(_) | StreamFault::NoHeartbeats) = fault {
-            fired(world, &mut pending);
+            fired(shared, &mut pending);
         }
         state.streams_opened += 1;
         let id = state.streams_opened;
@@ -95,7 +95,7 @@ pub(super) fn open(
         if std::mem::take(&mut opened.customer_waits) {
             for line in 0..CUSTOMER_LINES {
                 let (agent, conversation) = (agent.clone(), conversation.clone());
-                let wait = world.options.customer_pause * (line as u32 + 1);
+                let wait = shared.options.customer_pause * (line as u32 + 1);
                 state.later(
                     wait,
                     Task::CustomerWrites {
@@ -118,15 +118,15 @@ pub(super) fn open(
 }
 
 /// Reports a fault that takes effect now, once.
-fn fired(world: &World, pending: &mut Option<u64>) {
+fn fired(shared: &Shared, pending: &mut Option<u64>) {
     if let Some(number) = pending.take() {
-        lock(&world.faults).fired(number);
+        lock(&shared.faults).fired(number);
     }
 }
 
 /// Gives up a stream before it was served.
-pub(super) fn abandon(world: &World, opening: &Opening) {
-    world.change(|state| state.streams.remove(&opening.id));
+pub(super) fn abandon(shared: &Shared, opening: &Opening) {
+    shared.change(|state| state.streams.remove(&opening.id));
 }
 
 /// After a message, what came later; after a time, also what came at that very time, for a time
@@ -174,7 +174,7 @@ enum Step {
 
 /// Serves a stream until one side ends it. The connection is of no use afterwards.
 pub(super) fn serve(
-    world: &Arc<World>,
+    shared: &Arc<Shared>,
     wire: &mut Wire,
     mut headers: Vec<(String, String)>,
     opening: &Opening,
@@ -184,7 +184,7 @@ pub(super) fn serve(
     let watcher = if resets || wire.settle().is_err() {
         None
     } else {
-        watch(world, wire, opening.id)
+        watch(shared, wire, opening.id)
     };
     for (name, value) in [
         ("Content-Type", "text/event-stream"),
@@ -193,15 +193,15 @@ pub(super) fn serve(
     ] {
         headers.push((name.to_owned(), value.to_owned()));
     }
-    if world.options.chunked_streams {
+    if shared.options.chunked_streams {
         headers.push(("Transfer-Encoding".to_owned(), "chunked".to_owned()));
     }
     let mut sender = Sender {
         wire,
-        chunked: world.options.chunked_streams,
+        chunked: shared.options.chunked_streams,
     };
-    let _ = run(world, &mut sender, &http::head(200, &headers), opening);
-    abandon(world, opening);
+    let _ = run(shared, &mut sender, &http::head(200, &headers), opening);
+    abandon(shared, opening);
     if !resets {
         let _ = wire.socket().shutdown(Shutdown::Both);
     }
@@ -211,12 +211,12 @@ pub(super) fn serve(
 }
 
 /// Notices that the client closes a stream on which nothing is sent.
-fn watch(world: &Arc<World>, wire: &Wire, id: u64) -> Option<std::thread::JoinHandle<()>> {
+fn watch(shared: &Arc<Shared>, wire: &Wire, id: u64) -> Option<std::thread::JoinHandle<()>> {
     let mut listener = Wire::new(wire.socket().try_clone().ok()?);
-    let world = Arc::clone(world);
+    let shared = Arc::clone(shared);
     let watch = move || {
         listener.wait_for_close();
-        world.change(|state| {
+        shared.change(|state| {
             if let Some(stream) = state.streams.get_mut(&id) {
                 stream.over = true;
             }
@@ -228,9 +228,9 @@ fn watch(world: &Arc<World>, wire: &Wire, id: u64) -> Option<std::thread::JoinHa
         .ok()
 }
 
-fn run(world: &World, sender: &mut Sender<'_>, head: &[u8], opening: &Opening) -> io::Result<()> {
+fn run(shared: &Shared, sender: &mut Sender<'_>, head: &[u8], opening: &Opening) -> io::Result<()> {
     sender.wire.write(head)?;
-    if let Some(retry) = world.options.retry_line {
+    if let Some(retry) = shared.options.retry_line {
         sender.send(&format!("retry: {}\n\n", retry.as_millis()))?;
     }
     let mut fault = opening.fault;
@@ -238,18 +238,18 @@ fn run(world: &World, sender: &mut Sender<'_>, head: &[u8], opening: &Opening) -
     let mut from = opening.from;
     let mut sent = 0;
     let mut heartbeats = 0;
-    let mut due = Instant::now() + world.options.heartbeat;
+    let mut due = Instant::now() + shared.options.heartbeat;
     loop {
         // A fault that is due does not wait for a message, except the one that needs one.
         let due_now = fault.filter(|fault| !matches!(fault, StreamFault::CutInMidEvent(_)));
         if messages_before(due_now).is_some_and(|after| sent >= after) {
-            fired(world, &mut pending);
+            fired(shared, &mut pending);
         }
         match fault {
             Some(StreamFault::Cut(after)) if sent >= after => return sender.end(),
             Some(StreamFault::Reset(after)) if sent >= after => return Ok(()),
             Some(StreamFault::Silence(after)) if sent >= after => {
-                wait_until_over(world, opening.id);
+                wait_until_over(shared, opening.id);
                 return Ok(());
             }
             Some(StreamFault::GarbageLines(after)) if sent >= after => {
@@ -264,11 +264,11 @@ fn run(world: &World, sender: &mut Sender<'_>, head: &[u8], opening: &Opening) -
         }
         let most =
             messages_before(fault).map_or(usize::MAX, |after| after.saturating_sub(sent).max(1));
-        match next(world, opening, from, most, due) {
+        match next(shared, opening, from, most, due) {
             Step::Messages(messages) => {
                 if let Some(StreamFault::CutInMidEvent(after)) = fault {
                     if sent >= after {
-                        fired(world, &mut pending);
+                        fired(shared, &mut pending);
                         let (id, data) = &messages[0];
                         return sender.break_off(&frame(id, data));
                     }
@@ -279,10 +279,10 @@ fn run(world: &World, sender: &mut Sender<'_>, head: &[u8], opening: &Opening) -
                 sender.send(&frames)?;
             }
             Step::Heartbeat => {
-                due = Instant::now() + world.options.heartbeat;
+                due = Instant::now() + shared.options.heartbeat;
                 if fault != Some(StreamFault::NoHeartbeats) {
                     heartbeats += 1;
-                    let data = json!({ "ts": world.clock.now() });
+                    let data = json!({ "ts": shared.clock.now() });
                     sender.send(&format!(
                         "id: {heartbeats}\nevent: heartbeat\ndata: {data}\n\n"
                     ))?;
@@ -312,10 +312,10 @@ fn messages_before(fault: Option<StreamFault>) -> Option<usize> {
 }
 
 /// Waits for something to do. `most` is how many messages may come at once.
-fn next(world: &World, opening: &Opening, from: usize, most: usize, due: Instant) -> Step {
-    let mut state = world.state();
+fn next(shared: &Shared, opening: &Opening, from: usize, most: usize, due: Instant) -> Step {
+    let mut state = shared.state();
     loop {
-        if is_over(world, &state, opening.id) {
+        if is_over(shared, &state, opening.id) {
             return Step::End;
         }
         if let Some(order) = state
@@ -341,24 +341,24 @@ fn next(world: &World, opening: &Opening, from: usize, most: usize, due: Instant
         if left == Duration::ZERO {
             return Step::Heartbeat;
         }
-        state = world
-            .news
+        state = shared
+            .changed
             .wait_timeout(state, left)
             .unwrap_or_else(PoisonError::into_inner)
             .0;
     }
 }
 
-fn wait_until_over(world: &World, id: u64) {
-    let guard = world.state();
-    let waited = world
-        .news
-        .wait_while(guard, |state| !is_over(world, state, id));
+fn wait_until_over(shared: &Shared, id: u64) {
+    let guard = shared.state();
+    let waited = shared
+        .changed
+        .wait_while(guard, |state| !is_over(shared, state, id));
     drop(waited.unwrap_or_else(PoisonError::into_inner));
 }
 
-fn is_over(world: &World, state: &State, id: u64) -> bool {
-    world.is_stopping() || state.streams.get(&id).is_none_or(|stream| stream.over)
+fn is_over(shared: &Shared, state: &State, id: u64) -> bool {
+    shared.stop.is_set() || state.streams.get(&id).is_none_or(|stream| stream.over)
 }
 
 fn frame(id: &str, data: &str) -> String {

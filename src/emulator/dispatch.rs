@@ -1,0 +1,169 @@
+//! The way of a request from its head to its response: key, route, rate limit, idempotency, handler.
+
+use super::clock::{Millis, http_date};
+use super::context::Context;
+use super::http::Request;
+use super::idempotency::Lookup;
+use super::ids::uuid;
+use super::rate_limit::{self, Figures};
+use super::response::{ErrorResponse, HandlerResult, Response};
+use super::routes::{self, Access, Action};
+use super::shared::Shared;
+use super::state::State;
+use super::stream::{self, Opening};
+
+/// Maximum length of an `Idempotency-Key`.
+const MAX_KEY: usize = 255;
+
+/// What a request leads to.
+pub(super) enum Reply {
+    Response(Response),
+    Stream(Opening),
+}
+
+/// A request, and what is known of it before it is routed.
+pub(super) struct RequestContext<'a> {
+    request: &'a Request,
+    key: Option<&'a str>,
+    pub(super) request_id: String,
+    figures: Figures,
+    now: Millis,
+}
+
+/// Counts a request towards its key's rate limit.
+pub(super) fn receive<'a>(shared: &Shared, request: &'a Request) -> RequestContext<'a> {
+    let key = presented_key(request);
+    let mut state = shared.state();
+    let now = state.now;
+    // All unknown keys share one count: a map of them would grow with every typo.
+    let counted = key.filter(|key| shared.options.knows(key));
+    let usage = state
+        .usage
+        .entry(counted.unwrap_or_default().to_owned())
+        .or_default();
+    let figures = rate_limit::count(usage, now, shared.options.rate_limit);
+    let request_id = request
+        .header("x-request-id")
+        .map_or_else(uuid, str::to_owned);
+    RequestContext {
+        request,
+        key,
+        request_id,
+        figures,
+        now,
+    }
+}
+
+/// Performs what a request asks for.
+pub(super) fn reply(shared: &Shared, context: &RequestContext<'_>) -> Reply {
+    route(shared, context)
+        .unwrap_or_else(|error| Reply::Response(error_response(shared, error, &context.request_id)))
+}
+
+/// An error in the form that the options select.
+pub(super) fn error_response(shared: &Shared, error: ErrorResponse, request_id: &str) -> Response {
+    error.into_response(request_id, shared.options.guide_errors)
+}
+
+fn route(shared: &Shared, context: &RequestContext<'_>) -> Result<Reply, ErrorResponse> {
+    let request = context.request;
+    let (route, ids) = routes::find(request).ok_or_else(|| {
+        let message = format!("Cannot {} {}", request.method, request.path);
+        ErrorResponse::new(404, "not_found", message)
+    })?;
+    if let Access::Key(scope) = route.access {
+        shared.options.authorize(context.key, scope)?;
+    }
+    if context.figures.exceeded {
+        return Err(context.too_fast());
+    }
+    match route.action {
+        Action::Stream => stream::open(shared, request, &ids).map(Reply::Stream),
+        Action::Handler(handler) => {
+            let (query, body) = route.parse(request)?;
+            let run = |state: &mut State| {
+                handler(&mut Context {
+                    state,
+                    options: &shared.options,
+                    ids,
+                    query,
+                    body,
+                })
+            };
+            // Nobody waits for a read.
+            if request.is_read() {
+                return run(&mut shared.state()).map(Reply::Response);
+            }
+            let perform = || shared.change(run);
+            once(shared, context, perform).map(Reply::Response)
+        }
+    }
+}
+
+/// Performs a write. A write with an `Idempotency-Key` is performed once; a repeat gets the first
+/// result.
+fn once(
+    shared: &Shared,
+    context: &RequestContext<'_>,
+    perform: impl FnOnce() -> HandlerResult,
+) -> HandlerResult {
+    let request = context.request;
+    let key = request.header("idempotency-key");
+    let Some(key) = key.filter(|key| !key.is_empty()) else {
+        return perform();
+    };
+    if key.chars().count() > MAX_KEY {
+        let message = format!("Idempotency-Key must be at most {MAX_KEY} characters.");
+        return Err(ErrorResponse::bad_request(message));
+    }
+    match shared.idempotency.look_up(key, request)? {
+        Lookup::Replay(response) => Ok(response),
+        Lookup::New(in_flight) => {
+            let response = match perform() {
+                // Nothing was done: with a corrected body the key may be used again.
+                Err(error) if error.is_validation() => return Err(error),
+                Err(error) => error_response(shared, error, &context.request_id),
+                Ok(response) => response,
+            };
+            in_flight.finish(&response);
+            Ok(response)
+        }
+    }
+}
+
+impl RequestContext<'_> {
+    /// The headers of every response.
+    pub(super) fn headers(&self) -> Vec<(String, String)> {
+        let reset = self.figures.reset.div_euclid(1000);
+        [
+            ("Date", http_date(self.now)),
+            ("X-Request-Id", self.request_id.clone()),
+            ("X-RateLimit-Limit", self.figures.limit.to_string()),
+            ("X-RateLimit-Remaining", self.figures.remaining.to_string()),
+            ("X-RateLimit-Reset", reset.to_string()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .to_vec()
+    }
+
+    fn too_fast(&self) -> ErrorResponse {
+        let wait = u64::try_from(self.figures.reset - self.now)
+            .unwrap_or_default()
+            .div_ceil(1000);
+        let message = "Rate limit exceeded. Please slow down.";
+        ErrorResponse {
+            retry_after: Some(wait.max(1)),
+            ..ErrorResponse::new(429, "rate_limited", message)
+        }
+    }
+}
+
+fn presented_key(request: &Request) -> Option<&str> {
+    let bearer = request.header("authorization").and_then(|value| {
+        let (scheme, key) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+    });
+    bearer
+        .or_else(|| request.header("x-api-key"))
+        .filter(|key| !key.is_empty())
+}

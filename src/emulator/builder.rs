@@ -1,10 +1,10 @@
-//! What can be set before an emulator starts.
+//! The builder of an emulator.
 
 use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use super::Emulator;
+use super::handle::Emulator;
 use super::options::{Key, Options};
 use super::rate_limit::RateLimit;
 use super::resources::library;
@@ -12,7 +12,7 @@ use super::server::Server;
 use super::shared::Shared;
 use super::state::State;
 
-/// Sets an [`Emulator`] up; made by [`Emulator::builder`].
+/// Configures and starts an [`Emulator`]. Created by [`Emulator::builder`].
 #[derive(Default)]
 #[must_use = "nothing runs until `start`"]
 pub struct EmulatorBuilder {
@@ -20,21 +20,38 @@ pub struct EmulatorBuilder {
     options: Options,
 }
 
-/// The server and its keys.
+/// Starting.
+impl Emulator {
+    /// Starts an emulator on a free port, with a random API key.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if no port is free or a thread cannot be started.
+    pub fn start() -> io::Result<Emulator> {
+        Emulator::builder().start()
+    }
+
+    /// Returns a builder that configures an emulator before it starts.
+    pub fn builder() -> EmulatorBuilder {
+        EmulatorBuilder::default()
+    }
+}
+
+/// The server and its API keys.
 impl EmulatorBuilder {
-    /// The port on 127.0.0.1; 0, the default, takes a free one.
+    /// Sets the port on 127.0.0.1. 0 takes a free one. Default: 0.
     pub fn port(mut self, port: u16) -> Self {
         self.port = port;
         self
     }
 
-    /// The key with all scopes; a random one unless set.
+    /// Sets the API key with all scopes. Default: a random one.
     pub fn api_key(mut self, key: impl Into<String>) -> Self {
         self.options.api_key = key.into();
         self
     }
 
-    /// One more key, with these scopes only (`agents:read`, `conversations:write`, …).
+    /// Adds an API key with these scopes only (`agents:read`, `conversations:write`, …).
     pub fn scoped_key<S: Into<String>>(
         mut self,
         key: impl Into<String>,
@@ -49,7 +66,7 @@ impl EmulatorBuilder {
         self
     }
 
-    /// One more key, which has expired.
+    /// Adds an API key that has expired.
     pub fn expired_key(mut self, key: impl Into<String>) -> Self {
         self.options.keys.push(Key {
             text: key.into(),
@@ -59,8 +76,9 @@ impl EmulatorBuilder {
         self
     }
 
-    /// So many requests in a window for each key, then 429 `rate_limited` with `Retry-After`.
-    /// Without it the rate headers count down and nothing is refused.
+    /// Limits each API key to `requests` in a window, and refuses the rest with 429
+    /// `rate_limited` and `Retry-After`. Default: the rate headers count down and nothing is
+    /// refused.
     pub fn rate_limit(mut self, requests: u64, window: Duration) -> Self {
         self.options.rate_limit = Some(RateLimit { requests, window });
         self
@@ -73,14 +91,16 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Validation errors in the form of the older errors guide: `{code, message, errors}`.
+    /// Returns validation errors in the form of the older errors guide: `{code, message, errors}`.
+    /// Default: false.
     pub fn guide_errors(mut self, on: bool) -> Self {
         self.options.guide_errors = on;
         self
     }
 
-    /// 201 without a body where the documents show that beside 200 with one: `actions.enable`
-    /// and `disable`, `pipedream.configure`, `mcp_server.test` and `discover`.
+    /// Returns 201 without a body where the API documents that beside 200 with one:
+    /// `actions.enable` and `disable`, `pipedream.configure`, `mcp_server.test` and `discover`.
+    /// Default: false.
     pub fn bodyless_successes(mut self, on: bool) -> Self {
         self.options.bodyless_successes = on;
         self
@@ -89,31 +109,34 @@ impl EmulatorBuilder {
 
 /// Conversations and streams.
 impl EmulatorBuilder {
-    /// How often an open stream sends a heartbeat; 20 s unless set.
+    /// Sets the interval of heartbeats on an open stream. Default: 20 s.
     pub fn heartbeat(mut self, every: Duration) -> Self {
         self.options.heartbeat = every.max(Duration::from_millis(1));
         self
     }
 
-    /// A `retry:` line at the start of each stream; none unless set.
+    /// Sends a `retry:` line at the start of each stream. Default: none.
     pub fn retry_line(mut self, wait: Duration) -> Self {
         self.options.retry_line = Some(wait);
         self
     }
 
-    /// Whether streams are sent in chunks (the default) or end with the connection.
+    /// Sets whether streams use chunked transfer coding. Otherwise they end with the connection.
+    /// Default: true.
     pub fn chunked_streams(mut self, on: bool) -> Self {
         self.options.chunked_streams = on;
         self
     }
 
-    /// How many streams may be open at once; then 429 `too_many_streams`.
-    pub fn max_streams(mut self, most: usize) -> Self {
-        self.options.max_streams = Some(most);
+    /// Limits the number of streams open at once. Further ones are refused with 429
+    /// `too_many_streams`. Default: no limit.
+    pub fn max_streams(mut self, limit: usize) -> Self {
+        self.options.max_streams = Some(limit);
         self
     }
 
-    /// 429 `too_many_requests` for the same, as the reference has it.
+    /// Refuses streams above the limit with the code `too_many_requests`, as the API reference
+    /// has it. Default: false.
     pub fn too_many_requests_for_streams(mut self, on: bool) -> Self {
         self.options.stream_limit_code = if on {
             "too_many_requests"
@@ -123,84 +146,88 @@ impl EmulatorBuilder {
         self
     }
 
-    /// How long a stream ticket is good; 60 s unless set.
+    /// Sets how long a stream ticket is valid. Default: 60 s.
     pub fn ticket_lifetime(mut self, life: Duration) -> Self {
         self.options.ticket_lifetime = life;
         self
     }
 
-    /// How long an agent takes to answer a message; 150 ms unless set.
-    /// `conversations.send` answers at once.
+    /// Sets how long an agent takes to reply to a message. The response of `conversations.send`
+    /// contains the reply at once. Default: 150 ms.
     pub fn reply_delay(mut self, delay: Duration) -> Self {
         self.options.reply_delay = delay;
         self
     }
 
-    /// Whether a new agent has a first test conversation, as it does unless switched off.
+    /// Sets whether a new agent has a first test conversation. Default: true.
     pub fn first_conversation(mut self, on: bool) -> Self {
         self.options.first_conversation = on;
         self
     }
 
-    /// Whether a customer writes in it by itself, as it does unless switched off: a greeting that
-    /// is there from the start, and two questions after the first stream on it has opened.
+    /// Sets whether a customer writes in the first conversation: a greeting at its start, and two
+    /// questions after its first stream has opened. Default: true.
     pub fn customer_writes(mut self, on: bool) -> Self {
         self.options.customer_writes = on;
         self
     }
 
-    /// How long the customer waits before each of these questions; 400 ms unless set.
+    /// Sets how long the customer waits before each of these questions. Default: 400 ms.
     pub fn customer_pause(mut self, pause: Duration) -> Self {
         self.options.customer_pause = pause;
         self
     }
 }
 
-/// What the team has, and what its plan allows.
+/// The team's plan and documented variants.
 impl EmulatorBuilder {
-    /// How many agents there may be; then 403 `agent_limit_reached`.
-    pub fn agent_limit(mut self, most: usize) -> Self {
-        self.options.agent_limit = Some(most);
+    /// Limits the number of agents. Further ones are refused with 403 `agent_limit_reached`.
+    /// Default: no limit.
+    pub fn agent_limit(mut self, limit: usize) -> Self {
+        self.options.agent_limit = Some(limit);
         self
     }
 
-    /// How many integrations an agent may have; then 409 `integration_limit_reached`.
-    pub fn integration_limit(mut self, most: usize) -> Self {
-        self.options.integration_limit = Some(most);
+    /// Limits the number of integrations per agent. Further ones are refused with 409
+    /// `integration_limit_reached`. Default: no limit.
+    pub fn integration_limit(mut self, limit: usize) -> Self {
+        self.options.integration_limit = Some(limit);
         self
     }
 
-    /// Whether an onboarding URL has to be followed ([`Emulator::complete_onboarding`]) before
-    /// the integration is connected; unless switched on, it is connected at once.
+    /// Sets whether an onboarding URL must be followed with [`Emulator::complete_onboarding`]
+    /// before the integration is connected. Default: false, it is connected at once.
     pub fn manual_onboarding(mut self, on: bool) -> Self {
         self.options.manual_onboarding = on;
         self
     }
 
-    /// Whether `phone_numbers.requests.create` answers with a body; documented is one without.
+    /// Sets whether `phone_numbers.requests.create` returns a body. The API documents a response
+    /// without one. Default: false.
     pub fn phone_number_request_body(mut self, on: bool) -> Self {
         self.options.phone_request_body = on;
         self
     }
 
-    /// Whether the lists of phone numbers have an empty `meta`, as the reference shows it.
+    /// Sets whether lists of phone numbers have an empty `meta`, as the API reference shows it.
+    /// Default: false.
     pub fn empty_phone_number_meta(mut self, on: bool) -> Self {
         self.options.empty_phone_meta = on;
         self
     }
 
-    /// Whether the rules, flows and FAQs of the public library hold an empty array each beside
-    /// the true items, as the live API is known to have.
+    /// Sets whether the rules, flows and FAQs of the public library contain an empty array beside
+    /// the real items, as the live API is known to do. Default: false.
     pub fn placeholders(mut self, on: bool) -> Self {
         self.options.placeholders = on;
         self
     }
 
-    /// Starts it.
+    /// Starts the emulator.
     ///
     /// # Errors
     ///
-    /// When the port cannot be had or a thread cannot be started.
+    /// Returns an error if the port is taken or a thread cannot be started.
     pub fn start(self) -> io::Result<Emulator> {
         let mut state = State::default();
         library::add(&mut state, self.options.placeholders)?;

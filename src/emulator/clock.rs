@@ -1,4 +1,4 @@
-//! Times as the API writes them, and the emulator's own clock, which tests can move.
+//! Times in the API's format, and the emulator's clock, which tests can advance.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -8,7 +8,7 @@ pub(super) type Millis = i64;
 
 const DAY: i64 = 86_400_000;
 
-/// The system's clock plus what a test has added to it.
+/// The system clock plus the time that a test has added.
 #[derive(Default)]
 pub(super) struct Clock {
     ahead: AtomicI64,
@@ -31,13 +31,13 @@ pub(super) fn millis(duration: Duration) -> Millis {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// For the `Date` header.
+/// Formats a time for the `Date` header.
 pub(super) fn http_date(at: Millis) -> String {
     let since = Duration::from_millis(u64::try_from(at).unwrap_or_default());
     httpdate::fmt_http_date(UNIX_EPOCH + since)
 }
 
-/// RFC 3339 with milliseconds and `Z`.
+/// Formats a time by RFC 3339, with milliseconds and `Z`.
 pub(super) fn to_text(at: Millis) -> String {
     let (days, rest) = (at.div_euclid(DAY), at.rem_euclid(DAY));
     let (year, month, day) = civil(days);
@@ -46,7 +46,7 @@ pub(super) fn to_text(at: Millis) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hours:02}:{minutes:02}:{seconds:02}.{fraction:03}Z")
 }
 
-/// ISO 8601: a date and a time, with or without a fraction, with `Z` or an offset.
+/// Parses an ISO 8601 time: date, time, an optional fraction, and `Z` or an offset.
 pub(super) fn from_text(text: &str) -> Option<Millis> {
     let number = |range: std::ops::Range<usize>| -> Option<i64> {
         let digits = text.get(range)?;
@@ -86,7 +86,8 @@ pub(super) fn from_text(text: &str) -> Option<Millis> {
     Some(days(year, month, day) * DAY + clock)
 }
 
-/// `+01:00` in minutes. In a query an unescaped `+` reads as a blank, so a blank is one.
+/// Parses an offset such as `+01:00` to minutes. An unescaped `+` in a query is decoded to a
+/// space, so a space is a plus.
 fn offset_minutes(text: &str) -> Option<i64> {
     let sign = match text.as_bytes().first()? {
         b'+' | b' ' => 1,

@@ -1,4 +1,4 @@
-//! Faults on demand: what goes wrong, with which request, how often.
+//! Faults on demand: what goes wrong, with which requests, and how many times.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -86,15 +86,15 @@ pub(super) enum StreamFault {
 /// A fault that met its request.
 pub(super) struct Struck {
     pub(super) action: RequestFault,
-    /// The operation is performed all the same; only its answer suffers.
+    /// Whether the operation is performed although its response is lost or damaged.
     pub(super) performs: bool,
     pub(super) headers: Vec<(String, String)>,
 }
 
 /// Faults that meet a request.
 impl Fault {
-    /// An error with this status, with a documented code that goes with it and a message.
-    /// The operation is not performed.
+    /// Returns an error with this status, a message and the documented code for the status. The
+    /// operation is not performed.
     pub fn status(status: u16) -> Fault {
         Fault::request(RequestFault::Refuse {
             status,
@@ -103,7 +103,7 @@ impl Fault {
         })
     }
 
-    /// The `code` in the body of [`Fault::status`].
+    /// Sets the `code` in the body of [`Fault::status`].
     pub fn code(mut self, new: &str) -> Fault {
         if let FaultAction::Request(RequestFault::Refuse { code, .. }) = &mut self.action {
             *code = Some(new.to_owned());
@@ -111,7 +111,7 @@ impl Fault {
         self
     }
 
-    /// The `message` in the body of [`Fault::status`].
+    /// Sets the `message` in the body of [`Fault::status`].
     pub fn message(mut self, new: &str) -> Fault {
         if let FaultAction::Request(RequestFault::Refuse { message, .. }) = &mut self.action {
             *message = Some(new.to_owned());
@@ -119,18 +119,18 @@ impl Fault {
         self
     }
 
-    /// A `Retry-After` in seconds.
+    /// Adds a `Retry-After` header, in seconds.
     pub fn retry_after(self, seconds: u64) -> Fault {
         self.header("Retry-After", &seconds.to_string())
     }
 
-    /// One more header of the answer; it replaces the one of the same name.
+    /// Adds a header to the response. It replaces a header of the same name.
     pub fn header(mut self, name: &str, value: &str) -> Fault {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// This status and JSON, whatever the operation would have answered.
+    /// Returns this status and JSON in place of the response. The operation is not performed.
     pub fn json(status: u16, body: &Value) -> Fault {
         Fault::content(
             status,
@@ -139,61 +139,65 @@ impl Fault {
         )
     }
 
-    /// An HTML page, as a proxy or a login wall sends it.
+    /// Returns an HTML page, as a proxy or a login page does. The operation is not performed.
     pub fn html(status: u16) -> Fault {
         let page = b"<!doctype html><html><head><title>Please wait</title></head><body><h1>Please wait</h1></body></html>";
         Fault::content(status, "text/html; charset=utf-8", page.to_vec())
     }
 
-    /// This status and no body at all.
+    /// Returns this status without a body. The operation is not performed.
     pub fn empty_body(status: u16) -> Fault {
         Fault::content(status, "application/json; charset=utf-8", Vec::new())
     }
 
-    /// These bytes instead of an answer, status line and all; then the connection is closed.
+    /// Sends these bytes in place of the whole response, status line included, and closes the
+    /// connection. The operation is not performed.
     pub fn raw(bytes: impl Into<Vec<u8>>) -> Fault {
         Fault::request(RequestFault::Raw(bytes.into()))
     }
 
-    /// Bytes that are no HTTP; then the connection is closed.
+    /// Sends bytes that are not HTTP and closes the connection. The operation is not performed.
     pub fn garbage() -> Fault {
         Fault::raw(*b"\x16\x03\x01\x00\xff not HTTP at all \xfe\xff\r\n\r\n")
     }
 
-    /// The true answer, so much later.
+    /// Performs the operation and delays its response.
     pub fn delay(by: Duration) -> Fault {
         Fault::request(RequestFault::Delay(by)).after_performing()
     }
 
-    /// The connection is reset before any byte of an answer. The operation is not performed,
-    /// unless [`after_performing`](Fault::after_performing) says so.
+    /// Resets the connection before any byte of a response. The operation is not performed unless
+    /// [`after_performing`](Fault::after_performing) is set.
     pub fn reset() -> Fault {
         Fault::request(RequestFault::Reset)
     }
 
-    /// The true answer's headers and half of its body, then a reset.
+    /// Performs the operation, sends the headers and half of the body of its response, and resets
+    /// the connection.
     pub fn reset_after_headers() -> Fault {
         Fault::request(RequestFault::ResetAfterHeaders).after_performing()
     }
 
-    /// The connection is closed in good order, without an answer. The operation is not
-    /// performed, unless [`after_performing`](Fault::after_performing) says so.
+    /// Closes the connection cleanly, without a response. The operation is not performed unless
+    /// [`after_performing`](Fault::after_performing) is set.
     pub fn close() -> Fault {
         Fault::request(RequestFault::Close)
     }
 
-    /// No answer, ever; the connection stays open until the client or the emulator gives up.
-    /// The operation is not performed, unless [`after_performing`](Fault::after_performing) says so.
+    /// Never responds. The connection stays open until the client or the emulator closes it. The
+    /// operation is not performed unless [`after_performing`](Fault::after_performing) is set.
     pub fn stall() -> Fault {
         Fault::request(RequestFault::Stall)
     }
 
-    /// The true answer, its body cut after so many bytes, then a close.
+    /// Performs the operation, truncates the body of its response after `bytes` bytes, and closes
+    /// the connection.
     pub fn truncate(bytes: usize) -> Fault {
         Fault::request(RequestFault::Truncate(bytes)).after_performing()
     }
 
-    /// The true answer, its body so many bytes at a time.
+    /// Performs the operation and sends the body of its response in pieces of `bytes` bytes, with a
+    /// pause before each piece.
     pub fn trickle(bytes: usize, every: Duration) -> Fault {
         Fault::request(RequestFault::Trickle {
             bytes: bytes.max(1),
@@ -203,44 +207,46 @@ impl Fault {
     }
 }
 
-/// Faults that meet a stream; each counts the messages that this stream has sent.
+/// Faults that meet a stream. Each counts the messages that this stream has sent.
 impl Fault {
-    /// After so many messages the next one breaks off in its middle, and the connection is closed.
+    /// Closes the connection in the middle of the message that follows `after_messages` messages.
     pub fn cut_in_mid_event(after_messages: usize) -> Fault {
         Fault::stream(StreamFault::CutInMidEvent(after_messages))
     }
 
-    /// After so many messages the stream ends in good order.
+    /// Ends the stream cleanly after `after_messages` messages.
     pub fn cut(after_messages: usize) -> Fault {
         Fault::stream(StreamFault::Cut(after_messages))
     }
 
-    /// After so many messages the connection is reset.
+    /// Resets the connection after `after_messages` messages.
     pub fn reset_stream(after_messages: usize) -> Fault {
         Fault::stream(StreamFault::Reset(after_messages))
     }
 
-    /// After so many messages nothing comes any more, no heartbeat either, and the connection stays.
+    /// Sends nothing more after `after_messages` messages, not even heartbeats. The connection
+    /// stays open.
     pub fn silence(after_messages: usize) -> Fault {
         Fault::stream(StreamFault::Silence(after_messages))
     }
 
-    /// After so many messages come lines that mean nothing; then the stream goes on.
+    /// Sends meaningless lines after `after_messages` messages, then continues.
     pub fn garbage_lines(after_messages: usize) -> Fault {
         Fault::stream(StreamFault::GarbageLines(after_messages))
     }
 
-    /// After so many messages comes a `message` event whose data is no JSON; then the stream goes on.
+    /// Sends a `message` event whose data is not JSON after `after_messages` messages, then
+    /// continues.
     pub fn malformed_message(after_messages: usize) -> Fault {
         Fault::stream(StreamFault::MalformedMessage(after_messages))
     }
 
-    /// The stream starts with so many messages from before its cursor.
+    /// Starts the stream with up to `messages` messages from before its cursor.
     pub fn replay(messages: usize) -> Fault {
         Fault::stream(StreamFault::Replay(messages))
     }
 
-    /// The stream sends messages but no heartbeats.
+    /// Sends messages but no heartbeats.
     pub fn no_heartbeats() -> Fault {
         Fault::stream(StreamFault::NoHeartbeats)
     }
@@ -364,7 +370,7 @@ impl Faults {
         unmet.map(|pending| pending.fault.clone()).collect()
     }
 
-    /// The first fault for this request, if any. It has fired with that.
+    /// The first fault for this request, if any. It counts as fired.
     pub(super) fn strike(&mut self, request: &Request) -> Option<Struck> {
         let (number, struck) = self.take(request, |fault| match &fault.action {
             FaultAction::Request(action) => {

@@ -1,4 +1,4 @@
-//! HTTP/1.1 as far as a server for tests needs it: requests read from a socket, answers written.
+//! HTTP/1.1 as far as a test server needs it: reads requests, writes responses.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -12,13 +12,13 @@ const MAX_HEAD: usize = 64 * 1024;
 const MAX_HEADERS: usize = 128;
 const MAX_BODY: usize = 8 * 1024 * 1024;
 
-/// A request as it stood on the wire.
+/// A request as received.
 #[derive(Clone, Default)]
 pub(super) struct Request {
     pub(super) method: String,
-    /// As sent: escaped, with the prefix of the API.
+    /// Path as sent: escaped, with the API's prefix.
     pub(super) path: String,
-    /// As sent, without the question mark.
+    /// Query as sent, without the question mark.
     pub(super) query: String,
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: Vec<u8>,
@@ -48,7 +48,7 @@ impl Request {
         Some(rest)
     }
 
-    /// The path that patterns and the log speak of: without the API's prefix, if it has it.
+    /// The path that patterns and the log use: without the API's prefix, if it has that.
     pub(super) fn short_path(&self) -> &str {
         self.api_path().unwrap_or(&self.path)
     }
@@ -60,7 +60,7 @@ impl Request {
         Some(segments.map(|segment| decode(segment, false)).collect())
     }
 
-    /// The pairs of the query, decoded.
+    /// The decoded pairs of the query.
     pub(super) fn query_pairs(&self) -> Vec<(String, String)> {
         query_pairs(&self.query)
     }
@@ -84,8 +84,8 @@ pub(super) fn query_pairs(query: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-fn decode(text: &str, plus_is_blank: bool) -> String {
-    let text = if plus_is_blank {
+fn decode(text: &str, plus_is_space: bool) -> String {
+    let text = if plus_is_space {
         text.replace('+', " ")
     } else {
         text.to_owned()
@@ -93,11 +93,11 @@ fn decode(text: &str, plus_is_blank: bool) -> String {
     percent_decode_str(&text).decode_utf8_lossy().into_owned()
 }
 
-/// Why no request could be read.
+/// Why a request could not be read.
 pub(super) enum Unreadable {
-    /// The other side is gone.
+    /// The connection is closed.
     Closed,
-    /// What came is refused with this status.
+    /// The bytes are refused with this status and message.
     Refused(u16, &'static str),
 }
 
@@ -107,10 +107,10 @@ impl From<io::Error> for Unreadable {
     }
 }
 
-/// A connection, from the server's side.
+/// The server's side of a connection.
 ///
 /// The last byte received stays unread in the kernel until [`Wire::settle`]: closing a socket
-/// with unread data is the only way that std knows to send a reset.
+/// with unread data is the only way to send a reset with std.
 pub(super) struct Wire {
     socket: TcpStream,
     buffer: Vec<u8>,
@@ -228,7 +228,7 @@ impl Wire {
         Ok(self.buffer.drain(..length).collect())
     }
 
-    /// Adds what has arrived to the buffer, waiting for it; the end of the connection is an error.
+    /// Waits for data and adds it to the buffer. The end of the connection is an error.
     fn fill(&mut self) -> io::Result<()> {
         self.settle()?;
         let mut space = [0; 16 * 1024];
@@ -247,7 +247,7 @@ impl Wire {
         Ok(())
     }
 
-    /// Takes the byte that was left in the kernel, so that a close is an ordinary one.
+    /// Reads the byte that was left in the kernel, so that closing the socket sends no reset.
     pub(super) fn settle(&mut self) -> io::Result<()> {
         if self.held {
             self.held = false;
@@ -260,7 +260,7 @@ impl Wire {
         self.socket.write_all(bytes)
     }
 
-    /// Waits until the other side, or the emulator's shutdown, closes the connection.
+    /// Waits until the client, or the emulator's shutdown, closes the connection.
     pub(super) fn wait_for_close(&mut self) {
         while self.fill().is_ok() {
             self.buffer.clear();
@@ -270,7 +270,7 @@ impl Wire {
 
 fn describe(parsed: &httparse::Request<'_, '_>) -> Request {
     let target = parsed.path.unwrap_or("/");
-    // A proxy's client sends the whole URL.
+    // The client of a proxy sends the whole URL.
     let target = match target.split_once("://") {
         Some((_, rest)) if !target.starts_with('/') => rest.find('/').map_or("/", |at| &rest[at..]),
         _ => target,
@@ -299,11 +299,11 @@ fn describe(parsed: &httparse::Request<'_, '_>) -> Request {
     }
 }
 
-/// The status line and headers of an answer, up to and with the blank line.
+/// Encodes the status line and headers of a response, with the empty line after them.
 pub(super) fn head(status: u16, headers: &[(String, String)]) -> Vec<u8> {
     let mut text = format!("HTTP/1.1 {status} {}\r\n", reason(status));
     for (name, value) in headers {
-        // A value from outside (a request id that is echoed) must not make a second header.
+        // A value from outside, such as an echoed request id, must not add a header.
         let clean: String = value
             .chars()
             .filter(|c| !matches!(c, '\r' | '\n' | '\0'))

@@ -1,14 +1,14 @@
-//! Ids, tickets and codes as the live API makes them.
+//! Ids, tickets and codes in the form of the live API.
 
 use super::clock::Millis;
 use crate::random;
 
 const BASE36: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyz";
 const BASE64URL: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-// No 0/O and 1/I: people type this one.
+// Without 0, O, 1 and I, because people type these codes.
 const CODE: &[u8] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
 
-/// Ids in the style of a cuid: `c`, the time, a counter, noise.
+/// Creates ids in the form of a cuid: `c`, the time, a counter and random characters.
 #[derive(Default)]
 pub(super) struct Ids {
     made: u64,

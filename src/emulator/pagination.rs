@@ -1,4 +1,4 @@
-//! Pages: the query that every paged list shares, and what it selects.
+//! Pagination: the query that all paged lists share, and the items it selects.
 
 use std::cmp::Ordering;
 
@@ -12,10 +12,10 @@ pub(super) const LIMIT: Field = optional("limit", Kind::Whole(1, 100));
 pub(super) const SEARCH: Field = optional("search", Kind::Text(255));
 pub(super) const SORT: Field = optional("sort", Kind::Text(64));
 
-/// The query of a list without filters of its own.
+/// The query of a list that has no filters.
 pub(super) const QUERY: &[Field] = &[PAGE, LIMIT, SEARCH, SORT];
 
-/// One page of those items that the query's `search` finds, in the order of its `sort`.
+/// Returns one page of the items that `search` finds, in the order of `sort`, and its `meta`.
 pub(super) fn page<'a>(
     items: impl Iterator<Item = &'a Object>,
     query: &Object,
@@ -75,7 +75,7 @@ pub(super) fn page<'a>(
     Ok((data.collect(), meta))
 }
 
-/// [`page`] in its envelope.
+/// Wraps a [`page`] in its envelope.
 pub(super) fn response((data, meta): (Vec<Value>, Value)) -> HandlerResult {
     Ok(Response::json(
         200,

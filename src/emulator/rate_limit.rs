@@ -1,10 +1,10 @@
-//! The rate limit of one key: a number of requests in a window that then starts again.
+//! The rate limit of an API key: a number of requests in a fixed window.
 
 use std::time::Duration;
 
 use super::clock::{Millis, millis};
 
-/// What the headers say when no limit is set; nothing is refused then.
+/// What the headers say without a limit. Nothing is refused then.
 const SHOWN: RateLimit = RateLimit {
     requests: 600,
     window: Duration::from_secs(60),
@@ -22,13 +22,13 @@ pub(super) struct Usage {
     used: u64,
 }
 
-/// The three figures of an answer's headers.
+/// The values of the rate headers of a response.
 pub(super) struct Figures {
     pub(super) limit: u64,
     pub(super) remaining: u64,
     /// Milliseconds since 1970.
     pub(super) reset: Millis,
-    /// The limit is set, and used up.
+    /// Whether the request exceeds the limit.
     pub(super) exceeded: bool,
 }
 

@@ -1,4 +1,5 @@
-//! What agents and customers say. No model: words in common, and always the same for the same.
+//! What agents and customers say. There is no model: replies are found by common words and are
+//! always the same for the same question.
 
 use std::collections::HashSet;
 
@@ -8,10 +9,10 @@ use super::options::Options;
 use super::response::{ErrorResponse, Object};
 use super::state::{Agent, State, Task, array, text};
 
-/// A customer's first line.
+/// The first message of a customer.
 pub(super) const CUSTOMER_HELLO: &str = "Hello! Is anybody there?";
 
-/// Words that say nothing about what a question is about.
+/// Words that say nothing about the topic of a question.
 const EMPTY_WORDS: &[&str] = &[
     "about", "and", "any", "are", "can", "could", "did", "does", "for", "from", "get", "has",
     "have", "how", "its", "let", "may", "more", "much", "not", "one", "our", "out", "please",
@@ -30,7 +31,7 @@ const GREETINGS: &[&str] = &[
     "anyone",
 ];
 
-/// The agent's answer now: a message in the conversation. `None` while the AI is paused.
+/// Adds the agent's reply to the conversation and returns it, or `None` while the AI is paused.
 pub(super) fn reply(
     state: &mut State,
     agent: &str,
@@ -57,7 +58,7 @@ pub(super) fn reply(
     Ok(Some(said))
 }
 
-/// The agent's answer, after the time that it takes.
+/// Schedules the agent's reply.
 pub(super) fn reply_later(
     state: &mut State,
     options: &Options,
@@ -84,8 +85,8 @@ pub(super) fn greeting(agent: &Object) -> String {
     )
 }
 
-/// What a customer asks by itself: first something that the workflow is there for, then
-/// something that the agent has been told.
+/// The question of a customer who writes on their own: first one of the workflow's FAQ, then one
+/// about a knowledge base.
 pub(super) fn customer_line(agent: &Agent, workflow: Option<&Object>, line: usize) -> String {
     let faq = workflow
         .map(|workflow| array(workflow, "faq"))
@@ -107,7 +108,7 @@ pub(super) fn customer_line(agent: &Agent, workflow: Option<&Object>, line: usiz
     }
 }
 
-/// From the knowledge bases, then from the workflow's FAQ, rules and flows.
+/// Finds a reply in the knowledge bases, then in the workflow's FAQ, rules and flows.
 fn answer(agent: &Agent, workflow: Option<&Object>, question: &str) -> Option<String> {
     let asked = words(question);
     if asked.iter().all(|word| GREETINGS.contains(&word.as_str())) {
@@ -118,7 +119,8 @@ fn answer(agent: &Agent, workflow: Option<&Object>, question: &str) -> Option<St
         .or_else(|| triggered(array(&agent.data, "rules"), &asked))
 }
 
-/// The sentence with most words in common; the base's name counts half as much as its text.
+/// The sentence with the largest number of common words. A knowledge base's name counts half as
+/// much as its text.
 fn from_knowledge(agent: &Agent, asked: &HashSet<String>) -> Option<String> {
     let mut best: Option<(usize, &str)> = None;
     for base in agent.knowledge_bases.items() {
@@ -136,7 +138,7 @@ fn from_knowledge(agent: &Agent, asked: &HashSet<String>) -> Option<String> {
 fn from_workflow(workflow: &Object, asked: &HashSet<String>) -> Option<String> {
     let faq = array(workflow, "faq").iter().filter_map(Value::as_object);
     let scored = faq.map(|entry| (common(&words(text(entry, "question")), asked), entry));
-    // The first of the best, and one word in common may be chance.
+    // The first of the best. A single common word may be chance.
     let best = scored
         .filter(|(score, _)| *score >= 2.min(asked.len()))
         .rev()
@@ -192,7 +194,7 @@ fn sentences(content: &str) -> impl Iterator<Item = &str> {
         .filter(|sentence| !sentence.is_empty())
 }
 
-/// The words that matter, in one form for singular and plural.
+/// The words that matter, singular and plural in one form.
 fn words(text: &str) -> HashSet<String> {
     text.to_lowercase()
         .split(|c: char| !c.is_alphanumeric())

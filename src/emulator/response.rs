@@ -1,4 +1,4 @@
-//! What an operation answers: the envelope of a success, and the body of each documented error.
+//! Responses: the envelope of a success, and the body of each documented error.
 
 use std::borrow::Cow;
 
@@ -9,10 +9,10 @@ use super::http::reason;
 /// The fields of a JSON object.
 pub(super) type Object = Map<String, Value>;
 
-/// What a handler gives back.
+/// What a handler returns.
 pub(super) type HandlerResult = Result<Response, ErrorResponse>;
 
-/// `json!` for an object, as its fields.
+/// Like `json!`, but returns the fields of an object.
 macro_rules! object {
     ($($json:tt)*) => {
         match serde_json::json!({ $($json)* }) {
@@ -25,12 +25,12 @@ pub(super) use object;
 
 const JSON: &str = "application/json; charset=utf-8";
 
-/// A status and a body; the server adds the headers of every answer.
+/// A status and a body. The server adds the headers that every response has.
 #[derive(Clone)]
 pub(super) struct Response {
     pub(super) status: u16,
     pub(super) content_type: &'static str,
-    /// Its own headers; they replace those of the same name.
+    /// Headers of this response. They replace others of the same name.
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: Vec<u8>,
 }
@@ -68,19 +68,19 @@ impl Response {
         Response::envelope(200, Value::Null)
     }
 
-    /// The documented successes that have no body.
+    /// A success that is documented without a body.
     pub(super) fn bodyless() -> Self {
         Response::new(201, JSON, Vec::new())
     }
 }
 
-/// One field that is not as documented.
+/// A field that breaks a rule of the API.
 pub(super) struct FieldError {
     pub(super) path: String,
     pub(super) message: String,
 }
 
-/// An error of the API, before it is written in one of its two shapes.
+/// An error of the API, before it takes one of its two forms.
 pub(super) struct ErrorResponse {
     pub(super) status: u16,
     pub(super) code: Cow<'static, str>,
@@ -131,7 +131,7 @@ impl ErrorResponse {
         self.code == "validation_error"
     }
 
-    /// The error's body: as the reference has it, or as the older errors guide has it.
+    /// Encodes the error in the form of the API reference, or in that of the older errors guide.
     pub(super) fn into_response(self, request_id: &str, guide_form: bool) -> Response {
         let body = if guide_form {
             let mut body = object! { "code": self.code, "message": self.message };

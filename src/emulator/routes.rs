@@ -14,10 +14,10 @@ use super::resources::{
 use super::response::{ErrorResponse, HandlerResult, Object};
 use super::schema::{Field, check, typed_query};
 
-/// One operation: where it is, who may, what it takes, what it does.
+/// An operation: its path, access, query, body and handler.
 pub(super) struct Route {
     method: &'static str,
-    /// Relative to the prefix; `*` is an id.
+    /// Path below the prefix. `*` is an id.
     path: &'static str,
     pub(super) access: Access,
     query: &'static [Field],
@@ -38,7 +38,7 @@ pub(super) enum Access {
 enum Body {
     None,
     Fields(&'static [Field]),
-    /// They depend on what the body is: on its generation, or on its type.
+    /// The fields depend on the body's generation or type.
     Either(fn(&Object) -> &'static [Field]),
 }
 
@@ -146,7 +146,7 @@ const WORKFLOWS_WRITE: &str = "workflows:write";
 const TALKS: &str = "conversations:read";
 const TALKS_WRITE: &str = "conversations:write";
 
-/// A literal segment stands before the id that it could be taken for.
+/// A literal segment comes before an id in the same place.
 #[rustfmt::skip]
 static ROUTES: &[Route] = &[
     get("/agents", AGENTS, pagination::QUERY, agents::list),
@@ -219,7 +219,7 @@ static ROUTES: &[Route] = &[
     write("PATCH", "/phone-numbers/*", AGENTS_WRITE, Body::Fields(phone_numbers::UPDATE_FIELDS), phone_numbers::update),
 ];
 
-/// The operation that a request is for, and the ids in its path. `HEAD` is for what `GET` reads.
+/// Returns the operation of a request and the ids in its path. `HEAD` has the operation of `GET`.
 pub(super) fn find(request: &Request) -> Option<(&'static Route, Vec<String>)> {
     let path = request.segments()?;
     let serves = |route: &&Route| match request.method.as_str() {

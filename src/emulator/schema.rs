@@ -1,10 +1,10 @@
-//! The rules of a body or a query as a table of fields, and the one place that applies them.
+//! The rules of a body or query as a table of fields, and the code that applies them.
 
 use serde_json::Value;
 
 use super::response::{ErrorResponse, FieldError, Object};
 
-/// A field and what may stand in it.
+/// A field and its rules.
 #[derive(Clone, Copy)]
 pub(super) struct Field {
     pub(super) name: &'static str,
@@ -15,9 +15,9 @@ pub(super) struct Field {
 
 #[derive(Clone, Copy)]
 pub(super) enum Kind {
-    /// Text of at most so many characters.
+    /// Text up to a maximum number of characters.
     Text(usize),
-    /// Text of at most so many characters that says something.
+    /// The same, and not only whitespace.
     Filled(usize),
     Choice(&'static [&'static str]),
     Uri,
@@ -31,13 +31,13 @@ pub(super) enum Kind {
     Open,
     Object(&'static [Field]),
     List(&'static Kind),
-    /// A list that must not be empty.
+    /// A list that is not empty.
     Some(&'static Kind),
     /// Text, or an object of these fields.
     TextOr(&'static [Field]),
 }
 
-/// No documented cap.
+/// No documented limit.
 pub(super) const ANY_LENGTH: usize = usize::MAX;
 
 pub(super) const fn required(name: &'static str, kind: Kind) -> Field {
@@ -58,7 +58,7 @@ pub(super) const fn optional(name: &'static str, kind: Kind) -> Field {
     }
 }
 
-/// Optional, and null is a value of it.
+/// An optional field that may be null.
 pub(super) const fn nullable(name: &'static str, kind: Kind) -> Field {
     Field {
         name,
@@ -68,7 +68,7 @@ pub(super) const fn nullable(name: &'static str, kind: Kind) -> Field {
     }
 }
 
-/// Refuses a body (or query) that breaks a rule, naming every field that does.
+/// Refuses a body or query that breaks a rule. The error names every such field.
 pub(super) fn check(fields: &[Field], body: &Object) -> Result<(), ErrorResponse> {
     let mut errors = Vec::new();
     check_fields(fields, body, "", &mut errors);
@@ -79,7 +79,7 @@ pub(super) fn check(fields: &[Field], body: &Object) -> Result<(), ErrorResponse
     }
 }
 
-/// The pairs of a query as values of the kinds that the table expects.
+/// Converts the pairs of a query to the kinds that the table expects.
 pub(super) fn typed_query(fields: &[Field], pairs: Vec<(String, String)>) -> Object {
     let mut query = Object::new();
     for (name, text) in pairs {
@@ -186,7 +186,7 @@ fn wrong(path: String, message: String) -> FieldError {
     FieldError { path, message }
 }
 
-/// A whole number; `12.0` is one.
+/// Returns a whole number. `12.0` is one.
 pub(super) fn whole(value: &Value) -> Option<i64> {
     let float = || {
         value

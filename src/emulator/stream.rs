@@ -1,4 +1,4 @@
-//! Live streams: a ticket is exchanged for the messages of one conversation as they come.
+//! Live streams: a ticket opens a stream of the messages of one conversation.
 
 use std::io;
 use std::net::Shutdown;
@@ -15,22 +15,22 @@ use super::shared::Shared;
 use super::state::{Conversation, State, Stream, Task};
 use super::sync::lock;
 
-/// What a customer says by itself on the first stream, line by line.
+/// How many questions the customer of a first conversation writes.
 const CUSTOMER_LINES: usize = 2;
 
-/// A stream that was granted.
+/// A stream that may start.
 pub(super) struct Opening {
     agent: String,
     conversation: String,
-    /// The place of the first message to send.
+    /// Position of the first message to send.
     from: usize,
     fault: Option<StreamFault>,
-    /// The number of the fault until it has fired.
+    /// Number of the fault, until it has fired.
     pending: Option<u64>,
     id: u64,
 }
 
-/// Takes the ticket, and finds where the stream starts.
+/// Redeems the ticket and finds the first message to send.
 pub(super) fn open(
     shared: &Shared,
     request: &Request,
@@ -63,7 +63,7 @@ pub(super) fn open(
         if shared
             .options
             .max_streams
-            .is_some_and(|most| state.streams.len() >= most)
+            .is_some_and(|limit| state.streams.len() >= limit)
         {
             let message = "Too many concurrent streams for this subject";
             return Err(ErrorResponse::new(
@@ -124,13 +124,13 @@ fn fired(shared: &Shared, pending: &mut Option<u64>) {
     }
 }
 
-/// Gives up a stream before it was served.
+/// Removes a stream, served or not.
 pub(super) fn abandon(shared: &Shared, opening: &Opening) {
     shared.change(|state| state.streams.remove(&opening.id));
 }
 
-/// After a message, what came later; after a time, also what came at that very time, for a time
-/// in whole seconds must lose nothing. Without either, what is still to come.
+/// The position of the first message after a cursor, or the end of the conversation without one.
+/// After a time, messages of that very time are included: a time in whole seconds must lose none.
 fn start(
     conversation: &Conversation,
     after: Option<&str>,
@@ -158,13 +158,13 @@ fn start(
                 "must be the id of a message of this conversation or an ISO 8601 time",
             )
         }),
-        // Browsers send back whatever id came last, a heartbeat's too.
+        // Browsers send the last id back, even that of a heartbeat.
         (None, Some(id)) => Ok(position(id).unwrap_or(end)),
         (None, None) => Ok(end),
     }
 }
 
-/// What there is to do next.
+/// What a stream does next.
 enum Step {
     Messages(Vec<(String, String)>),
     Heartbeat,
@@ -172,14 +172,14 @@ enum Step {
     End,
 }
 
-/// Serves a stream until one side ends it. The connection is of no use afterwards.
+/// Serves a stream until one side ends it. The connection cannot be used afterwards.
 pub(super) fn serve(
     shared: &Arc<Shared>,
     wire: &mut Wire,
     mut headers: Vec<(String, String)>,
     opening: &Opening,
 ) {
-    // A reset needs unread data, so the end of such a client shows only when writing fails.
+    // A reset needs unread data, so that only a failed write shows that such a client has left.
     let resets = matches!(opening.fault, Some(StreamFault::Reset(_)));
     let watcher = if resets || wire.settle().is_err() {
         None
@@ -210,7 +210,7 @@ pub(super) fn serve(
     }
 }
 
-/// Notices that the client closes a stream on which nothing is sent.
+/// Watches for the end of the client, which writing does not show while nothing is sent.
 fn watch(shared: &Arc<Shared>, wire: &Wire, id: u64) -> Option<std::thread::JoinHandle<()>> {
     let mut listener = Wire::new(wire.socket().try_clone().ok()?);
     let shared = Arc::clone(shared);
@@ -240,7 +240,7 @@ fn run(shared: &Shared, sender: &mut Sender<'_>, head: &[u8], opening: &Opening)
     let mut heartbeats = 0;
     let mut due = Instant::now() + shared.options.heartbeat;
     loop {
-        // A fault that is due does not wait for a message, except the one that needs one.
+        // A fault takes effect without another message, except the one that cuts a message.
         let due_now = fault.filter(|fault| !matches!(fault, StreamFault::CutInMidEvent(_)));
         if messages_before(due_now).is_some_and(|after| sent >= after) {
             fired(shared, &mut pending);
@@ -262,9 +262,9 @@ fn run(shared: &Shared, sender: &mut Sender<'_>, head: &[u8], opening: &Opening)
             }
             _ => {}
         }
-        let most =
+        let limit =
             messages_before(fault).map_or(usize::MAX, |after| after.saturating_sub(sent).max(1));
-        match next(shared, opening, from, most, due) {
+        match next(shared, opening, from, limit, due) {
             Step::Messages(messages) => {
                 if let Some(StreamFault::CutInMidEvent(after)) = fault {
                     if sent >= after {
@@ -298,7 +298,7 @@ fn run(shared: &Shared, sender: &mut Sender<'_>, head: &[u8], opening: &Opening)
     }
 }
 
-/// How many messages a fault lets pass.
+/// After how many messages a fault takes effect.
 fn messages_before(fault: Option<StreamFault>) -> Option<usize> {
     match fault? {
         StreamFault::CutInMidEvent(after)
@@ -311,8 +311,8 @@ fn messages_before(fault: Option<StreamFault>) -> Option<usize> {
     }
 }
 
-/// Waits for something to do. `most` is how many messages may come at once.
-fn next(shared: &Shared, opening: &Opening, from: usize, most: usize, due: Instant) -> Step {
+/// Waits for something to do. `limit` is the maximum number of messages to return.
+fn next(shared: &Shared, opening: &Opening, from: usize, limit: usize, due: Instant) -> Step {
     let mut state = shared.state();
     loop {
         if is_over(shared, &state, opening.id) {
@@ -335,7 +335,7 @@ fn next(shared: &Shared, opening: &Opening, from: usize, most: usize, due: Insta
             .unwrap_or_default();
         if !waiting.is_empty() {
             let id = &opening.conversation;
-            return Step::Messages(waiting.iter().take(most).map(|m| m.event(id)).collect());
+            return Step::Messages(waiting.iter().take(limit).map(|m| m.event(id)).collect());
         }
         let left = due.saturating_duration_since(Instant::now());
         if left == Duration::ZERO {

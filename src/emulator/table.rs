@@ -1,4 +1,4 @@
-//! Things in the order they were added, found by id.
+//! Items in the order of creation, found by id.
 
 use std::collections::HashMap;
 
@@ -31,7 +31,7 @@ impl<T> Table<T> {
         self.items.get_mut(position)
     }
 
-    /// Where in the order it stands.
+    /// Position in the order of creation.
     pub(super) fn position(&self, id: &str) -> Option<usize> {
         self.positions.get(id).copied()
     }

@@ -54,7 +54,7 @@ mod tests {
     #[test]
     fn unused_tickets_are_bounded_and_the_newest_stay_valid() {
         let mut tickets = Tickets::default();
-        let mut add = |tickets: &mut Tickets, text: usize, now| {
+        let add = |tickets: &mut Tickets, text: usize, now| {
             let ticket = Ticket {
                 agent: String::new(),
                 conversation: String::new(),

@@ -1,4 +1,4 @@
-//! Keys, routes, headers, errors, limits, idempotency, and the record of requests.
+//! API keys, routes, headers, errors, limits, idempotency and the log of requests.
 
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::support::{PREFIX, RESTAURANT, api, eventually, id, parse, quiet, start};
 
 #[test]
-fn each_key_has_its_answer() {
+fn each_api_key_gets_its_response() {
     let api = start(
         quiet()
             .expired_key("sk_old")
@@ -52,7 +52,7 @@ fn each_key_has_its_answer() {
 }
 
 #[test]
-fn every_answer_has_its_headers() {
+fn every_response_has_its_headers() {
     let api = api();
     for path in ["/agents", "/nowhere"] {
         let reply = api.send("GET", path, &[("X-Request-Id", "mine/1")], "");
@@ -136,7 +136,7 @@ fn ids_are_decoded_and_never_another_route() {
 }
 
 #[test]
-fn bodies_that_are_no_objects_are_refused() {
+fn bodies_that_are_not_objects_are_refused() {
     let api = api();
     for (body, code) in [
         ("{", "bad_request"),
@@ -185,7 +185,7 @@ fn chunked_bodies_and_kept_connections_are_read() {
 }
 
 #[test]
-fn what_is_no_http_is_refused() {
+fn bytes_that_are_not_http_are_refused() {
     let api = api();
     assert_eq!(
         parse(&api.raw(b"\x01\x02nonsense\r\n\r\n").unwrap()).status,
@@ -392,7 +392,7 @@ fn recorded_requests_are_selected_by_method_and_path() {
     assert_eq!(paths("get", "/agents/**").len(), 2);
     assert_eq!(paths("POST", "/**"), ["/agents".to_owned(), messages]);
     assert_eq!(paths("DELETE", "/**"), [""; 0]);
-    // What was recorded can be given back as a pattern.
+    // A recorded path is a pattern for itself.
     for request in api.requests() {
         assert!(
             !paths(&request.method, &request.path).is_empty(),
@@ -507,7 +507,7 @@ fn debug_shows_no_secret() {
 }
 
 #[test]
-fn the_end_of_the_last_handle_ends_it_all() {
+fn dropping_the_last_handle_stops_the_emulator() {
     let api = api();
     let (agent, conversation) = api.conversation();
     let mut stream = api.stream(&agent, &conversation, "");

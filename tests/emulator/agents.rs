@@ -1,4 +1,4 @@
-//! Workflows and agents, with what hangs on them.
+//! Workflows and agents, with knowledge bases, actions and channels.
 
 use serde_json::{Value, json};
 
@@ -159,7 +159,7 @@ fn an_agent_is_changed_and_deleted() {
 }
 
 #[test]
-fn a_live_status_has_its_reason() {
+fn a_live_status_has_a_reason() {
     let api = api();
     let path = format!("/agents/{}/live-status", api.agent());
     let body = json!({ "status": "paused", "status_reason": "holiday" });
@@ -251,7 +251,7 @@ fn each_rule_of_a_knowledge_base_is_checked() {
 }
 
 #[test]
-fn what_is_connected_comes_from_the_workflow() {
+fn integrations_and_channels_come_from_the_workflow() {
     let api = api();
     let agent = format!("/agents/{}", api.agent());
     let integrations = api.get(&format!("{agent}/integrations")).data();
@@ -374,7 +374,7 @@ fn each_rule_of_a_workflow_is_checked() {
 }
 
 #[test]
-fn placeholders_stand_beside_the_true_items() {
+fn placeholders_are_listed_beside_the_real_items() {
     let api = start(quiet().placeholders(true));
     let workflow = api.get(&format!("/workflows/{RESTAURANT}")).data();
     for name in ["rules", "flows", "faq"] {

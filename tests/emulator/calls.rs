@@ -203,7 +203,7 @@ fn each_rule_of_a_number_request_is_checked() {
 }
 
 #[test]
-fn both_forms_of_the_phone_number_answers_can_be_had() {
+fn phone_number_responses_have_both_documented_forms() {
     let api = start(
         quiet()
             .phone_number_request_body(true)

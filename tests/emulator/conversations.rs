@@ -1,4 +1,4 @@
-//! Conversations and messages, and what agents answer.
+//! Conversations and messages, and the replies of agents.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn messages(api: &Api, agent: &str, conversation: &str) -> Vec<(String, String)>
 }
 
 #[test]
-fn a_message_is_answered_from_the_knowledge() {
+fn an_agent_replies_from_its_knowledge_bases() {
     let api = api();
     let (agent, conversation) = api.conversation();
     let content = "Opening hours: noon to 22:00.\nMargherita pizza £12.50. Tiramisu £6.";
@@ -87,7 +87,7 @@ fn an_assistant_message_needs_a_paused_ai() {
         api.post(&format!("{path}/messages"), speak).data()["role"],
         "assistant"
     );
-    // Nobody answers now, so the answer is the message itself.
+    // Nobody replies now, so that the response is the caller's own message.
     let body = json!({ "message": "Pizza?", "conversation_id": conversation });
     let reply = api
         .post(&format!("/agents/{agent}/conversations/messages"), body)
@@ -122,7 +122,7 @@ fn an_unknown_id_is_a_mistake_of_the_test() {
 }
 
 #[test]
-fn send_opens_a_conversation_and_brings_the_answer() {
+fn send_opens_a_conversation_and_returns_the_reply() {
     let api = api();
     let agent = api.agent();
     let path = format!("/agents/{agent}/conversations/messages");
@@ -297,7 +297,7 @@ fn a_first_conversation_is_there_unless_switched_off() {
 }
 
 #[test]
-fn the_customer_writes_when_somebody_listens() {
+fn the_customer_writes_when_a_stream_opens() {
     let builder = quiet()
         .customer_writes(true)
         .customer_pause(Duration::from_millis(1));
@@ -320,7 +320,7 @@ fn the_customer_writes_when_somebody_listens() {
 }
 
 #[test]
-fn a_customer_from_outside_is_answered() {
+fn an_agent_replies_to_a_customer_from_outside() {
     let api = api();
     let agent = api.agent();
     let conversation = api.add_conversation(&agent, "whatsapp");

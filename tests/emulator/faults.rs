@@ -14,7 +14,7 @@ fn agents(api: &Api) -> u64 {
         .unwrap()
 }
 
-/// What comes of creating an agent: the bytes that came, or how the connection broke.
+/// Creates an agent and returns the bytes received, or how the connection broke.
 fn create(api: &Api) -> std::io::Result<Vec<u8>> {
     api.raw(
         api.request("POST", "/agents", &[], r#"{"name":"A"}"#)
@@ -23,7 +23,7 @@ fn create(api: &Api) -> std::io::Result<Vec<u8>> {
 }
 
 #[test]
-fn a_status_comes_with_what_belongs_to_it() {
+fn a_status_has_its_code_message_and_headers() {
     let api = api();
     api.fault(Fault::status(503).retry_after(3));
     let refused = api.get("/agents");
@@ -54,7 +54,7 @@ fn a_status_comes_with_what_belongs_to_it() {
 }
 
 #[test]
-fn faults_meet_what_they_are_for_in_their_order() {
+fn faults_meet_the_requests_they_select_in_order() {
     let api = api();
     api.fault(Fault::status(500).on("POST", "/agents"));
     api.fault(Fault::status(502).on("*", "/agents/**").times(2));
@@ -233,7 +233,7 @@ fn raw_bytes_and_garbage_are_sent_as_they_are() {
 }
 
 #[test]
-fn a_reset_is_one() {
+fn a_reset_resets_the_connection() {
     let api = api();
     api.fault(Fault::reset());
     assert_eq!(create(&api).unwrap_err().kind(), ErrorKind::ConnectionReset);
@@ -244,7 +244,7 @@ fn a_reset_is_one() {
 }
 
 #[test]
-fn a_reset_after_the_headers_is_one() {
+fn a_reset_after_the_headers_resets_the_connection() {
     let api = api();
     api.fault(Fault::reset_after_headers());
     assert_eq!(create(&api).unwrap_err().kind(), ErrorKind::ConnectionReset);
@@ -252,7 +252,7 @@ fn a_reset_after_the_headers_is_one() {
 }
 
 #[test]
-fn a_lost_answer_is_replayed_to_its_key() {
+fn a_lost_response_is_replayed_to_its_key() {
     let api = api();
     api.fault(Fault::close().after_performing());
     let text = api.request(
@@ -267,7 +267,7 @@ fn a_lost_answer_is_replayed_to_its_key() {
 }
 
 #[test]
-fn a_stall_lasts_until_the_client_or_the_emulator_gives_up() {
+fn a_stall_lasts_until_the_client_or_the_emulator_closes() {
     let api = api();
     api.fault(Fault::stall().times(2));
     let mut socket = api.connect();
@@ -288,7 +288,7 @@ fn a_stall_lasts_until_the_client_or_the_emulator_gives_up() {
 }
 
 #[test]
-fn a_delay_is_one_that_a_shutdown_ends() {
+fn a_delay_ends_with_a_shutdown() {
     let api = api();
     api.fault(Fault::delay(Duration::from_millis(30)));
     let started = Instant::now();
@@ -305,7 +305,7 @@ fn a_delay_is_one_that_a_shutdown_ends() {
 }
 
 #[test]
-fn a_body_is_cut_or_trickles() {
+fn a_body_is_truncated_or_trickles() {
     let api = api();
     api.fault(Fault::truncate(5));
     api.fault(Fault::trickle(7, Duration::from_micros(100)));
@@ -335,7 +335,7 @@ fn a_stream_request_can_fail_like_any_other() {
     assert_eq!(api.stream(&agent, &conversation, "").status, 200);
 }
 
-/// A stream that meets this fault, with messages "0", "1", "2" on it.
+/// Opens a stream that meets this fault, and sends the messages "0", "1" and "2".
 fn broken(api: &Api, fault: Fault) -> crate::support::Stream {
     let (agent, conversation) = api.conversation();
     api.fault(fault);
@@ -380,7 +380,7 @@ fn a_stream_falls_silent() {
 }
 
 #[test]
-fn a_stream_carries_nonsense_and_goes_on() {
+fn a_stream_sends_meaningless_lines_and_continues() {
     let api = api();
     let mut stream = broken(&api, Fault::garbage_lines(1));
     assert_eq!(stream.messages(1), ["0"]);
@@ -393,7 +393,7 @@ fn a_stream_carries_nonsense_and_goes_on() {
 }
 
 #[test]
-fn a_malformed_message_stands_between_good_ones() {
+fn a_malformed_message_is_sent_between_good_ones() {
     let api = api();
     let mut stream = broken(&api, Fault::malformed_message(1));
     assert_eq!(stream.messages(1), ["0"]);
@@ -423,7 +423,7 @@ fn a_stream_repeats_messages_from_before_its_cursor() {
 }
 
 #[test]
-fn heartbeats_can_be_left_out() {
+fn heartbeats_can_be_disabled() {
     let api = start(quiet().heartbeat(Duration::from_millis(2)));
     let mut stream = broken(&api, Fault::no_heartbeats());
     assert_eq!(stream.messages(3), ["0", "1", "2"]);
@@ -434,7 +434,7 @@ fn heartbeats_can_be_left_out() {
 }
 
 #[test]
-fn stream_faults_choose_their_stream() {
+fn stream_faults_select_their_stream() {
     let api = api();
     let (one, first) = api.conversation();
     let (two, second) = api.conversation();

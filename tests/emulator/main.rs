@@ -1,11 +1,11 @@
-//! The emulator as its users meet it: over a socket, byte by byte.
+//! The emulator over a socket, byte by byte.
 
 mod access;
 mod agents;
 mod calls;
-mod connectors;
 mod conversations;
 mod faults;
+mod integrations;
 mod memory;
 mod streams;
 mod support;

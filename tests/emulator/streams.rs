@@ -13,7 +13,7 @@ fn push(api: &Api, agent: &str, conversation: &str, texts: &[&str]) -> Vec<Strin
         .collect()
 }
 
-/// The status and code of a stream request that is refused.
+/// The status and code of a refused stream request.
 fn refused(api: &Api, path: &str) -> (u16, String) {
     let text =
         format!("GET {PREFIX}{path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
@@ -21,7 +21,7 @@ fn refused(api: &Api, path: &str) -> (u16, String) {
 }
 
 #[test]
-fn a_stream_sends_what_comes() {
+fn a_stream_sends_new_messages() {
     let api = api();
     let (agent, conversation) = api.conversation();
     push(&api, &agent, &conversation, &["before"]);
@@ -52,7 +52,7 @@ fn the_older_path_is_the_same_stream() {
 }
 
 #[test]
-fn close_delimited_streams_can_be_had() {
+fn streams_can_end_with_the_connection() {
     let api = start(quiet().chunked_streams(false));
     let (agent, conversation) = api.conversation();
     let mut stream = api.stream(&agent, &conversation, "");
@@ -251,7 +251,7 @@ fn many_streams_get_the_same() {
 }
 
 #[test]
-fn the_record_shows_whether_a_stream_request_had_a_key() {
+fn the_log_shows_whether_a_stream_request_had_an_api_key() {
     let api = api();
     let (agent, conversation) = api.conversation();
     let _clean = api.stream(&agent, &conversation, "");
@@ -264,7 +264,7 @@ fn the_record_shows_whether_a_stream_request_had_a_key() {
 }
 
 #[test]
-fn a_message_that_is_sent_reaches_the_stream_with_its_answer() {
+fn a_sent_message_reaches_the_stream_with_its_reply() {
     let api = api();
     let (agent, conversation) = api.conversation();
     let mut stream = api.stream(&agent, &conversation, "");

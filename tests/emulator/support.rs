@@ -1,4 +1,4 @@
-//! A client that hides nothing: what it sends and gets is what was on the wire.
+//! A client that sends and returns the bytes on the wire.
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bimpeai::emulator::{Emulator, EmulatorBuilder};
 use serde_json::{Value, json};
 
-/// Nothing here takes longer unless it is broken.
+/// Bound of every wait.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) const PREFIX: &str = "/api/v1/console";
@@ -24,7 +24,7 @@ impl Deref for Api {
     }
 }
 
-/// An answer.
+/// A response.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
@@ -58,7 +58,7 @@ impl Reply {
     }
 }
 
-/// Without a customer that writes by itself, and quick.
+/// An emulator without a customer who writes on their own, and with immediate replies.
 pub(crate) fn quiet() -> EmulatorBuilder {
     Emulator::builder()
         .customer_writes(false)
@@ -80,7 +80,7 @@ impl Api {
         socket
     }
 
-    /// Sends bytes on a connection of their own and reads to its end.
+    /// Sends bytes on a new connection and reads to its end.
     pub(crate) fn raw(&self, bytes: &[u8]) -> std::io::Result<Vec<u8>> {
         let mut socket = self.connect();
         socket.write_all(bytes)?;
@@ -88,7 +88,7 @@ impl Api {
         socket.read_to_end(&mut answer).map(|_| answer)
     }
 
-    /// A request as text, with the main key unless a header brings another.
+    /// A request as text, with the main API key unless a header has another.
     pub(crate) fn request(
         &self,
         method: &str,
@@ -145,13 +145,13 @@ impl Api {
         self.send("DELETE", path, &[], "")
     }
 
-    /// A new agent on a public workflow: its id.
+    /// Creates an agent on a public workflow and returns its id.
     pub(crate) fn agent(&self) -> String {
         let body = json!({ "name": "Ada", "agent_workflow_id": RESTAURANT });
         id(&self.post("/agents", body).data())
     }
 
-    /// A new agent and its first conversation.
+    /// Creates an agent and returns its id and that of its first conversation.
     pub(crate) fn conversation(&self) -> (String, String) {
         let agent = self.agent();
         let conversations = self.get(&format!("/agents/{agent}/conversations")).data();
@@ -164,7 +164,7 @@ impl Api {
         data["ticket"].as_str().unwrap().to_owned()
     }
 
-    /// Opens a stream with a fresh ticket; `query` starts with `&` when there is one.
+    /// Opens a stream with a new ticket. A `query` starts with `&`.
     pub(crate) fn stream(&self, agent: &str, conversation: &str, query: &str) -> Stream {
         self.stream_with(agent, conversation, query, "")
     }
@@ -187,7 +187,7 @@ impl Api {
     }
 }
 
-/// The restaurant of the public library.
+/// The restaurant workflow of the public library.
 pub(crate) const RESTAURANT: &str = "cmpubrestaurantorders0000";
 
 pub(crate) fn id(data: &Value) -> String {
@@ -223,7 +223,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Reply {
     }
 }
 
-/// A stream that is open, its chunks taken off.
+/// An open stream, decoded from its chunks.
 pub(crate) struct Stream {
     reader: BufReader<TcpStream>,
     pub(crate) status: u16,
@@ -240,9 +240,9 @@ pub(crate) enum Next {
         event: String,
         data: String,
     },
-    /// In good order.
+    /// A clean end.
     End,
-    /// In the middle of what stands here.
+    /// An end in the middle of this text.
     Cut(String),
     Reset,
 }
@@ -309,7 +309,7 @@ impl Stream {
         }
     }
 
-    /// Whether nothing comes for so long.
+    /// Returns whether nothing arrives for this time.
     pub(crate) fn waits_for(&mut self, time: Duration) -> bool {
         if !self.text.is_empty() || !self.reader.buffer().is_empty() {
             return false;
@@ -320,7 +320,7 @@ impl Stream {
             .is_err_and(|error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut))
     }
 
-    /// The texts of the next messages.
+    /// Returns the texts of the next messages.
     pub(crate) fn messages(&mut self, count: usize) -> Vec<String> {
         (0..count)
             .map(|_| self.message()["message"].as_str().unwrap().to_owned())
@@ -364,7 +364,7 @@ impl Stream {
     }
 }
 
-/// Waits, with a bound, for something that another thread brings about.
+/// Waits, up to a bound, until a condition holds.
 pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !is_so() {

@@ -17,8 +17,8 @@ use crate::emulator::state::{Agent, State, patch, pick, text, touch};
 const PERSONAS: Kind = Kind::Choice(&["professional", "friendly", "concise"]);
 const STATUSES: Kind = Kind::Choice(&["development", "live", "paused"]);
 
-/// The optional fields of both generations; the first takes null to clear one, and any text as
-/// persona, logo and addresses.
+/// The optional fields of both generations. The first accepts null to clear a field, and any text
+/// as persona, logo and addresses.
 macro_rules! with_common {
     ($persona:expr, $uri:expr, $email:expr; $($first:expr),* $(,)?) => {
         &[
@@ -41,7 +41,7 @@ macro_rules! with_common {
 
 const FREE: Kind = Kind::Text(ANY_LENGTH);
 
-/// A body that links a workflow by its current name is of the current generation.
+/// A body with `workflow_id` is of the current generation.
 pub(in crate::emulator) fn create_fields(body: &Object) -> &'static [Field] {
     const CURRENT: &[Field] = with_common![
         PERSONAS, Kind::Uri, Kind::Email;
@@ -61,7 +61,7 @@ pub(in crate::emulator) fn create_fields(body: &Object) -> &'static [Field] {
     }
 }
 
-/// A body with a field that only the first generation has is of the first generation.
+/// A body with a field of the first generation only is of the first generation.
 pub(in crate::emulator) fn update_fields(body: &Object) -> &'static [Field] {
     const FIRST: &[Field] = with_common![
         FREE, FREE, FREE;
@@ -165,7 +165,7 @@ pub(in crate::emulator) fn retrieve(context: &mut Context<'_>) -> HandlerResult 
         ("knowledge_bases", bases),
         ("integrations", summaries),
         ("channels", channels.clone()),
-        // The same by the names of the first generation.
+        // The same under the names of the first generation.
         ("integration", json!(integrations)),
         ("channel", channels),
         ("conversation_flow", conversation_flows::of(workflow)),
@@ -223,7 +223,7 @@ pub(in crate::emulator) fn update_live_status(context: &mut Context<'_>) -> Hand
     )))
 }
 
-/// A read that makes the code when there is none.
+/// A read that creates the code if there is none.
 pub(in crate::emulator) fn get_test_code(context: &mut Context<'_>) -> HandlerResult {
     let id = context.id(0);
     let agent = context.state.agent_mut(&id)?;
@@ -264,7 +264,7 @@ pub(in crate::emulator) fn get_test_code(context: &mut Context<'_>) -> HandlerRe
     })))
 }
 
-/// The workflow that a body names, under either generation's name.
+/// The workflow id in a body, under either generation's name.
 fn asked_workflow(body: &Object) -> Option<String> {
     let asked = body
         .get("workflow_id")
@@ -272,7 +272,7 @@ fn asked_workflow(body: &Object) -> Option<String> {
     asked.and_then(Value::as_str).map(str::to_owned)
 }
 
-/// The fields that are copied from a body as they are.
+/// The fields that are copied from a body unchanged.
 fn settable() -> impl Iterator<Item = &'static str> {
     UPDATE
         .iter()
@@ -280,7 +280,7 @@ fn settable() -> impl Iterator<Item = &'static str> {
         .filter(|name| !name.ends_with("workflow_id"))
 }
 
-/// A test conversation in which a customer has said hello, and has been greeted.
+/// Opens a test conversation in which a customer has written and the agent has greeted them.
 fn first_conversation(
     state: &mut State,
     agent: &str,

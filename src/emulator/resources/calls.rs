@@ -1,4 +1,4 @@
-//! `/agents/{agent_id}/calls`, and the first generation's `/calls`.
+//! `/agents/{agent_id}/calls`, and `/calls` of the first generation.
 
 use serde_json::{Value, json};
 
@@ -30,7 +30,7 @@ pub(in crate::emulator) const LIST_QUERY: &[Field] = &[
     ),
 ];
 
-/// A call in a list; the detail has more.
+/// The fields of a call in a list.
 const LISTED: &[&str] = &[
     "id",
     "source",
@@ -46,7 +46,7 @@ const LISTED: &[&str] = &[
     "ended_at",
 ];
 
-/// The vendor's own number, from which test calls come.
+/// The vendor's number, the source of test calls.
 const TEST_NUMBER: &str = "+14155550100";
 
 pub(in crate::emulator) const MAKE_FIELDS: &[Field] = &[
@@ -54,7 +54,7 @@ pub(in crate::emulator) const MAKE_FIELDS: &[Field] = &[
     required("is_test_call", Kind::Flag),
 ];
 
-/// The first generation's placeholder.
+/// API 0.1 only. It was never implemented.
 pub(in crate::emulator) fn list_all(_: &mut Context<'_>) -> HandlerResult {
     Err(ErrorResponse::new(
         501,
@@ -84,7 +84,7 @@ pub(in crate::emulator) fn list(context: &mut Context<'_>) -> HandlerResult {
     pagination::response((data, meta))
 }
 
-/// Rings, except for numbers that end in 0000 (busy) or 9999 (cannot be reached).
+/// Places a call. A number that ends in 0000 is busy, one that ends in 9999 cannot be reached.
 pub(in crate::emulator) fn make(context: &mut Context<'_>) -> HandlerResult {
     let (agent, now) = (context.id(0), to_text(context.state.now));
     let is_test = context.body.get("is_test_call") == Some(&Value::Bool(true));
@@ -137,7 +137,7 @@ pub(in crate::emulator) fn make(context: &mut Context<'_>) -> HandlerResult {
     ))
 }
 
-/// Each look finds the call as it is, and lets it go one step further.
+/// Returns the call and moves it one step on.
 pub(in crate::emulator) fn retrieve(context: &mut Context<'_>) -> HandlerResult {
     let (agent, id, now) = (context.id(0), context.id(1), to_text(context.state.now));
     let lines: Vec<String> = (0..3).map(|_| context.state.next_id()).collect();

@@ -1,4 +1,4 @@
-//! The five first-party integrations and what each can do.
+//! The five first-party integrations and their actions.
 
 /// A first-party integration.
 pub(super) struct FirstParty {

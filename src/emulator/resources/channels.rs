@@ -14,7 +14,7 @@ pub(in crate::emulator) fn list(context: &mut Context<'_>) -> HandlerResult {
     ))
 }
 
-/// The channels that the workflow is made for, and those that are connected beside them.
+/// The channels of the workflow, then other connected ones.
 pub(super) fn of(agent: &Agent, workflow: Option<&Object>) -> Vec<Object> {
     let wanted = workflow
         .map(|workflow| array(workflow, "channels"))

@@ -24,7 +24,7 @@ const CHANNELS: Kind = Kind::Choice(&[
     "test_telephony",
 ]);
 
-/// The filters that compare a field with a flag.
+/// The filters by a boolean field.
 const FLAGS: [&str; 3] = ["is_test_channel", "is_ai_chat_paused", "needs_attention"];
 
 pub(in crate::emulator) const LIST_QUERY: &[Field] = &[
@@ -132,7 +132,7 @@ pub(in crate::emulator) fn set_ai_status(context: &mut Context<'_>) -> HandlerRe
     Ok(Response::ok(json!({ "is_ai_chat_paused": paused })))
 }
 
-/// Writes into a conversation, a new one if need be, and answers with what the agent says to it.
+/// Adds a message to a conversation, or to a new one, and returns the agent's reply.
 pub(in crate::emulator) fn send(context: &mut Context<'_>) -> HandlerResult {
     let agent = context.id(0);
     context.state.agent(&agent)?;
@@ -156,7 +156,7 @@ pub(in crate::emulator) fn send(context: &mut Context<'_>) -> HandlerResult {
     ))
 }
 
-/// The conversation with this user on this channel.
+/// Returns the conversation with this user on this channel. Opens one if there is none.
 fn conversation_with(context: &mut Context<'_>, agent: &str) -> Result<String, ErrorResponse> {
     let body = &context.body;
     let channel = text(body, "channel_type");
@@ -168,7 +168,7 @@ fn conversation_with(context: &mut Context<'_>, agent: &str) -> Result<String, E
         let message = "must be a phone number in international E.164 form, such as +2348012345678";
         return Err(ErrorResponse::invalid("channel_user_id", message));
     }
-    // Stored numbers are without the plus.
+    // Numbers are stored without the plus.
     let user = user.trim_start_matches('+');
     let is_test = body
         .get("is_test_channel")
@@ -182,7 +182,7 @@ fn conversation_with(context: &mut Context<'_>, agent: &str) -> Result<String, E
         .iter()
         .find(|conversation| {
             let data = &conversation.data;
-            // A visitor's id is a UUID, and those have no case; phone numbers have none either.
+            // A visitor's id is a UUID, which has no case. Phone numbers have none either.
             text(data, "channel_type") == channel
                 && text(data, "channel_user_id").eq_ignore_ascii_case(user)
                 && data.get("is_test_channel") == Some(&Value::Bool(is_test))
@@ -199,7 +199,7 @@ fn conversation_with(context: &mut Context<'_>, agent: &str) -> Result<String, E
         .open_conversation(agent, channel, is_test, Some(user), username)
 }
 
-/// Adds the caller's message; as the assistant it may speak only while the AI does not.
+/// Adds the caller's message. A message in the role of the assistant needs a paused AI.
 pub(super) fn write(
     state: &mut State,
     agent: &str,
@@ -221,7 +221,7 @@ fn not_paused() -> ErrorResponse {
     ErrorResponse::bad_request("Assistant messages can only be sent while AI replies are paused.")
 }
 
-/// `test_whatsapp` is WhatsApp, for tests.
+/// Splits a channel's name, such as `test_whatsapp`, into its type and whether it is for tests.
 pub(in crate::emulator) fn split_channel(channel: &str) -> (&str, bool) {
     channel
         .strip_prefix("test_")

@@ -124,7 +124,8 @@ pub(in crate::emulator) fn delete(context: &mut Context<'_>) -> HandlerResult {
         .ok_or_else(|| ErrorResponse::not_found("Knowledge base"))
 }
 
-/// The service reads the page; the emulator goes nowhere and says so.
+/// Sets the content of a URL's knowledge base. The API reads the page; the emulator has no network
+/// access and says so.
 fn extract(base: &mut Object) {
     let url = text(base, "url").to_owned();
     if text(base, "type") == "url" && !url.is_empty() {

@@ -1,4 +1,4 @@
-//! `/agents/{agent_id}/conversations/{conversation_id}/messages`, and the tickets of its streams.
+//! `/agents/{agent_id}/conversations/{conversation_id}/messages`, and tickets for its streams.
 
 use serde_json::{Value, json};
 
@@ -39,7 +39,7 @@ pub(in crate::emulator) fn list(context: &mut Context<'_>) -> HandlerResult {
     )?)
 }
 
-/// Adds the message; what the agent says to it comes later.
+/// Adds a message. The agent's reply comes later.
 pub(in crate::emulator) fn send(context: &mut Context<'_>) -> HandlerResult {
     let (agent, conversation) = (context.id(0), context.id(1));
     let (role, message) = (text(&context.body, "role"), text(&context.body, "message"));

@@ -1,4 +1,4 @@
-//! `/phone-numbers`, and the requests for them.
+//! `/phone-numbers`, and requests for new ones.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use crate::emulator::response::{ErrorResponse, HandlerResult, Response, object};
 use crate::emulator::schema::{ANY_LENGTH, Field, Kind, nullable, optional, required};
 use crate::emulator::state::{State, patch, pick, text, touch};
 
-/// A number in a list; the detail has more.
+/// The fields of a number in a list.
 const LISTED: &[&str] = &["id", "agent_id", "label", "e164"];
 
 const SORTED: &[&str] = &[
@@ -74,7 +74,7 @@ pub(in crate::emulator) fn request(context: &mut Context<'_>) -> HandlerResult {
         REQUEST_FIELDS.iter().map(|field| field.name),
     );
     context.state.phone_requests.add(&id, request.clone());
-    // The documented success has no body.
+    // The success is documented without a body.
     Ok(if context.options.phone_request_body {
         Response::created(request)
     } else {
@@ -91,7 +91,7 @@ pub(in crate::emulator) fn retrieve(context: &mut Context<'_>) -> HandlerResult 
     ))
 }
 
-/// A null agent takes the number away from its agent.
+/// A null `agent_id` unassigns the number.
 pub(in crate::emulator) fn update(context: &mut Context<'_>) -> HandlerResult {
     let (id, now) = (context.id(0), context.state.now);
     if let Some(agent) = context.body.get("agent_id").and_then(Value::as_str) {
@@ -104,7 +104,7 @@ pub(in crate::emulator) fn update(context: &mut Context<'_>) -> HandlerResult {
     Ok(Response::ok(number.clone()))
 }
 
-/// The vendor gives the team a number, and with it answers the oldest request under review.
+/// Assigns a number to the team, as the vendor does, and grants the oldest request under review.
 pub(in crate::emulator) fn assign(state: &mut State, e164: &str, agent: Option<&str>) -> String {
     let (id, now) = (state.next_id(), to_text(state.now));
     let mut open = state.phone_requests.items_mut().iter_mut();

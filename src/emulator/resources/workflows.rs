@@ -88,10 +88,10 @@ const VIDEO_URL: Field = optional("video_url", Kind::Uri);
 const NAME: Kind = Kind::Filled(255);
 const PROMPT: Kind = Kind::Filled(ANY_LENGTH);
 const PROMPT_CONFIG: Field = optional("prompt_config", Kind::Open);
-/// In the first generation flows are free objects.
+/// In the first generation flows are free-form objects.
 const FREE_FLOWS: Field = optional("flows", Kind::List(&Kind::Open));
 
-/// Name, prompt and flows, which differ, before the fields that all bodies share.
+/// The given fields, then those that all bodies share.
 macro_rules! with_common {
     ($($first:expr),*) => {
         &[
@@ -113,7 +113,7 @@ macro_rules! with_common {
     };
 }
 
-/// A body with `prompt_config` is of the first generation, where only the name is required.
+/// A body with `prompt_config` is of the first generation, in which only the name is required.
 pub(in crate::emulator) fn create_fields(body: &Object) -> &'static [Field] {
     const CURRENT: &[Field] = with_common![
         required("name", NAME),
@@ -223,7 +223,8 @@ pub(in crate::emulator) fn delete(context: &mut Context<'_>) -> HandlerResult {
     Ok(Response::deleted())
 }
 
-/// The id of a workflow for an agent: its own when the team owns it, else that of a copy.
+/// Returns the id of a workflow that an agent can use: the same id if the team owns the workflow,
+/// else that of a copy.
 pub(super) fn adopt(state: &mut State, id: &str) -> Result<String, ErrorResponse> {
     match state.workflows.get(id) {
         Some(workflow) if is_owned(workflow) => Ok(id.to_owned()),
@@ -291,7 +292,7 @@ fn blank(id: &str) -> Object {
     }
 }
 
-/// The fields that are copied from a body as they are.
+/// The fields that are copied from a body unchanged.
 fn settable() -> impl Iterator<Item = &'static str> {
     create_fields(&Object::new()).iter().map(|field| field.name)
 }

@@ -1,4 +1,4 @@
-//! The four families of connectors.
+//! The four kinds of integrations.
 
 use serde_json::{Value, json};
 
@@ -78,7 +78,7 @@ fn google_types_have_an_onboarding_url() {
 }
 
 #[test]
-fn first_party_types_need_their_secrets() {
+fn first_party_types_need_their_credentials() {
     let api = api();
     let path = format!("{}/bimpeai/configure", integrations(&api));
     for (body, wrong) in [
@@ -220,7 +220,7 @@ fn custom_apis_have_tools() {
 }
 
 #[test]
-fn an_id_of_another_family_is_a_bad_request() {
+fn an_id_of_another_kind_is_a_bad_request() {
     let api = api();
     let path = integrations(&api);
     let made = api
@@ -245,7 +245,7 @@ fn an_id_of_another_family_is_a_bad_request() {
 }
 
 #[test]
-fn an_agent_without_a_workflow_has_no_connectors() {
+fn an_agent_without_a_workflow_has_no_integrations() {
     let api = api();
     let agent = id(&api.post("/agents", json!({ "name": "A" })).data());
     for family in ["bimpeai", "pipedream", "mcp_server", "custom_api"] {
@@ -275,7 +275,7 @@ fn integrations_have_a_limit() {
 }
 
 #[test]
-fn connected_things_show_in_the_lists_of_the_agent() {
+fn connected_integrations_are_listed_for_the_agent() {
     let api = api();
     let agent = api.agent();
     let path = format!("/agents/{agent}/integrations");
@@ -299,7 +299,7 @@ fn connected_things_show_in_the_lists_of_the_agent() {
 }
 
 #[test]
-fn documented_successes_without_a_body_can_be_had() {
+fn documented_successes_without_a_body_are_available() {
     let api = start(quiet().bodyless_successes(true));
     let agent = api.agent();
     let path = format!("/agents/{agent}/integrations");

@@ -84,8 +84,9 @@ impl Error {
 
     /// Returns whether the same call may succeed later.
     ///
-    /// `true` for timeouts, truncated bodies, 408, 429, 5xx except 501, and connection failures.
-    /// These connection failures are permanent, so `false`:
+    /// `true` for timeouts, truncated bodies, 408, 429, 5xx except 501, and connection failures; also
+    /// for a 409 to a retry of a write, because the first attempt may still be in progress. These
+    /// connection failures are permanent, so `false`:
     ///
     /// - The resolver says that the host does not exist. A temporary lookup failure is retryable.
     /// - TLS is refused: an untrusted or expired certificate, another host name, a missing client
@@ -97,7 +98,7 @@ impl Error {
         match self {
             Error::Connection(error) => !error.kind.is_permanent(),
             Error::Timeout(_) => true,
-            Error::Api(error) => is_retryable_status(error.status),
+            Error::Api(error) => is_retryable_status(error.status) || error.in_progress,
             Error::Decode(error) => error.cut,
             Error::User(_) | Error::Cancelled(_) => false,
         }
@@ -157,6 +158,16 @@ impl Error {
     pub(crate) fn on_page(mut self, page: Option<u64>) -> Error {
         if let Some(call) = self.call_mut() {
             call.page = page;
+        }
+        self
+    }
+
+    /// Marks a 409 to a write that may have reached the server before, under the same idempotency
+    /// key: the server may still be working on it.
+    pub(crate) fn of_repeated_write(mut self) -> Error {
+        if let Error::Api(error) = &mut self {
+            error.in_progress =
+                error.status == 409 && error.code != Some(ErrorCode::IntegrationLimitReached);
         }
         self
     }
@@ -437,6 +448,8 @@ pub struct ApiError {
     pub(crate) status: u16,
     pub(crate) code: Option<ErrorCode>,
     pub(crate) message: String,
+    /// Whether it is a 409 because an earlier attempt may still be in progress.
+    pub(crate) in_progress: bool,
     pub(crate) retry_after: Option<Duration>,
     pub(crate) headers: Headers,
     pub(crate) body: Vec<u8>,
@@ -604,7 +617,11 @@ pub enum ApiErrorKind {
     PermissionDenied,
     /// 404: no such thing in this team.
     NotFound,
-    /// 409: it contradicts what is there; never retried.
+    /// 409: it conflicts with the state of the resource, or an earlier attempt of the same write is
+    /// still in progress.
+    ///
+    /// Retried only if an earlier attempt of the call may have reached the server under the same
+    /// idempotency key.
     Conflict,
     /// 429: too many requests.
     RateLimit(RateLimit),

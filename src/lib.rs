@@ -70,18 +70,26 @@
 //!
 //! # Retries, waits and deadlines
 //!
-//! Connection errors, timeouts, 408, 429 and 5xx but 501 are tried again, twice unless the client or
-//! the call says otherwise; 409 never. Half to all of 0.5 s, doubling up to 8 s, is waited in
-//! between, or as long as the server asks for in `Retry-After` (seconds, fractions, or a date). A
-//! wait above `max_retry_wait` (60 s), or above what the `deadline` leaves, is not made: the call
-//! fails at once with the server's error and its [`retry_after`](Error::retry_after).
+//! Connection errors, timeouts, 408, 429 and 5xx (except 501) are retried up to twice by default.
+//! [`Error::is_retryable`] has the exceptions.
 //!
-//! `timeout` bounds one attempt, its body included: 30 s, and 60 s for `conversations().send`, which
-//! waits for the assistant. `deadline` bounds the call with all its attempts and waits.
+//! A 409 to the first attempt is never retried. A 409 to a retry of a write is, if an earlier attempt
+//! may have reached the server: that attempt may still be in progress.
 //!
-//! Every write carries one `Idempotency-Key` for all its attempts: yours, or a random one. A pooled
-//! connection that has died is replaced once without counting as an attempt.
-//! [`Error::may_have_been_sent`] tells a batch job whether to look before it repeats a write.
+//! Before each retry the client sleeps for a random 50–100 % of a delay that starts at 0.5 s and
+//! doubles up to 8 s. A `Retry-After` header (seconds, fractions or a date) replaces that delay. If
+//! the delay would exceed `max_retry_wait` (60 s) or the remaining `deadline`, the call fails
+//! immediately with the server's error; [`retry_after`](Error::retry_after) returns the requested
+//! delay.
+//!
+//! `timeout` bounds one attempt, including the response body: 30 s by default, and 60 s for
+//! `conversations().send`, which waits for the assistant. `deadline` bounds the call with all its
+//! attempts and waits.
+//!
+//! Every write carries one `Idempotency-Key` for all its attempts: yours, or a random one from the
+//! operating system, so that forked processes do not share it. A pooled connection that turns out to
+//! be dead is replaced once, which does not count as an attempt. [`Error::may_have_been_sent`] tells
+//! a batch job whether to look before it repeats a write.
 //!
 //! # Secrets
 //!

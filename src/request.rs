@@ -41,6 +41,10 @@ use crate::pagination::{Items, ListRequest, Pages};
 /// perform it twice, create two requests. [`idempotency_key`](Request::idempotency_key) describes
 /// what a server does with a key that it knows.
 ///
+/// If a write is sent again while the server still works on it, the server may respond with a 409.
+/// Within one `send` such a 409 is retried. The first attempt of a further `send` is not: after a
+/// timeout, wait before sending the request again.
+///
 /// # Lists that are not paginated
 ///
 /// A `Request<Vec<T>>` can be iterated over, as a [`ListRequest`](crate::ListRequest) can. The first

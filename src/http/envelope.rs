@@ -395,6 +395,7 @@ pub(crate) fn api_error(answer: Answer, secret: &str) -> Error {
         status,
         code,
         message,
+        in_progress: false,
         retry_after,
         headers: answer.headers,
         body: answer.body,

@@ -215,12 +215,17 @@ impl Http {
                 return Err(deadline.expired(info));
             }
             info.attempts += 1;
-            let error = match self.attempt(agent, call, &prepared, left) {
+            let mut sent_before = info.sent;
+            let error = match self.attempt(agent, call, &prepared, left, &mut sent_before) {
                 Ok((head, body)) => {
                     info.sent = true;
                     let answer = self.answer(&info, head, body.bytes);
                     if !(200..300).contains(&answer.status) {
-                        envelope::api_error(answer, self.key.expose())
+                        let error = envelope::api_error(answer, self.key.expose());
+                        match sent_before && call.is_write() {
+                            true => error.of_repeated_write(),
+                            false => error,
+                        }
                     } else if body.cut {
                         envelope::cut_error(&answer)
                     } else {
@@ -251,14 +256,15 @@ impl Http {
         }
     }
 
-    /// One attempt; one that dies on a connection from the pool, before anything came back, is
-    /// made once more on a fresh one.
+    /// Makes one attempt. If it dies on a connection from the pool before anything was received, it
+    /// is made again on a new one, and `sent_before` is set: the server may have the request.
     fn attempt(
         &self,
         agent: &ureq::Agent,
         call: &Call,
         prepared: &Prepared<'_>,
         left: Option<Duration>,
+        sent_before: &mut bool,
     ) -> Result<(ureq::http::response::Parts, Read), Failure> {
         let started = self.clock.now();
         let bound = prepared.bound(left);
@@ -283,6 +289,7 @@ impl Http {
             bound: Bound::Whole(limit),
             fresh: true,
         };
+        *sent_before = true;
         self.exchange(agent, call, prepared, limits)
             .map_err(|mut failure| {
                 failure.wire.sent = true;

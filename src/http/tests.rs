@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use support::{Connection, Server};
 
 use super::*;
-use crate::client::Client;
+use crate::client::{Client, ClientBuilder};
 
 /// Time passes when the loop waits, and when a server says so.
 struct FakeClock {
@@ -83,14 +83,27 @@ fn run(
     options: Options,
     cancel: Option<&Cancel>,
 ) -> Outcome {
-    let client = Client::builder("sk_canary")
-        .base_url(server.url())
-        .build()
-        .unwrap();
-    let http = client.http().clone();
-    drop(client);
+    let client = Client::builder("sk_canary").base_url(server.url());
+    run_on(client, server, clock, method, options, cancel)
+}
+
+/// A client's way to its server, by this clock.
+fn http(client: ClientBuilder, clock: Arc<FakeClock>) -> Http {
+    let http = client.build().unwrap().http().clone();
     let mut http = Arc::into_inner(http).expect("the only owner");
-    http.clock = clock.clone();
+    http.clock = clock;
+    http
+}
+
+fn run_on(
+    client: ClientBuilder,
+    server: &Server,
+    clock: Arc<FakeClock>,
+    method: Method,
+    options: Options,
+    cancel: Option<&Cancel>,
+) -> Outcome {
+    let http = http(client, clock.clone());
     let mut call = Call::new(method, Path::new("agents"));
     if call.is_write() {
         call.body = Some(b"{}".to_vec());
@@ -157,6 +170,107 @@ fn what_will_not_pass_is_not_tried_again() {
 fn a_success_after_failures_says_how_many_attempts_it_took() {
     let outcome = call(Method::GET, &["503", "cut", "ok"], Options::default(), None);
     assert_eq!(outcome.answer().attempts, 3);
+}
+
+#[test]
+fn a_409_to_a_retried_write_means_still_in_progress_and_is_retried() {
+    for method in [Method::POST, Method::PATCH, Method::PUT, Method::DELETE] {
+        for first in ["503", "408", "429", "cut"] {
+            let responses: &'static [&'static str] = Vec::leak(vec![first, "409", "ok"]);
+            let outcome = call(method.clone(), responses, Options::default(), None);
+            assert_eq!(outcome.answer().attempts, 3, "{method} {first}");
+            let waits = seconds(&outcome.waits);
+            assert!((0.499..=1.001).contains(&waits[1]), "{waits:?}");
+            let keys = outcome.requests.iter();
+            let keys: Vec<_> = keys
+                .map(|request| request.header("idempotency-key"))
+                .collect();
+            assert!(keys[0].is_some() && keys.iter().all(|key| *key == keys[0]));
+        }
+    }
+    // It has the budget that other failures have, and the delay that the server asks for.
+    let outcome = call(Method::POST, &["503", "409"], Options::default(), None);
+    let error = outcome.error();
+    assert_eq!((error.status(), error.attempts()), (Some(409), 3));
+    assert!(error.is_retryable(), "{error}");
+    let responses = &["503", "409 Retry-After: 7", "ok"];
+    let outcome = call(Method::POST, responses, Options::default(), None);
+    assert_eq!(seconds(&outcome.waits)[1], 7.0);
+}
+
+#[test]
+fn any_other_409_is_not_retried() {
+    // The first attempt.
+    let outcome = call(Method::POST, &["409"], Options::default(), None);
+    assert_eq!(outcome.error().attempts(), 1);
+    assert!(!outcome.error().is_retryable());
+    // A read writes nothing that could be in progress.
+    let outcome = call(Method::GET, &["503", "409"], Options::default(), None);
+    assert_eq!(outcome.error().attempts(), 2);
+    assert!(!outcome.error().is_retryable());
+    // Its code says what it is.
+    let server = Server::answering(|connection, _, number| {
+        let status = if number == 0 { 503 } else { 409 };
+        connection.answer(status, &[], r#"{"code":"integration_limit_reached"}"#);
+    });
+    let outcome = run(&server, clock(), Method::POST, Options::default(), None);
+    assert_eq!(outcome.error().attempts(), 2);
+    assert!(!outcome.error().is_retryable());
+}
+
+#[test]
+fn a_409_after_an_attempt_that_was_not_sent_is_not_retried() {
+    // A proxy that closes the first connection: the request proves not to be sent.
+    let server = Server::start(|mut connection| {
+        let _ = connection.request();
+        if connection.number > 0 {
+            connection.raw("HTTP/1.1 200 OK\r\n\r\n");
+            let _ = connection.request();
+            connection.answer(409, &[], "{}");
+        }
+    });
+    let client = Client::builder("sk_canary")
+        .base_url("http://api.test")
+        .allow_http("api.test")
+        .proxy(server.url());
+    let outcome = run_on(
+        client,
+        &server,
+        clock(),
+        Method::POST,
+        Options::default(),
+        None,
+    );
+    let error = outcome.error();
+    assert_eq!(
+        (error.status(), error.attempts()),
+        (Some(409), 2),
+        "{error}"
+    );
+    assert!(!error.is_retryable());
+}
+
+#[test]
+fn a_409_after_a_dead_pooled_connection_is_retried() {
+    let server = Server::start(|mut connection| {
+        let _ = connection.request();
+        if connection.number == 0 {
+            connection.data("1");
+            let _ = connection.request();
+            connection.reset();
+        } else {
+            // The first exchange of the attempt may be in progress on the lost connection.
+            connection.answer(409, &[], "{}");
+            let _ = connection.request();
+            connection.data("2");
+        }
+    });
+    let http = http(Client::builder("sk_canary").base_url(server.url()), clock());
+    let post = Call::new(Method::POST, Path::new("agents"));
+    http.execute(&post, &Options::default(), None).unwrap();
+    let answer = http.execute(&post, &Options::default(), None).unwrap();
+    assert_eq!(answer.attempts, 2);
+    assert_eq!(server.requests().len(), 4);
 }
 
 #[test]
@@ -376,18 +490,8 @@ fn a_dead_pooled_connection_costs_no_attempt_and_no_wait_even_without_retries() 
             }
         }
     });
-    let client = Client::builder("sk_canary")
-        .base_url(server.url())
-        .max_retries(0)
-        .build()
-        .unwrap();
-    let mut http = Arc::into_inner({
-        let http = client.http().clone();
-        drop(client);
-        http
-    })
-    .unwrap();
-    http.clock = clock.clone();
+    let client = Client::builder("sk_canary").base_url(server.url());
+    let http = http(client.max_retries(0), clock.clone());
     let mut post = Call::new(Method::POST, Path::new("agents"));
     post.body = Some(b"{\"n\":1}".to_vec());
     assert_eq!(

@@ -20,6 +20,9 @@ use crate::http::transport::{Network, finite};
 use crate::http::{Http, client_headers};
 use crate::types::Secret;
 
+const KEY_VARIABLE: &str = "BIMPEAI_API_KEY";
+/// Names that programs use by mistake.
+const MISTAKEN_KEY_VARIABLES: [&str; 3] = ["BIMPE_API_KEY", "BIMPE_AI_API_KEY", "BIMPEAI_KEY"];
 const DEFAULT_BASE_URL: &str = "https://api.bimpe.ai";
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -46,11 +49,12 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client with this key (`sk_…`) and the defaults of [`ClientBuilder`].
+    /// Creates a client with this API key (`sk_…`) and the defaults of [`ClientBuilder`].
     ///
     /// # Errors
     ///
-    /// [`Error::User`] when the key is empty or cannot be sent in a header.
+    /// [`Error::User`] if the API key is empty, cannot be sent in a header, or is more than an API
+    /// key: in quotes, `NAME=sk_…`, `Bearer sk_…`, with an escaped line end.
     pub fn new(key: impl AsRef<str>) -> Result<Client, Error> {
         Client::builder(key).build()
     }
@@ -66,7 +70,7 @@ impl Client {
         Client::builder_from_env()?.build()
     }
 
-    /// A builder with this key (`sk_…`).
+    /// Creates a builder with this API key (`sk_…`).
     pub fn builder(key: impl AsRef<str>) -> ClientBuilder {
         ClientBuilder::new(key.as_ref())
     }
@@ -121,6 +125,8 @@ impl fmt::Debug for Client {
 #[must_use = "a builder does nothing until it builds"]
 pub struct ClientBuilder {
     key: Secret,
+    /// What a refusal calls it.
+    key_name: &'static str,
     base_url: Option<String>,
     http_hosts: Vec<String>,
     timeout: Option<Duration>,
@@ -150,6 +156,7 @@ impl ClientBuilder {
     fn new(key: &str) -> Self {
         ClientBuilder {
             key: Secret::from(key),
+            key_name: "the API key",
             base_url: None,
             http_hosts: Vec::new(),
             timeout: None,
@@ -167,12 +174,21 @@ impl ClientBuilder {
 
     fn from_variables(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, Error> {
         let text = |name| environment::text(name, &variable);
-        let Some(key) = text("BIMPEAI_API_KEY")? else {
+        let Some(key) = text(KEY_VARIABLE)? else {
+            let is_set = |name: &&&str| variable(name).is_some_and(|value| !value.is_empty());
             return Err(Error::user(
-                "there is no API key: set BIMPEAI_API_KEY to a key (sk_…) from the console",
+                match MISTAKEN_KEY_VARIABLES.iter().find(is_set) {
+                    Some(name) => format!(
+                        "no API key: {name} is set, but this crate reads {KEY_VARIABLE}; rename it"
+                    ),
+                    None => format!(
+                        "no API key: set {KEY_VARIABLE} to an API key (sk_…) from the console"
+                    ),
+                },
             ));
         };
         let mut builder = ClientBuilder::new(&key);
+        builder.key_name = KEY_VARIABLE;
         if let Some(url) = text("BIMPEAI_BASE_URL")? {
             builder = builder.base_url(url);
         }
@@ -350,7 +366,8 @@ impl ClientBuilder {
         if let Some(error) = self.refused {
             return Err(error);
         }
-        check_key(self.key.expose())?;
+        check_key(self.key.expose())
+            .map_err(|why| Error::user(format!("{} {why}", self.key_name)))?;
         let base_url = self.base_url.as_deref().unwrap_or(DEFAULT_BASE_URL);
         let base = BaseUrl::parse(base_url, &self.http_hosts)?;
         let timeout = self.timeout.unwrap_or(DEFAULT_TIMEOUT);
@@ -395,31 +412,79 @@ impl fmt::Debug for ClientBuilder {
     }
 }
 
-/// What cannot be a key is refused here, where it can be explained, and never shown.
-fn check_key(key: &str) -> Result<(), Error> {
-    let refuse = |why: &str| Err(Error::user(format!("the API key {why}")));
-    if key.is_empty() {
-        return refuse("is empty; a key looks like sk_…, and usually is in BIMPEAI_API_KEY");
-    }
-    if key.trim() != key {
-        return refuse("starts or ends with a blank or a line end; was it read from a file?");
-    }
-    if key.chars().any(char::is_control) {
-        return refuse("has a control character, such as a line end, in it");
-    }
-    if key.chars().any(char::is_whitespace) {
-        return refuse("has a blank in it");
-    }
-    if !key.is_ascii() {
-        return refuse("has a character in it that is not ASCII");
-    }
-    if key.len() > LONGEST_KEY {
-        return refuse("is longer than any key; was it read from the right place?");
-    }
-    if key.starts_with("Bearer") {
-        return refuse("starts with \"Bearer\"; give the key alone");
-    }
-    Ok(())
+/// Checks an API key; the error says what is wrong with it, and never shows it.
+///
+/// An invalid key would end in a 401 that says nothing about its cause.
+fn check_key(key: &str) -> Result<(), &'static str> {
+    const QUOTES: [char; 9] = ['"', '\'', '`', '“', '”', '„', '‘', '’', '«'];
+    let lower = key.to_ascii_lowercase();
+    let faults = [
+        (
+            key.is_empty(),
+            "is empty; an API key looks like sk_…, and usually is in BIMPEAI_API_KEY",
+        ),
+        (
+            key.contains('\u{feff}'),
+            "has a byte order mark in it; save the file that it is read from without one",
+        ),
+        (
+            key.trim() != key,
+            "starts or ends with whitespace or a line end; trim what is read from a file",
+        ),
+        (
+            ["export ", "set ", "setx "]
+                .iter()
+                .any(|start| lower.starts_with(start)),
+            "starts with a shell command such as `export`; use the API key alone",
+        ),
+        (
+            lower.starts_with("authorization") || lower.starts_with("bearer"),
+            "starts with \"Bearer\" or the name of the header; use the API key alone",
+        ),
+        (
+            is_assignment(&lower),
+            "starts with a name, as in NAME=sk_…; use the API key alone",
+        ),
+        (
+            key.contains(QUOTES),
+            "has quotes around or in it; remove them (some programs keep the quotes of a .env file)",
+        ),
+        (
+            key.contains('\\') || lower.ends_with("%0a") || lower.ends_with("%0d"),
+            "has an escape such as \\n in it instead of a line end; remove it",
+        ),
+        (
+            key.chars().any(char::is_control),
+            "has a control character, such as a line end, in it",
+        ),
+        (key.chars().any(char::is_whitespace), "has whitespace in it"),
+        (!key.is_ascii(), "has a character in it that is not ASCII"),
+        (
+            key.starts_with(['$', '%', '<', '{']),
+            "is a placeholder or a variable that was not expanded; use the API key itself",
+        ),
+        (
+            key.ends_with([',', ';']),
+            "ends with a comma or semicolon; remove it",
+        ),
+        (
+            key.len() > LONGEST_KEY,
+            "is longer than any API key; is it read from the right place?",
+        ),
+    ];
+    let found = faults.into_iter().find(|(is_found, _)| *is_found);
+    found.map_or(Ok(()), |(_, why)| Err(why))
+}
+
+/// Whether a key in lower case is a line of a file, such as `BIMPEAI_API_KEY=sk_1`.
+fn is_assignment(lower: &str) -> bool {
+    let Some((name, value)) = lower.split_once(['=', ':']) else {
+        return false;
+    };
+    let (name, value) = (name.trim(), value.trim_matches(['=', ' ']));
+    let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let is_of_key = (name.contains("key") || name.contains("token")) && !name.starts_with("sk_");
+    is_name && (value.starts_with("sk_") || is_of_key && !value.is_empty())
 }
 
 fn user_agent(suffix: Option<&str>) -> Result<HeaderValue, Error> {

@@ -38,6 +38,50 @@ fn from_env(variables: &[(&str, &[u8])]) -> String {
 }
 
 const KEY: (&str, &[u8]) = ("BIMPEAI_API_KEY", b"sk_1");
+#[test]
+fn a_missing_api_key_says_which_variable_to_set_or_to_rename() {
+    for variables in [
+        &[][..],
+        &[("BIMPEAI_API_KEY", &b""[..])],
+        &[("BIMPE_API_KEY", &b""[..])],
+    ] {
+        let result = from_env(variables);
+        let says = "refused: no API key: set BIMPEAI_API_KEY to an API key";
+        assert!(result.starts_with(says), "{result}");
+        assert!(!result.contains("BIMPE_API_KEY"), "{result}");
+    }
+    for name in ["BIMPE_API_KEY", "BIMPE_AI_API_KEY", "BIMPEAI_KEY"] {
+        for value in [&b"sk_canary"[..], b"canary\xff"] {
+            let result = from_env(&[(name, value), ("BIMPEAI_API_KEY", b"")]);
+            let says = format!(
+                "refused: no API key: {name} is set, but this crate reads BIMPEAI_API_KEY; rename it"
+            );
+            assert!(result.starts_with(&says), "{result}");
+            assert!(!result.contains("canary"), "{result}");
+            // With the right one, it is not looked at.
+            let result = from_env(&[(name, value), KEY]);
+            assert!(result.starts_with("built: "), "{result}");
+        }
+    }
+}
+
+#[test]
+fn an_invalid_api_key_is_refused_by_the_name_of_its_variable() {
+    for (key, says) in [
+        (&b"\"sk_canary\""[..], "has quotes around or in it"),
+        (b"'sk_canary'", "has quotes around or in it"),
+        (b"BIMPEAI_API_KEY=sk_canary", "as in NAME=sk_"),
+        (b"sk_canary\\n", "has an escape such as \\n"),
+        (b"sk_canary\r", "starts or ends with whitespace"),
+        (b"\xef\xbb\xbfsk_canary", "has a byte order mark"),
+    ] {
+        let result = from_env(&[("BIMPEAI_API_KEY", key)]);
+        assert!(result.starts_with("refused: BIMPEAI_API_KEY "), "{result}");
+        assert!(result.contains(says), "{says}: {result}");
+        assert!(!result.contains("canary"), "{result}");
+    }
+}
+
 const PLAIN: [(&str, &[u8]); 3] = [
     KEY,
     ("BIMPEAI_BASE_URL", b"http://api.test"),

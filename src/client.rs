@@ -200,15 +200,21 @@ impl ClientBuilder {
         Ok(builder)
     }
 
-    /// The server, without the API's prefix; `https://api.bimpe.ai` unless set.
+    /// Sets the base URL. Default: `https://api.bimpe.ai`.
+    ///
+    /// A path, such as that of a gateway, comes before the API's prefix: with
+    /// `https://gateway.example.com/bimpeai`, requests go to
+    /// `https://gateway.example.com/bimpeai/api/v1/console/…`. If the URL ends with the prefix or the
+    /// start of it (`/api`, `/api/v1`), it is completed: the prefix is not repeated.
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
         self.base_url = Some(url.into());
         self
     }
 
-    /// Lets plain http go to this host, for a server inside a cluster.
+    /// Allows plain http to this host, such as a server inside a cluster.
     ///
-    /// Anyone on the way there can read the key. Loopback addresses and `localhost` need no leave.
+    /// Anyone on the network path can read the key. Loopback addresses and `localhost` are always
+    /// allowed.
     pub fn allow_http(mut self, host: impl Into<String>) -> Self {
         self.http_hosts.push(host.into());
         self

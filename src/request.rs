@@ -289,7 +289,7 @@ impl Client {
     ///
     /// `method` is any HTTP method except `CONNECT`, `TRACE` and `PRI`. `path` follows the API's
     /// prefix, with ids already escaped, as in `/agents/agt_1`. A path that leaves the prefix is
-    /// refused when the request is sent.
+    /// refused when the request is sent, and so is one that repeats it (`/api/v1/…`).
     ///
     /// The result is the `data` of the response. [`Request::typed`] and [`Request::raw`] return
     /// others. Every write carries an idempotency key.

@@ -40,6 +40,55 @@ fn base_urls_that_are_none_are_refused_with_what_to_do() {
 }
 
 #[test]
+fn a_base_url_that_ends_in_a_part_of_the_prefix_is_completed() {
+    let server = Server::answering(|connection, _, _| {
+        connection.data("1");
+    });
+    for (path, expected) in [
+        ("", ""),
+        ("/", ""),
+        ("/api", ""),
+        ("/api/", ""),
+        ("/api/v1", ""),
+        ("/api/v1//", ""),
+        ("/api/v1/console", ""),
+        ("/api/v1/console/", ""),
+        ("/gateway", "/gateway"),
+        ("/gateway/api", "/gateway"),
+        ("/gateway/api/v1/", "/gateway"),
+        ("/gateway/api/v1/console", "/gateway"),
+        ("/api/v1/console/api/v1/console", "/api/v1/console"),
+        ("/my-api", "/my-api"),
+        ("/api/v2", "/api/v2"),
+        ("/api/v1/consoles", "/api/v1/consoles"),
+        ("/v1", "/v1"),
+    ] {
+        let url = format!("{}{path}", server.url());
+        let client = Client::builder(KEY).base_url(&url).build().unwrap();
+        client.request("GET", "/agents").send().unwrap();
+        let target = server.take_requests().remove(0).target;
+        assert_eq!(
+            target,
+            format!("{expected}/api/v1/console/agents"),
+            "{path}"
+        );
+    }
+    // A host is not a part of the path.
+    for (url, shown) in [
+        ("https://api", "https://api"),
+        ("https://api/", "https://api"),
+        ("https://api/v1/console", "https://api/v1/console"),
+        ("https://api/api/v1", "https://api"),
+    ] {
+        let client = Client::builder(KEY).base_url(url).build().expect(url);
+        assert!(
+            format!("{client:?}").contains(&format!("{shown:?}")),
+            "{client:?}"
+        );
+    }
+}
+
+#[test]
 fn plain_http_goes_to_this_machine_and_to_hosts_that_were_allowed() {
     for url in [
         "http://127.0.0.1:1",
@@ -248,6 +297,10 @@ fn the_escape_hatch_stays_below_the_prefix() {
         "/agents/\r\nx: y",
         "/agents/é",
         "/agents\\..\\x",
+        "/api/v1/console/agents",
+        "/api/v1/agents",
+        "/api/v1/",
+        "/api/v1",
         "https://evil.example.com/agents",
     ] {
         let error = client.request("GET", path).send().unwrap_err();

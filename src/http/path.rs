@@ -9,8 +9,11 @@ use ureq::http::uri::{Authority, Scheme};
 
 use crate::error::{Error, OneLine};
 
-/// What the API's paths start with.
+/// The start of all paths of the API.
 pub(crate) const PREFIX: &str = "/api/v1/console";
+
+/// Parts of the prefix that a base URL may end with, the longest first.
+const PREFIX_PARTS: [&str; 3] = [PREFIX, "/api/v1", "/api"];
 
 /// Everything but what RFC 3986 calls unreserved.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
@@ -90,6 +93,10 @@ impl Path {
             written.refuse(
                 "the path has an empty, `.` or `..` segment, which may leave the API's prefix",
             );
+        } else if path.starts_with("/api/v1/") || path == "/api/v1" {
+            written.refuse(format!(
+                "the path starts with the API's prefix; leave {PREFIX} out, as in \"/agents\""
+            ));
         }
         written
     }
@@ -130,11 +137,11 @@ pub(crate) struct BaseUrl {
 }
 
 impl BaseUrl {
-    /// Plain `http` goes to this machine, and to the hosts in `http_hosts`.
+    /// Checks a base URL. The part of the API's prefix that it ends with is removed. Plain `http` is
+    /// for loopback addresses and the hosts in `http_hosts`.
     pub(crate) fn parse(text: &str, http_hosts: &[String]) -> Result<BaseUrl, Error> {
         let refuse = |why: &str| Err(Error::user(format!("the base URL {why}")));
         let text = text.trim_end_matches('/');
-        let text = text.strip_suffix(PREFIX).unwrap_or(text);
         let Ok(uri) = text.parse::<Uri>() else {
             return refuse("is not a URL; it looks like \"https://api.bimpe.ai\"");
         };
@@ -145,19 +152,17 @@ impl BaseUrl {
             return refuse("has user info in it; the API takes its key in a header only");
         }
         if uri.query().is_some() || text.contains('#') {
-            return refuse(
-                "has a query or a fragment; give the host, and a path where there is one",
-            );
+            return refuse("has a query or a fragment; use the host, with a path if it needs one");
         }
         if uri.path().split('/').any(is_dot_segment) {
             return refuse("has a `.` or `..` segment in its path");
         }
         let https = *scheme == Scheme::HTTPS;
         if !https && *scheme != Scheme::HTTP {
-            return refuse("must start with \"https://\" (or \"http://\" for this machine)");
+            return refuse("must start with \"https://\" (or \"http://\" for a loopback address)");
         }
         if cfg!(not(any(feature = "rustls", feature = "native-tls"))) && https {
-            return refuse("is https, and this build has no TLS: turn on the feature `rustls`");
+            return refuse("is https, and this build has no TLS: enable the feature `rustls`");
         }
         let host = bare_host(authority).to_ascii_lowercase();
         if host.is_empty() {
@@ -170,14 +175,17 @@ impl BaseUrl {
         }
         if !https && !is_loopback(&host) && !http_hosts.iter().any(|h| is_same_host(h, &host)) {
             return refuse(&format!(
-                "is plain http to {host:?}, where anyone on the way reads the key; use https, or \
-                 allow it with ClientBuilder::allow_http({host:?}) or BIMPEAI_ALLOW_HTTP={host}"
+                "is plain http to {host:?}, where anyone on the network path can read the API key; \
+                 use https, or allow it with ClientBuilder::allow_http({host:?}) or BIMPEAI_ALLOW_HTTP={host}"
             ));
         }
-        Ok(BaseUrl {
-            text: text.to_owned(),
-            host,
-        })
+        let path = uri.path().trim_end_matches('/');
+        let mut parts = PREFIX_PARTS.iter();
+        let part = parts
+            .find(|part| path.ends_with(**part))
+            .map_or(0, |part| part.len());
+        let text = text[..text.len() - part].trim_end_matches('/').to_owned();
+        Ok(BaseUrl { text, host })
     }
 
     /// The whole URL of a request, or why it cannot be one.

@@ -65,8 +65,8 @@ fn chat(ids: Vec<String>) -> support::Result<()> {
                 note(format_args!("{error}; reconnecting in {wait:.1?}"));
             }
             Ok(_) => {}
-            // The stream goes on after a message that cannot be decoded.
-            Err(Error::Decode(error)) => note(error),
+            // The stream continues after a message that it skips.
+            Err(Error::SkippedMessage(error)) => note(error),
             Err(error) => return Err(error.into()),
         }
     }

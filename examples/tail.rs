@@ -70,8 +70,8 @@ fn tail(arguments: Vec<String>) -> support::Result<()> {
                 note(format_args!("{error}; reconnecting in {wait:.1?}"));
             }
             Ok(_) => {}
-            // The stream goes on after a message that cannot be decoded.
-            Err(Error::Decode(error)) => note(error),
+            // The stream continues after a message that it skips.
+            Err(Error::SkippedMessage(error)) => note(error),
             Err(error) => return Err(explain(error, stored.and(state))),
         }
         // After the message is printed: a crash in between repeats it, and loses none.

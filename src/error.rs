@@ -41,6 +41,10 @@ pub enum Error {
     Api(Box<ApiError>),
     /// The answer came, and is not what the API documents.
     Decode(Box<DecodeError>),
+    /// A stream skipped one message, which cannot be decoded or is too large, and continues.
+    ///
+    /// Only streams return it. Every other error is the last item of a stream.
+    SkippedMessage(Box<SkippedMessageError>),
     /// The caller cancelled.
     Cancelled(Box<CancelledError>),
 }
@@ -100,7 +104,7 @@ impl Error {
             Error::Timeout(_) => true,
             Error::Api(error) => is_retryable_status(error.status) || error.in_progress,
             Error::Decode(error) => error.cut,
-            Error::User(_) | Error::Cancelled(_) => false,
+            Error::User(_) | Error::SkippedMessage(_) | Error::Cancelled(_) => false,
         }
     }
 
@@ -132,6 +136,7 @@ impl Error {
             Error::Timeout(error) => Some(&error.call),
             Error::Api(error) => Some(&error.call),
             Error::Decode(error) => Some(&error.call),
+            Error::SkippedMessage(error) => Some(&error.call),
             Error::Cancelled(error) => Some(&error.call),
         }
     }
@@ -143,6 +148,7 @@ impl Error {
             Error::Timeout(error) => Some(&mut error.call),
             Error::Api(error) => Some(&mut error.call),
             Error::Decode(error) => Some(&mut error.call),
+            Error::SkippedMessage(error) => Some(&mut error.call),
             Error::Cancelled(error) => Some(&mut error.call),
         }
     }
@@ -189,6 +195,7 @@ impl fmt::Display for Error {
             Error::Timeout(error) => error.fmt(f),
             Error::Api(error) => error.fmt(f),
             Error::Decode(error) => error.fmt(f),
+            Error::SkippedMessage(error) => error.fmt(f),
             Error::Cancelled(error) => error.fmt(f),
         }
     }
@@ -205,7 +212,11 @@ impl std::error::Error for Error {
         match self {
             Error::Connection(error) => error.source(),
             Error::Decode(error) => error.source(),
-            Error::User(_) | Error::Timeout(_) | Error::Api(_) | Error::Cancelled(_) => None,
+            Error::User(_)
+            | Error::Timeout(_)
+            | Error::Api(_)
+            | Error::SkippedMessage(_)
+            | Error::Cancelled(_) => None,
         }
     }
 }
@@ -430,6 +441,56 @@ impl fmt::Display for DecodeError {
     }
 }
 
+/// The details of a message that a stream skipped.
+#[derive(Clone)]
+pub struct SkippedMessageError {
+    pub(crate) call: CallInfo,
+    pub(crate) id: Option<String>,
+    pub(crate) data: Vec<u8>,
+    pub(crate) reason: SkipReason,
+}
+
+/// Why a stream skipped a message.
+#[derive(Clone, Copy)]
+pub(crate) enum SkipReason {
+    InvalidJson,
+    UnexpectedShape,
+    /// The limit, in bytes.
+    TooLarge(usize),
+}
+
+impl SkippedMessageError {
+    /// Returns the id of the message. `None` if it had none.
+    ///
+    /// The stream's `last_event_id` is this id until the next message is taken.
+    pub fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    /// Returns the message as received; empty if it was too large. Never printed by this crate.
+    pub fn data(&self) -> &[u8] {
+        &self.data
+    }
+
+    /// Returns whether the message exceeded the size limit of an event, 1 MiB.
+    pub fn is_too_large(&self) -> bool {
+        matches!(self.reason, SkipReason::TooLarge(_))
+    }
+}
+
+impl fmt::Display for SkippedMessageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let operation = &self.call.operation;
+        write!(f, "{operation}: skipped a message of the stream: ")?;
+        match self.reason {
+            SkipReason::InvalidJson => f.write_str("it is not valid JSON")?,
+            SkipReason::UnexpectedShape => f.write_str("it is not a message as documented")?,
+            SkipReason::TooLarge(limit) => write!(f, "it is larger than {limit} bytes")?,
+        }
+        write!(f, "; the stream continues{}", self.call.trailer())
+    }
+}
+
 /// Where an answer differs from what is documented, and what was expected there; never the value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{expected} at {place} (line {line}, column {column})")]
@@ -592,6 +653,7 @@ debug_as_display!(
     TimeoutError,
     CancelledError,
     DecodeError,
+    SkippedMessageError,
     ApiError
 );
 
@@ -599,6 +661,7 @@ impl std::error::Error for UserError {}
 impl std::error::Error for TimeoutError {}
 impl std::error::Error for CancelledError {}
 impl std::error::Error for ApiError {}
+impl std::error::Error for SkippedMessageError {}
 
 /// The kinds of error that the API answers with.
 #[derive(Debug, Clone, PartialEq, Eq)]

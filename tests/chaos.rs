@@ -360,7 +360,7 @@ fn run(seed: u64, messages: usize) -> BTreeMap<String, usize> {
                     "seed {seed}: {id} is malformed"
                 );
             }
-            Err(Error::Decode(error)) => {
+            Err(Error::SkippedMessage(error)) => {
                 assert!(is_malformed(seed, number), "seed {seed}, {id}: {error}");
             }
             other => panic!("seed {seed}, {id}: {other:?}"),

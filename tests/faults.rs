@@ -176,7 +176,7 @@ fn rows() -> Vec<Row> {
         ),
         late(
             "an event of 2 MiB",
-            ["-", "-", "Decode"],
+            ["-", "-", "SkippedMessage"],
             |connection, request| {
                 connection.raw(format!(
                     "{}Connection: close\r\n\r\nid: 1\ndata: ",
@@ -242,6 +242,7 @@ fn kind(error: &Error) -> &'static str {
         Error::Timeout(_) => "Timeout",
         Error::Api(_) => "Api",
         Error::Decode(_) => "Decode",
+        Error::SkippedMessage(_) => "SkippedMessage",
         _ => "another",
     }
 }

@@ -101,6 +101,7 @@ fn prints(error: &Error) -> String {
             inner.message(),
         ),
         Error::Decode(inner) => writeln!(text, "{inner}\n{inner:?}\n{:?}", inner.headers()),
+        Error::SkippedMessage(inner) => writeln!(text, "{inner}\n{inner:?}\n{inner:#?}"),
         Error::Cancelled(inner) => writeln!(text, "{inner}\n{inner:?}"),
         _ => panic!("a kind that this test does not know: {error}"),
     }
@@ -361,7 +362,7 @@ fn item_03_no_error_record_or_panic_shows_a_secret() {
     assert!(all.contains("DEBUG ureq::run"), "and ureq's");
     assert_eq!(
         kinds.into_iter().collect::<Vec<_>>(),
-        ["Api", "Connection", "Decode", "Timeout"]
+        ["Api", "Connection", "Decode", "SkippedMessage", "Timeout"]
     );
 }
 
@@ -372,6 +373,7 @@ fn kind(error: &Error) -> &'static str {
         Error::Timeout(_) => "Timeout",
         Error::Api(_) => "Api",
         Error::Decode(_) => "Decode",
+        Error::SkippedMessage(_) => "SkippedMessage",
         Error::Cancelled(_) => "Cancelled",
         _ => "another",
     }

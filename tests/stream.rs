@@ -418,8 +418,15 @@ fn item_22_what_cannot_be_decoded_is_one_error_and_the_stream_goes_on_after_it()
     assert_eq!(ids(&mut stream), ["m1"]);
     for id in ["m2", "m3"] {
         let error = next_error(&mut stream);
-        assert!(matches!(error, Error::Decode(_)), "{error}");
-        assert!(error.to_string().contains("the stream goes on"), "{error}");
+        let Error::SkippedMessage(skipped) = &error else {
+            panic!("{error}");
+        };
+        assert_eq!(skipped.id(), Some(id));
+        assert!(!skipped.is_too_large());
+        assert!(
+            error.to_string().contains("the stream continues"),
+            "{error}"
+        );
         assert_eq!(stream.last_event_id(), Some(id));
     }
     // A role that is new is no reason to lose a message.
@@ -470,7 +477,11 @@ fn an_event_that_is_too_large_is_one_error_and_the_stream_goes_on_after_it() {
     let mut stream = open(&server);
     assert_eq!(ids(&mut stream), ["m1"]);
     let error = next_error(&mut stream);
-    assert!(matches!(error, Error::Decode(_)), "{error}");
+    let Error::SkippedMessage(skipped) = &error else {
+        panic!("{error}");
+    };
+    assert_eq!(skipped.id(), Some("m2"));
+    assert!(skipped.is_too_large());
     assert!(
         error.to_string().contains("larger than 1048576 bytes"),
         "{error}"
@@ -499,8 +510,28 @@ fn a_large_event_that_is_cut_off_is_not_reported_twice() {
     });
     let mut stream = open(&server);
     assert_eq!(ids(&mut stream), ["m1"]);
-    assert!(matches!(next_error(&mut stream), Error::Decode(_)));
+    assert!(matches!(next_error(&mut stream), Error::SkippedMessage(_)));
     assert_eq!(ids(&mut stream), ["m3"]);
+}
+
+#[test]
+fn a_decode_error_is_always_the_end_and_a_skipped_message_never_is() {
+    let server = Server::streaming(|connection, _, number| match number {
+        0 => brings(connection, format!("{AT_ONCE}id: m1\ndata: {{\n\n")),
+        _ => assert!(connection.answer(200, &["Content-Type: text/html"], "<html>log in")),
+    });
+    let mut stream = open(&server);
+    let error = next_error(&mut stream);
+    let Error::SkippedMessage(skipped) = &error else {
+        panic!("{error}");
+    };
+    assert_eq!(skipped.data(), b"{");
+    assert_eq!(skipped.clone().to_string(), error.to_string());
+    assert_eq!(format!("{error:?}"), error.to_string());
+    assert!(!error.is_retryable() && error.may_have_been_sent());
+    assert_eq!((error.status(), error.retry_after()), (None, None));
+    assert!(error.operation().unwrap().ends_with("/stream"));
+    assert!(matches!(end(&mut stream), Error::Decode(_)));
 }
 
 // Going on after a break.
@@ -819,7 +850,7 @@ fn a_message_without_any_id_cannot_keep_a_broken_server_alive() {
     let server = ending("retry: 1\ndata: hello\n\n");
     let mut stream = request(&server).max_retries(2).open().unwrap();
     for _ in 0..3 {
-        assert!(matches!(next_error(&mut stream), Error::Decode(_)));
+        assert!(matches!(next_error(&mut stream), Error::SkippedMessage(_)));
     }
     assert!(matches!(end(&mut stream), Error::Connection(_)));
 }
@@ -1393,7 +1424,7 @@ fn the_lifecycle_shows_all_that_happens() {
                 format!("disconnected {:?}", error.status())
             }
             Ok(other) => format!("{other:?}"),
-            Err(Error::Decode(_)) => "undecodable".to_owned(),
+            Err(Error::SkippedMessage(_)) => "skipped".to_owned(),
             Err(error) => format!("error {:?}", error.status()),
         });
     }
@@ -1406,7 +1437,7 @@ fn the_lifecycle_shows_all_that_happens() {
             "disconnected None",
             "disconnected Some(503)",
             "connected",
-            "undecodable",
+            "skipped",
             "disconnected None",
             "error Some(404)"
         ]

@@ -1,12 +1,9 @@
 //! The events of one socket read, on their way from the reader to the caller.
 
-use std::fmt;
-
 use serde_json::Value;
 
 use super::event::{StreamHeartbeatEvent, StreamMessageEvent};
-use crate::error::{CallInfo, DecodeError, Error};
-use crate::headers::Headers;
+use crate::error::{CallInfo, Error, SkipReason, SkippedMessageError};
 use crate::http::envelope;
 use crate::sse::{Oversized, Span};
 use crate::types::ObjectFields as _;
@@ -153,12 +150,11 @@ fn unusual_message(
     value
         .and_then(|value| serde_json::from_value(value).ok())
         .ok_or_else(|| {
-            let what = if error.is_data() {
-                "a message of the stream is not what is documented; the stream goes on"
-            } else {
-                "a message of the stream is not valid JSON; the stream goes on"
+            let reason = match error.is_data() {
+                true => SkipReason::UnexpectedShape,
+                false => SkipReason::InvalidJson,
             };
-            bad_event(stream, what, data)
+            skipped(stream, id, data, reason)
         })
 }
 
@@ -166,23 +162,20 @@ pub(super) fn heartbeat(data: &[u8]) -> StreamHeartbeatEvent {
     envelope::decode(data).unwrap_or_default()
 }
 
-/// An event that was larger than allowed.
-pub(super) fn oversized(stream: &CallInfo, oversized: &Oversized) -> Error {
-    let what = format!(
-        "an event of the stream is larger than {} bytes and was left out; the stream goes on",
-        oversized.limit()
-    );
-    bad_event(stream, what, &[])
-}
-
-fn bad_event(stream: &CallInfo, what: impl fmt::Display, data: &[u8]) -> Error {
-    Error::Decode(Box::new(DecodeError {
-        call: stream.clone(),
-        status: 200,
-        headers: Headers::default(),
-        body: data.to_vec(),
-        what: what.to_string(),
-        cut: false,
-        source: None,
+/// The error that stands for a message the caller does not get.
+pub(super) fn skipped(
+    stream: &CallInfo,
+    id: Option<&[u8]>,
+    data: &[u8],
+    reason: SkipReason,
+) -> Error {
+    Error::SkippedMessage(Box::new(SkippedMessageError {
+        call: CallInfo {
+            sent: true,
+            ..stream.clone()
+        },
+        id: id.map(|id| String::from_utf8_lossy(id).into_owned()),
+        data: data.to_vec(),
+        reason,
     }))
 }

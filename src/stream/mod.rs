@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use ureq::http::HeaderMap;
 
 use crate::client::Client;
-use crate::error::{CallInfo, CancelledError, ConnectionError, ConnectionKind, Error};
+use crate::error::{CallInfo, CancelledError, ConnectionError, ConnectionKind, Error, SkipReason};
 use crate::http::Http;
 use crate::http::headers::{CallerHeader, caller_header};
 use crate::http::path::{Path, push_query};
@@ -412,7 +412,9 @@ impl Inbox {
         match &event.kind {
             Kind::Heartbeat => Delivery::Heartbeat(batch::heartbeat(batch.data(event))),
             Kind::Oversized(oversized) => {
-                Delivery::Message(Err(batch::oversized(&self.info, oversized)))
+                let reason = SkipReason::TooLarge(oversized.limit());
+                let id = batch.id(event);
+                Delivery::Message(Err(batch::skipped(&self.info, id, &[], reason)))
             }
             Kind::Message => Delivery::Message(batch.message(event, &self.info)),
         }
@@ -500,12 +502,13 @@ impl Source {
 
 /// The messages of a conversation, one after another.
 ///
-/// An item is `Err` in two cases. A message that is not what is documented is one [`Error::Decode`],
-/// and the stream goes on. Any other error is the last item: it says why the stream ended, and then
-/// comes `None`, for ever. (An answer that is no event stream is [`Error::Decode`] too; it is the one
-/// that `None` follows.) The stream never ends in silence while it may connect again.
+/// It reconnects by itself. An item is `Err` in two cases:
 ///
-/// Dropping it closes its connection and ends its thread.
+/// - [`Error::SkippedMessage`]: one message cannot be decoded or is too large. The stream continues.
+/// - Any other error is the last item and says why the stream ended. `None` follows, always.
+///
+/// A stream never ends without an error while it may reconnect, unless it is cancelled. Dropping it
+/// closes its connection and ends its thread.
 pub struct MessageStream {
     source: Source,
 }

@@ -63,9 +63,9 @@ fn tail(arguments: Vec<String>) -> support::Result<()> {
     let mut position = stored.clone();
     let mut stream = request.lifecycle();
     while let Some(event) = stream.next() {
+        let is_connected = matches!(event, Ok(StreamEvent::Connected));
         match event {
             Ok(StreamEvent::Message(message)) => show(&message)?,
-            Ok(StreamEvent::Connected) => note("connected; Ctrl-C ends it"),
             Ok(StreamEvent::Disconnected { error, wait, .. }) => {
                 note(format_args!("{error}; reconnecting in {wait:.1?}"));
             }
@@ -74,12 +74,16 @@ fn tail(arguments: Vec<String>) -> support::Result<()> {
             Err(Error::SkippedMessage(error)) => note(error),
             Err(error) => return Err(explain(error, stored.and(state))),
         }
-        // After the message is printed: a crash in between repeats it, and loses none.
-        if position.as_deref() != stream.last_event_id() {
-            position = stream.last_event_id().map(str::to_owned);
+        // After the message is printed: a crash in between repeats it, and loses none. Before the
+        // first message, it is the time of the opening.
+        if position.as_deref() != stream.resume_point() {
+            position = stream.resume_point().map(str::to_owned);
             if let (Some(file), Some(position)) = (&state, &position) {
                 store(file, position)?;
             }
+        }
+        if is_connected {
+            note("connected; Ctrl-C ends it");
         }
     }
     // Only Ctrl-C ends the stream without an error.

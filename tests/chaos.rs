@@ -197,8 +197,8 @@ impl Chaos {
     fn next(&self, request: &Request) -> usize {
         let next = match request.query("after") {
             None => 0,
-            // The time of the opening, before there was a message.
-            Some("1994-11-06T08%3A49%3A37.000Z") => 0,
+            // The time of the opening with its margin, before there was a message.
+            Some("1994-11-06T08%3A49%3A27.000Z") => 0,
             Some(after) => match after.strip_prefix('m').and_then(|id| id.parse().ok()) {
                 Some(number) => 1_usize.saturating_add(number),
                 None => {

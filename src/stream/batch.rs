@@ -1,8 +1,11 @@
 //! The events of one socket read, on their way from the reader to the caller.
 
+use std::time::SystemTime;
+
 use serde_json::Value;
 
 use super::event::{StreamHeartbeatEvent, StreamMessageEvent};
+use super::time;
 use crate::error::{CallInfo, Error, SkipReason, SkippedMessageError};
 use crate::http::envelope;
 use crate::sse::{Oversized, Span};
@@ -99,26 +102,41 @@ impl Batch {
         }
     }
 
-    /// The id of the last message that the caller has had.
-    pub(super) fn last_id(&self) -> Option<&str> {
-        let taken = self.events.iter().take(self.taken);
-        let id = taken.rev().find_map(|event| self.id(event))?;
-        std::str::from_utf8(id).ok()
+    /// The last id of this kind among the messages that the caller has taken.
+    pub(super) fn last_id(&self, is_wanted: impl Fn(&str) -> bool) -> Option<&str> {
+        let taken = self.events.iter().take(self.taken).rev();
+        let mut ids = taken.filter_map(|event| std::str::from_utf8(self.id(event)?).ok());
+        ids.find(|id| is_wanted(id))
     }
 }
 
 /// The id within a message, for one whose block has none.
 pub(super) fn id_in_data(data: &[u8]) -> Option<String> {
+    text_in_data(data, |message| message.id, "id")
+}
+
+/// When a message was written, if it says so.
+pub(super) fn created_at(data: &[u8]) -> Option<SystemTime> {
+    let text = text_in_data(data, |message| message.created_at, "created_at")?;
+    time::from_iso(&text)
+}
+
+/// A field of a message, also of one that is not as documented.
+fn text_in_data(
+    data: &[u8],
+    field: impl FnOnce(StreamMessageEvent) -> String,
+    name: &str,
+) -> Option<String> {
     let mut message = StreamMessageEvent::default();
-    let id = match fill(&mut message, data) {
-        true => message.id,
-        false => match envelope::decode::<Value>(data).ok()?.get("id")? {
-            Value::String(id) => id.clone(),
-            Value::Number(id) => id.to_string(),
+    let text = match fill(&mut message, data) {
+        true => field(message),
+        false => match envelope::decode::<Value>(data).ok()?.get(name)? {
+            Value::String(text) => text.clone(),
+            Value::Number(number) => number.to_string(),
             _ => return None,
         },
     };
-    Some(id).filter(|id| !id.is_empty())
+    Some(text).filter(|text| !text.is_empty())
 }
 
 fn fill(message: &mut StreamMessageEvent, data: &[u8]) -> bool {

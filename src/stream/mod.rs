@@ -1,291 +1,263 @@
-//! Messages of a conversation as they come.
+//! Messages of a conversation as they arrive.
 //!
-//! [`StreamRequest`] is the call, [`MessageStream`] what it opens, [`StreamHandle`] stops it from
-//! any thread.
+//! [`StreamRequest`] opens a [`MessageStream`] or a [`LifecycleStream`]. A [`StreamHandle`] cancels
+//! either from any thread.
 
 mod batch;
 mod buffer;
 mod cursor;
+mod dedup;
 mod event;
 mod queue;
 mod reader;
+mod request;
+mod time;
 
 use std::fmt;
 use std::iter::FusedIterator;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ureq::http::HeaderMap;
-
-use crate::client::Client;
-use crate::error::{CallInfo, CancelledError, ConnectionError, ConnectionKind, Error, SkipReason};
-use crate::http::Http;
-use crate::http::headers::{CallerHeader, caller_header};
-use crate::http::path::{Path, push_query};
+use crate::error::{CallInfo, CancelledError, Error, SkipReason};
 use batch::{Batch, Kind};
+use cursor::is_position;
 pub use event::{
     MessageRole, StreamHeartbeatEvent, StreamMessageEvent, StreamMessageRole, StreamTicket,
 };
 use queue::{Item, Queue, Taken};
-use reader::Reader;
+pub use request::StreamRequest;
 
-/// A stream that is ready to be opened.
+/// The messages of a conversation, in order, each once.
 ///
-/// Iterating over it opens it at the first `next()`, and a failed opening is the first item;
-/// [`open`](StreamRequest::open) opens it here and now, so that what is sent afterwards is seen.
+/// It reconnects by itself. An item is `Err` in two cases:
+///
+/// - [`Error::SkippedMessage`]: one message cannot be decoded or is too large. The stream continues.
+/// - Any other error is the last item and says why the stream ended. `None` follows, always.
+///
+/// A stream never ends without an error while it may reconnect, unless it is cancelled. Dropping it
+/// closes its connection and ends its thread.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), bimpeai::Error> {
 /// # let client = bimpeai::Client::from_env()?;
-/// let messages = client.conversations().messages();
-/// let stream = messages.stream("agt_1", "cnv_1").open()?;
-/// for message in stream {
-///     let message = message?;
-///     println!("{}: {}", message.role, message.message.as_deref().unwrap_or(""));
+/// # let stored: Option<String> = None;
+/// # fn store(_: &str) {}
+/// use bimpeai::Error;
+///
+/// let mut request = client.conversations().messages().stream("agt_1", "cnv_1");
+/// if let Some(position) = stored {
+///     request = request.after(position);
+/// }
+/// let mut stream = request.open()?;
+/// // Not `for`, because the loop needs the stream for its position.
+/// while let Some(message) = stream.next() {
+///     match message {
+///         Ok(message) => println!("{}", message.id),
+///         Err(Error::SkippedMessage(skipped)) => eprintln!("{skipped}"),
+///         Err(error) => return Err(error),
+///     }
+///     if let Some(position) = stream.resume_point() {
+///         store(position);
+///     }
 /// }
 /// # Ok(())
 /// # }
 /// ```
 ///
-/// It connects again and goes on from the last message by itself; each message comes once. A
-/// repeat is recognised among at least the last 4,096 messages.
-#[must_use = "a stream does nothing until it is opened or iterated over"]
-pub struct StreamRequest {
-    http: Arc<Http>,
-    ticket_path: Path,
-    stream_path: Path,
-    options: StreamOptions,
-    buffer: usize,
-    queue: Arc<Queue>,
-    refused: Option<String>,
+/// A loop can borrow the stream, so that it is still there afterwards:
+///
+/// ```no_run
+/// # fn main() -> Result<(), bimpeai::Error> {
+/// # let client = bimpeai::Client::from_env()?;
+/// let mut stream = client.conversations().messages().stream("agt_1", "cnv_1").open()?;
+/// for message in &mut stream {
+///     if message?.message.as_deref() == Some("stop") {
+///         break;
+///     }
+/// }
+/// println!("stopped after {:?}", stream.last_event_id());
+/// for message in stream.by_ref().take(3) {
+///     println!("{}", message?.id);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+pub struct MessageStream {
+    source: Source,
 }
 
-#[derive(Clone)]
-pub(crate) struct StreamOptions {
-    after: Option<String>,
-    reconnect: bool,
-    max_retries: u32,
-    idle_timeout: Duration,
-    timeout: Option<Duration>,
-    headers: HeaderMap,
-}
-
-impl StreamRequest {
-    /// `conversation` is the path of the conversation.
-    pub(crate) fn new(client: &Client, conversation: Path) -> Self {
-        StreamRequest {
-            http: client.http().clone(),
-            ticket_path: conversation.clone().then("stream-ticket"),
-            stream_path: conversation.then("stream"),
-            options: StreamOptions {
-                after: None,
-                reconnect: true,
-                max_retries: 5,
-                idle_timeout: Duration::from_secs(60),
-                timeout: None,
-                headers: HeaderMap::new(),
-            },
-            buffer: 1024,
-            queue: Arc::new(Queue::default()),
-            refused: None,
-        }
-    }
-
-    /// Starts after this message id, or after this ISO 8601 time: what was sent since comes first.
-    ///
-    /// [`MessageStream::last_event_id`] of an earlier run belongs here.
-    pub fn after(mut self, after: impl Into<String>) -> Self {
-        self.options.after = Some(after.into()).filter(|after| !after.is_empty());
-        self
-    }
-
-    /// Whether to connect again when the connection ends; `true` unless set.
-    ///
-    /// With `false` the end of the connection, however it comes, is the end of the stream.
-    pub fn reconnect(mut self, reconnect: bool) -> Self {
-        self.options.reconnect = reconnect;
-        self
-    }
-
-    /// How many connections in a row may bring neither a new message nor a heartbeat; 5 unless set.
-    /// The next one that does ends the stream with its error.
-    pub fn max_retries(mut self, retries: u32) -> Self {
-        self.options.max_retries = retries;
-        self
-    }
-
-    /// How long a connection may be silent before it counts as dead; 60 s unless set, which is
-    /// three heartbeats of the server.
-    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
-        if timeout.is_zero() {
-            self.refuse("an idle timeout of zero lets no stream live");
-        }
-        self.options.idle_timeout = timeout;
-        self
-    }
-
-    /// How many messages may wait for the caller; 1,024 unless set, and 512 KiB of memory at most.
-    ///
-    /// A full queue holds the server back: nothing more is read until the caller has taken three
-    /// quarters of it. What one read of the socket has brought is never cut in two, so that the queue
-    /// may hold that much more.
-    pub fn buffer(mut self, messages: usize) -> Self {
-        self.buffer = messages;
-        self
-    }
-
-    /// Bounds the ticket call, and then the wait for the stream's headers; the client's timeout
-    /// unless set.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        if timeout.is_zero() {
-            self.refuse("a timeout of zero lets no stream open");
-        }
-        self.options.timeout = Some(timeout);
-        self
-    }
-
-    /// Sends a header with the ticket call and with the stream.
-    ///
-    /// `Idempotency-Key` and `X-Request-Id` are refused, because a stream makes many calls, and so
-    /// are the headers that [`Request::header`](crate::request::Request::header) refuses.
-    pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
-        match caller_header(name.as_ref(), value.as_ref()) {
-            Ok(CallerHeader::Plain(name, value)) => {
-                self.options.headers.insert(name, value);
-            }
-            Ok(CallerHeader::IdempotencyKey(_) | CallerHeader::RequestId(_)) => {
-                let name = name.as_ref();
-                self.refuse(format!(
-                    "the header {name:?} belongs to one call, not to a stream"
-                ));
-            }
-            Err(error) => self.refuse(error),
-        }
-        self
-    }
-
-    /// What stops the stream from any thread, before it is open, while it opens, and afterwards.
+impl MessageStream {
+    /// Returns a handle that cancels the stream from any thread.
     pub fn handle(&self) -> StreamHandle {
-        StreamHandle {
-            queue: self.queue.clone(),
-        }
+        self.source.handle.clone()
     }
 
-    /// Opens the stream and waits until its first connection stands.
+    /// Returns the position from which another stream misses nothing: give it to
+    /// [`StreamRequest::after`] in the next run.
+    ///
+    /// | what was taken from the stream | the position |
+    /// |---|---|
+    /// | a message | its id |
+    /// | nothing yet | the value given to [`StreamRequest::after`], else the time of the opening |
+    ///
+    /// The time of the opening is the server's, minus 10 s, as ISO 8601. A run that starts there may
+    /// deliver messages from those seconds again. It is known as soon as
+    /// [`open`](StreamRequest::open) returns, unless the server sends no `Date`. Then it is known
+    /// from the first heartbeat, and `None` until then.
+    ///
+    /// Store it once the work on the message is done. An id that is too long for a request (more
+    /// than 1,024 bytes) is never a position: the one before it stays.
+    pub fn resume_point(&self) -> Option<&str> {
+        self.source.resume_point()
+    }
+
+    /// Returns the id of the last message that was taken from the stream, of any length. A skipped
+    /// message counts.
+    ///
+    /// Before the first message, this is what the stream started after, as in
+    /// [`resume_point`](Self::resume_point). To continue in the next run, prefer `resume_point`: it
+    /// promises a value that [`StreamRequest::after`] can send.
+    pub fn last_event_id(&self) -> Option<&str> {
+        self.source.last_event_id()
+    }
+
+    /// Waits up to `timeout` for the next message. Opens the stream if it is not open yet.
     ///
     /// # Errors
     ///
-    /// The error of the last attempt when no connection can be had within the retry budget, and at
-    /// once what no other attempt can mend: 401, 403 and 404 among others. [`Error::Cancelled`]
-    /// when a [`StreamHandle`] was used meanwhile.
-    pub fn open(self) -> Result<MessageStream, Error> {
-        let inbox = self.start(false)?.opened()?;
-        Ok(MessageStream {
-            source: Source::open(inbox),
-        })
+    /// The errors that the iterator yields as items.
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Received, Error> {
+        self.receive(Instant::now().checked_add(timeout))
     }
 
-    /// Shows all that happens to the stream, not its messages alone; opened by `next()`.
-    pub fn lifecycle(self) -> LifecycleStream {
-        LifecycleStream {
-            source: Source::unopened(self),
-        }
+    /// Returns the next message if it has arrived. Starts opening the stream if it is not open yet.
+    ///
+    /// # Errors
+    ///
+    /// The errors that the iterator yields as items.
+    pub fn try_recv(&mut self) -> Result<Received, Error> {
+        self.receive(Some(Instant::now()))
     }
 
-    fn refuse(&mut self, why: impl fmt::Display) {
-        self.refused.get_or_insert_with(|| why.to_string());
-    }
-
-    fn operation(&self) -> String {
-        crate::http::Call::new(ureq::http::Method::GET, self.stream_path.clone()).operation()
-    }
-
-    /// Starts the reader's thread.
-    fn start(self, lifecycle: bool) -> Result<Inbox, Error> {
-        let operation = self.operation();
-        let info = CallInfo {
-            operation,
-            attempts: 0,
-            request_id: None,
-            sent: false,
-            page: None,
-        };
-        let refuse = |error: Error| Err(error.in_operation(&info.operation));
-        if let Some(why) = &self.refused {
-            return refuse(Error::user(why));
+    fn receive(&mut self, until: Option<Instant>) -> Result<Received, Error> {
+        loop {
+            match self.source.next(false, until) {
+                Delivery::Message(message) => return message.map(Received::Message),
+                Delivery::Ended(Some(error)) => return Err(error),
+                Delivery::Ended(None) => return Ok(Received::Ended),
+                Delivery::Nothing => return Ok(Received::Nothing),
+                Delivery::Heartbeat(_) | Delivery::Connected | Delivery::Disconnected { .. } => {}
+            }
         }
-        let mut query = String::new();
-        if let Some(after) = &self.options.after {
-            push_query(&mut query, "after", after);
-        }
-        let url = match self.http.base.join(&self.stream_path, &query) {
-            Ok(url) => url,
-            Err(error) => return refuse(error),
-        };
-        let queue = self.queue;
-        queue.bound(self.buffer);
-        // A header takes a line with its name.
-        let headers = self.http.headers.iter().chain(&self.options.headers);
-        let header = headers.map(|(name, value)| name.as_str().len() + value.len());
-        let line = (url.path().len() + query.len()).max(header.max().unwrap_or(0));
-        let agent = self.http.stream_agent(line);
-        queue.set_agent(agent.clone());
-        if queue.is_cancelled() {
-            return Err(Error::Cancelled(Box::new(CancelledError { call: info })));
-        }
-        let reader = Reader::new(
-            self.http.clone(),
-            agent,
-            queue.clone(),
-            self.options.clone(),
-            self.ticket_path,
-            self.stream_path,
-            info.clone(),
-            lifecycle,
-        );
-        let thread = std::thread::Builder::new()
-            .name("bimpeai-stream".to_owned())
-            .spawn(move || reader.run())
-            .map_err(|error| {
-                Error::Connection(Box::new(ConnectionError {
-                    call: info.clone(),
-                    kind: ConnectionKind::NotConnected,
-                    what: "no thread could be started for the stream".to_owned(),
-                    source: Some(error),
-                }))
-            })?;
-        queue.set_thread(thread);
-        Ok(Inbox {
-            owner: Owner(queue),
-            info,
-            batch: None,
-            last_event_id: self.options.after.clone(),
-            done: false,
-        })
     }
 }
 
-/// The call it makes; never its headers, nor where it starts.
-impl fmt::Debug for StreamRequest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("StreamRequest")
-            .field(&format_args!("{}", self.operation()))
-            .finish()
-    }
-}
-
-impl IntoIterator for StreamRequest {
+impl Iterator for MessageStream {
     type Item = Result<StreamMessageEvent, Error>;
-    type IntoIter = MessageStream;
 
-    fn into_iter(self) -> MessageStream {
-        MessageStream {
-            source: Source::unopened(self),
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(message) = self.source.inbox.as_mut().and_then(Inbox::ready) {
+            return Some(message);
+        }
+        match self.receive(None) {
+            Ok(Received::Message(message)) => Some(Ok(message)),
+            Ok(Received::Nothing | Received::Ended) => None,
+            Err(error) => Some(Err(error)),
         }
     }
 }
 
-/// Stops a stream, from any thread.
+impl FusedIterator for MessageStream {}
+
+/// Its operation and state; never a message or a ticket.
+impl fmt::Debug for MessageStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.source.fmt("MessageStream", f)
+    }
+}
+
+/// Returned by [`MessageStream::recv_timeout`] and [`MessageStream::try_recv`].
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Received {
+    /// A message.
+    Message(StreamMessageEvent),
+    /// Nothing yet.
+    Nothing,
+    /// The stream has ended. Nothing more follows.
+    Ended,
+}
+
+/// All events of a stream, from [`StreamRequest::lifecycle`].
+///
+/// It opens at the first `next()`. Errors are items as in [`MessageStream`].
+pub struct LifecycleStream {
+    source: Source,
+}
+
+/// One event of a stream.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StreamEvent {
+    /// A connection is established.
+    Connected,
+    /// A message arrived.
+    Message(StreamMessageEvent),
+    /// A heartbeat arrived: the connection is alive.
+    Heartbeat(StreamHeartbeatEvent),
+    /// The connection ended, or could not be established. The next attempt follows after `wait`.
+    #[non_exhaustive]
+    Disconnected {
+        /// The reason.
+        error: Error,
+        /// The delay before the next attempt.
+        wait: Duration,
+    },
+}
+
+impl LifecycleStream {
+    /// Returns a handle that cancels the stream from any thread.
+    pub fn handle(&self) -> StreamHandle {
+        self.source.handle.clone()
+    }
+
+    /// Returns the position to continue from in the next run; see
+    /// [`MessageStream::resume_point`].
+    pub fn resume_point(&self) -> Option<&str> {
+        self.source.resume_point()
+    }
+
+    /// Returns the id of the last message that was taken; see [`MessageStream::last_event_id`].
+    pub fn last_event_id(&self) -> Option<&str> {
+        self.source.last_event_id()
+    }
+}
+
+impl Iterator for LifecycleStream {
+    type Item = Result<StreamEvent, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        Some(match self.source.next(true, None) {
+            Delivery::Message(message) => message.map(StreamEvent::Message),
+            Delivery::Heartbeat(heartbeat) => Ok(StreamEvent::Heartbeat(heartbeat)),
+            Delivery::Connected => Ok(StreamEvent::Connected),
+            Delivery::Disconnected { error, wait } => Ok(StreamEvent::Disconnected { error, wait }),
+            Delivery::Ended(error) => return error.map(Err),
+            Delivery::Nothing => return None,
+        })
+    }
+}
+
+impl FusedIterator for LifecycleStream {}
+
+/// Its operation and state; never a message or a ticket.
+impl fmt::Debug for LifecycleStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.source.fmt("LifecycleStream", f)
+    }
+}
+
+/// Cancels a stream, from any thread.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), bimpeai::Error> {
@@ -308,16 +280,16 @@ pub struct StreamHandle {
 }
 
 impl StreamHandle {
-    /// Ends the stream: what is buffered is discarded, `next()` gives `None`, the connection is
+    /// Ends the stream: buffered messages are discarded, `next()` returns `None`, the connection is
     /// closed and the reader's thread ends.
     ///
-    /// It waits for that thread for 50 ms at most; one within a look-up or a TCP connect cannot be
-    /// interrupted, and ends by itself. Calling it again does nothing.
+    /// Waits up to 50 ms for that thread. A thread within a DNS lookup or a TCP connect cannot be
+    /// interrupted and ends by itself. Calling it again does nothing.
     pub fn cancel(&self) {
         self.queue.cancel();
     }
 
-    /// Whether the stream was cancelled, or dropped.
+    /// Returns whether the stream was cancelled or dropped.
     pub fn is_cancelled(&self) -> bool {
         self.queue.is_cancelled()
     }
@@ -345,12 +317,14 @@ struct Inbox {
     owner: Owner,
     info: CallInfo,
     batch: Option<Batch>,
-    /// Of the batches before this one.
-    last_event_id: Option<String>,
+    /// The position that the batches before this one have reached.
+    position: Option<String>,
+    /// The last id of those batches, where it is no position.
+    overlong_id: Option<String>,
     done: bool,
 }
 
-/// What the caller gets, of whatever view.
+/// What the caller gets, in whichever view.
 enum Delivery {
     Message(Result<StreamMessageEvent, Error>),
     Heartbeat(StreamHeartbeatEvent),
@@ -361,11 +335,25 @@ enum Delivery {
 }
 
 impl Inbox {
+    fn new(queue: Arc<Queue>, info: CallInfo, after: Option<String>) -> Self {
+        Inbox {
+            owner: Owner(queue),
+            info,
+            batch: None,
+            position: after,
+            overlong_id: None,
+            done: false,
+        }
+    }
+
     /// Waits for the first connection.
-    fn opened(mut self) -> Result<Self, Error> {
+    fn wait_until_open(&mut self) -> Result<(), Error> {
         match self.owner.0.wait_until_open() {
-            Ok(()) => Ok(self),
-            Err(Some(error)) => Err(error),
+            Ok(()) => Ok(()),
+            Err(Some(error)) => {
+                self.done = true;
+                Err(error)
+            }
             Err(None) => {
                 self.done = true;
                 let call = self.info.clone();
@@ -403,7 +391,7 @@ impl Inbox {
         }
     }
 
-    /// What the batch was moved to.
+    /// Returns the event that the batch was moved to.
     fn deliver(&mut self) -> Delivery {
         let batch = self.batch.as_ref();
         let Some((batch, event)) = batch.and_then(|batch| Some((batch, batch.event()?))) else {
@@ -420,8 +408,8 @@ impl Inbox {
         }
     }
 
-    /// The next message, where it is here already: what nearly every call gives, without the moves
-    /// from one type into the other that all the other cases take.
+    /// Returns the next message if it is in the batch at hand. Nearly every call ends here, without
+    /// the moves from one type to another that all other cases need.
     #[inline]
     fn ready(&mut self) -> Option<Result<StreamMessageEvent, Error>> {
         let batch = self.batch.as_mut().filter(|batch| batch.has_message())?;
@@ -432,20 +420,37 @@ impl Inbox {
         Some(batch.message(event, &self.info))
     }
 
-    /// Lets go of the batch, and keeps where it ended.
+    /// Lets go of the batch, and keeps the position that it reached.
     fn leave_batch(&mut self) -> Option<Batch> {
         let batch = self.batch.take()?;
-        if let Some(id) = batch.last_id() {
-            let last = self.last_event_id.get_or_insert_default();
-            last.clear();
-            last.push_str(id);
+        if let Some(id) = batch.last_id(is_position) {
+            let position = self.position.get_or_insert_default();
+            position.clear();
+            position.push_str(id);
+            self.overlong_id = None;
+        }
+        if let Some(id) = batch.last_id(|_| true).filter(|id| !is_position(id)) {
+            self.overlong_id = Some(id.to_owned());
         }
         Some(batch)
     }
 
     fn last_event_id(&self) -> Option<&str> {
-        let of_batch = self.batch.as_ref().and_then(Batch::last_id);
-        of_batch.or(self.last_event_id.as_deref())
+        let of_batch = self
+            .batch
+            .as_ref()
+            .and_then(|batch| batch.last_id(|_| true));
+        let before = of_batch.or(self.overlong_id.as_deref());
+        before.or_else(|| self.resume_point())
+    }
+
+    fn resume_point(&self) -> Option<&str> {
+        let of_batch = self
+            .batch
+            .as_ref()
+            .and_then(|batch| batch.last_id(is_position));
+        let before = of_batch.or(self.position.as_deref());
+        before.or_else(|| self.owner.0.opened_at())
     }
 }
 
@@ -466,24 +471,29 @@ impl Source {
         }
     }
 
-    fn open(inbox: Inbox) -> Self {
-        Source {
-            handle: StreamHandle {
-                queue: inbox.owner.0.clone(),
-            },
-            request: None,
-            inbox: Some(inbox),
+    /// Starts the reader if that is still to be done.
+    fn start(&mut self, lifecycle: bool) -> Result<(), Error> {
+        if let Some(request) = self.request.take() {
+            self.inbox = Some(request.start(lifecycle)?);
+        }
+        Ok(())
+    }
+
+    /// Waits until the first connection is established.
+    fn open(&mut self, lifecycle: bool) -> Result<(), Error> {
+        self.start(lifecycle)?;
+        match &mut self.inbox {
+            Some(inbox) if !inbox.done => inbox.wait_until_open(),
+            _ => Err(Error::user("the stream has ended; make a new request")),
         }
     }
 
-    /// What comes next; opens the stream where that is still to be done.
+    /// Returns what follows, and opens the stream first if that is still to be done.
     fn next(&mut self, lifecycle: bool, until: Option<Instant>) -> Delivery {
-        if let Some(request) = self.request.take() {
-            match request.start(lifecycle) {
-                Ok(inbox) => self.inbox = Some(inbox),
-                Err(Error::Cancelled(_)) => return Delivery::Ended(None),
-                Err(error) => return Delivery::Ended(Some(error)),
-            }
+        match self.start(lifecycle) {
+            Ok(()) => {}
+            Err(Error::Cancelled(_)) => return Delivery::Ended(None),
+            Err(error) => return Delivery::Ended(Some(error)),
         }
         match &mut self.inbox {
             Some(inbox) => inbox.next(until),
@@ -492,172 +502,24 @@ impl Source {
     }
 
     fn last_event_id(&self) -> Option<&str> {
-        match (&self.inbox, &self.request) {
-            (Some(inbox), _) => inbox.last_event_id(),
-            (None, Some(request)) => request.options.after.as_deref(),
-            (None, None) => None,
+        match &self.inbox {
+            Some(inbox) => inbox.last_event_id(),
+            None => self.start_point(),
         }
     }
-}
 
-/// The messages of a conversation, one after another.
-///
-/// It reconnects by itself. An item is `Err` in two cases:
-///
-/// - [`Error::SkippedMessage`]: one message cannot be decoded or is too large. The stream continues.
-/// - Any other error is the last item and says why the stream ended. `None` follows, always.
-///
-/// A stream never ends without an error while it may reconnect, unless it is cancelled. Dropping it
-/// closes its connection and ends its thread.
-pub struct MessageStream {
-    source: Source,
-}
-
-impl MessageStream {
-    /// What stops the stream from any thread.
-    pub fn handle(&self) -> StreamHandle {
-        self.source.handle.clone()
-    }
-
-    /// The id of the last message that was taken from the stream, or what it started after.
-    ///
-    /// Store it once the work on that message is done, and give it to [`StreamRequest::after`] in
-    /// the next run: nothing is missed in between.
-    pub fn last_event_id(&self) -> Option<&str> {
-        self.source.last_event_id()
-    }
-
-    /// Waits for the next message for at most so long.
-    ///
-    /// # Errors
-    ///
-    /// Those that the iterator gives as items.
-    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Received, Error> {
-        self.receive(Instant::now().checked_add(timeout))
-    }
-
-    /// The next message, if it is there already.
-    ///
-    /// # Errors
-    ///
-    /// Those that the iterator gives as items.
-    pub fn try_recv(&mut self) -> Result<Received, Error> {
-        self.receive(Some(Instant::now()))
-    }
-
-    fn receive(&mut self, until: Option<Instant>) -> Result<Received, Error> {
-        loop {
-            match self.source.next(false, until) {
-                Delivery::Message(message) => return message.map(Received::Message),
-                Delivery::Ended(Some(error)) => return Err(error),
-                Delivery::Ended(None) => return Ok(Received::Ended),
-                Delivery::Nothing => return Ok(Received::Nothing),
-                Delivery::Heartbeat(_) | Delivery::Connected | Delivery::Disconnected { .. } => {}
-            }
+    fn resume_point(&self) -> Option<&str> {
+        match &self.inbox {
+            Some(inbox) => inbox.resume_point(),
+            None => self.start_point(),
         }
     }
-}
 
-impl Iterator for MessageStream {
-    type Item = Result<StreamMessageEvent, Error>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if let Some(message) = self.source.inbox.as_mut().and_then(Inbox::ready) {
-            return Some(message);
-        }
-        match self.receive(None) {
-            Ok(Received::Message(message)) => Some(Ok(message)),
-            Ok(Received::Nothing | Received::Ended) => None,
-            Err(error) => Some(Err(error)),
-        }
-    }
-}
-
-impl FusedIterator for MessageStream {}
-
-/// Where the stream is; never a message or a ticket.
-impl fmt::Debug for MessageStream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.source.fmt("MessageStream", f)
-    }
-}
-
-/// What [`MessageStream::recv_timeout`] and [`MessageStream::try_recv`] found.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub enum Received {
-    /// A message.
-    Message(StreamMessageEvent),
-    /// Nothing yet.
-    Nothing,
-    /// The stream has ended, and nothing more will come.
-    Ended,
-}
-
-/// All that happens to a stream, from [`StreamRequest::lifecycle`].
-///
-/// It opens at the first `next()`. Errors are items as those of [`MessageStream`].
-pub struct LifecycleStream {
-    source: Source,
-}
-
-/// One thing that happens to a stream.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum StreamEvent {
-    /// A connection stands.
-    Connected,
-    /// A message came.
-    Message(StreamMessageEvent),
-    /// The server is alive, and has nothing to say.
-    Heartbeat(StreamHeartbeatEvent),
-    /// The connection ended, or could not be had; another is made after `wait`.
-    #[non_exhaustive]
-    Disconnected {
-        /// Why.
-        error: Error,
-        /// How long until the next attempt.
-        wait: Duration,
-    },
-}
-
-impl LifecycleStream {
-    /// What stops the stream from any thread.
-    pub fn handle(&self) -> StreamHandle {
-        self.source.handle.clone()
+    /// The position that the caller gave, until the stream is opened.
+    fn start_point(&self) -> Option<&str> {
+        self.request.as_ref()?.options.after.as_deref()
     }
 
-    /// The id of the last message that was taken; see [`MessageStream::last_event_id`].
-    pub fn last_event_id(&self) -> Option<&str> {
-        self.source.last_event_id()
-    }
-}
-
-impl Iterator for LifecycleStream {
-    type Item = Result<StreamEvent, Error>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        Some(match self.source.next(true, None) {
-            Delivery::Message(message) => message.map(StreamEvent::Message),
-            Delivery::Heartbeat(heartbeat) => Ok(StreamEvent::Heartbeat(heartbeat)),
-            Delivery::Connected => Ok(StreamEvent::Connected),
-            Delivery::Disconnected { error, wait } => Ok(StreamEvent::Disconnected { error, wait }),
-            Delivery::Ended(error) => return error.map(Err),
-            Delivery::Nothing => return None,
-        })
-    }
-}
-
-impl FusedIterator for LifecycleStream {}
-
-/// Where the stream is; never a message or a ticket.
-impl fmt::Debug for LifecycleStream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.source.fmt("LifecycleStream", f)
-    }
-}
-
-impl Source {
     fn fmt(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match (&self.request, &self.inbox) {
             (Some(request), _) => format!("{}, not opened", request.operation()),

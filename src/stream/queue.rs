@@ -84,6 +84,8 @@ pub(super) struct Queue {
     gone: Condvar,
     /// The reader's connections; closing them wakes it.
     agent: OnceLock<ureq::Agent>,
+    /// When the stream was opened: as first learned, and as corrected, once.
+    opened_at: [OnceLock<String>; 2],
 }
 
 // The compiler cannot see it through the trait objects of ureq's agent. All that changes is behind
@@ -149,6 +151,14 @@ impl Queue {
         if !state.opened {
             state.opened = true;
             self.tell_caller(state);
+        }
+    }
+
+    /// Tells the caller from where the stream would resume before its first message.
+    pub(super) fn set_opened_at(&self, time: &str) {
+        if self.opened_at().is_none_or(|known| known != time) {
+            let mut cells = self.opened_at.iter();
+            cells.any(|cell| cell.set(time.to_owned()).is_ok());
         }
     }
 
@@ -239,7 +249,12 @@ impl Queue {
         }
     }
 
-    /// Waits until the first connection stands.
+    pub(super) fn opened_at(&self) -> Option<&str> {
+        let mut cells = self.opened_at.iter().rev();
+        cells.find_map(OnceLock::get).map(String::as_str)
+    }
+
+    /// Waits until the first connection is established.
     pub(super) fn wait_until_open(&self) -> Result<(), Option<Error>> {
         let mut state = self.state();
         loop {

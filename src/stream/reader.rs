@@ -3,18 +3,19 @@
 
 use std::io::Read as _;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use ureq::Body;
 use ureq::http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, HeaderMap};
 use ureq::http::{HeaderName, HeaderValue, Method, StatusCode};
 
-use super::StreamOptions;
 use super::batch::{self, Batch, BatchEvent, Kind};
 use super::buffer::ReadBuffer;
-use super::cursor::{Cursor, Seen};
+use super::cursor::Cursor;
+use super::dedup::Seen;
 use super::event::StreamTicket;
 use super::queue::{Item, Queue};
+use super::request::StreamOptions;
 use crate::error::{
     CallInfo, ConnectionError, ConnectionKind, Error, ErrorCode, OneLine, TimeoutError,
 };
@@ -46,6 +47,11 @@ pub(super) struct Reader {
     pub(super) lifecycle: bool,
     pub(super) cursor: Cursor,
     pub(super) seen: Seen,
+    /// When the `Date` came that the cursor has.
+    dated: Option<Instant>,
+    /// On a connection that resumes from the time of the opening: messages that are older are not
+    /// part of the stream, though a server that ignores the position sends them.
+    earliest: Option<SystemTime>,
     /// Whether this connection has brought a new message or a heartbeat.
     alive: bool,
     /// Whether a connection stood once.
@@ -94,6 +100,8 @@ impl Reader {
             lifecycle,
             cursor,
             seen,
+            dated: None,
+            earliest: None,
             alive: false,
             stood: false,
             retry: None,
@@ -201,7 +209,7 @@ impl Reader {
             }
         })?;
         let headers = Headers::new(head.headers, ticket.ticket.expose());
-        self.cursor.answered_at(headers.date());
+        self.response_dated(&headers);
         // Nobody asked for compression: what is compressed all the same is no event stream here.
         let plain = headers
             .get("content-encoding")
@@ -229,7 +237,7 @@ impl Reader {
         };
         let answer = self.http.execute_on(&self.agent, &call, &options, None);
         let ticket = answer.and_then(|answer| {
-            self.cursor.answered_at(answer.headers.date());
+            self.response_dated(&answer.headers);
             let ticket = envelope::data::<StreamTicket>(&answer)?;
             if ticket.ticket.expose().is_empty() {
                 let what = "there is no ticket in it".to_owned();
@@ -239,7 +247,7 @@ impl Reader {
         });
         ticket.map_err(|mut error| {
             if let Error::Api(error) = &error {
-                self.cursor.answered_at(error.headers.date());
+                self.response_dated(&error.headers);
             }
             if let Some(call) = error.call_mut() {
                 call.attempts = self.info.attempts;
@@ -255,7 +263,31 @@ impl Reader {
         })
     }
 
-    fn open(&self, ticket: &StreamTicket) -> Result<(ureq::http::response::Parts, Body), Failure> {
+    /// Learns when the stream was opened, and tells the caller.
+    fn response_dated(&mut self, headers: &Headers) {
+        if self.cursor == Cursor::Unknown {
+            self.cursor.response_dated(headers.date());
+            self.dated = Some(Instant::now());
+            self.publish_opening();
+        }
+    }
+
+    fn heartbeat_at(&mut self, milliseconds: u64) {
+        let since_date = self.dated.map(|dated| dated.elapsed()).unwrap_or_default();
+        self.cursor.heartbeat_at(milliseconds, since_date);
+        self.publish_opening();
+    }
+
+    fn publish_opening(&self) {
+        if let (Some(_), Some(after)) = (self.cursor.opening(), self.cursor.after()) {
+            self.queue.set_opened_at(after);
+        }
+    }
+
+    fn open(
+        &mut self,
+        ticket: &StreamTicket,
+    ) -> Result<(ureq::http::response::Parts, Body), Failure> {
         let mut query = String::new();
         push_query(&mut query, "ticket", ticket.ticket.expose());
         // What was sent before the first connection is no part of the stream, unless asked for.
@@ -263,6 +295,8 @@ impl Reader {
         if let Some(after) = self.cursor.after().filter(|_| !fresh) {
             push_query(&mut query, "after", after);
         }
+        let opening = self.cursor.opening().filter(|_| !fresh);
+        self.earliest = opening.map(|opening| opening.earliest);
         let uri = self
             .http
             .base
@@ -507,8 +541,8 @@ impl Reader {
         let data = raw.data.bytes(buffer);
         if let Kind::Heartbeat = kind {
             self.alive = true;
-            if self.cursor == Cursor::Unknown {
-                self.cursor.heartbeat_at(batch::heartbeat(data).ts);
+            if self.cursor.wants_heartbeat() {
+                self.heartbeat_at(batch::heartbeat(data).ts);
             }
             return self.lifecycle.then_some(BatchEvent {
                 kind,
@@ -518,17 +552,26 @@ impl Reader {
         }
         let own = raw.id.filter(|id| !id.bytes(buffer).is_empty());
         let id = own.or_else(|| batch::id_in_data(data).map(|id| Span::Owned(id.into_bytes())));
-        // One without any id cannot be told from its repeat: it is delivered, and is no sign of
-        // progress.
-        if let Some(id) = &id {
-            if !self.is_new(id.bytes(buffer)) {
-                return None;
-            }
+        let is_new = id
+            .as_ref()
+            .is_none_or(|id| self.seen.is_new(id.bytes(buffer)));
+        if !is_new || self.is_too_old(data) {
+            return None;
         }
+        // One without any id cannot be told from its duplicate: it is delivered, and is not a sign
+        // of progress.
+        self.alive |= id.is_some();
         Some(BatchEvent {
             kind,
             id: id.map(|id| id.into_text(buffer)),
             data: raw.data,
+        })
+    }
+
+    /// Whether a message was written before the stream was opened.
+    fn is_too_old(&self, data: &[u8]) -> bool {
+        self.earliest.is_some_and(|earliest| {
+            batch::created_at(data).is_some_and(|created_at| created_at < earliest)
         })
     }
 

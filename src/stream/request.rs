@@ -1,0 +1,272 @@
+//! The request that opens a stream, and its options.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ureq::http::HeaderMap;
+
+use super::queue::Queue;
+use super::reader::Reader;
+use super::{Inbox, LifecycleStream, MessageStream, Source, StreamHandle, StreamMessageEvent};
+use crate::client::Client;
+use crate::error::{CallInfo, CancelledError, ConnectionError, ConnectionKind, Error};
+use crate::http::Http;
+use crate::http::headers::{CallerHeader, caller_header};
+use crate::http::path::{Path, push_query};
+
+/// A request that opens an event stream.
+///
+/// Iterating over it opens the stream at the first `next()`. A failed opening is then the first
+/// item. [`open`](StreamRequest::open) opens it at once: messages sent afterwards are received.
+///
+/// ```no_run
+/// # fn main() -> Result<(), bimpeai::Error> {
+/// # let client = bimpeai::Client::from_env()?;
+/// let messages = client.conversations().messages();
+/// let stream = messages.stream("agt_1", "cnv_1").open()?;
+/// for message in stream {
+///     let message = message?;
+///     println!("{}: {}", message.role, message.message.as_deref().unwrap_or(""));
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// The stream reconnects and resumes after the last message automatically. Each message is
+/// delivered once. Duplicates are recognized among at least the last 4,096 messages.
+#[must_use = "a stream does nothing until it is opened or iterated over"]
+pub struct StreamRequest {
+    pub(super) http: Arc<Http>,
+    ticket_path: Path,
+    stream_path: Path,
+    pub(super) options: StreamOptions,
+    buffer: usize,
+    queue: Arc<Queue>,
+    refused: Option<String>,
+}
+
+#[derive(Clone)]
+pub(super) struct StreamOptions {
+    pub(super) after: Option<String>,
+    pub(super) reconnect: bool,
+    pub(super) max_retries: u32,
+    pub(super) idle_timeout: Duration,
+    pub(super) timeout: Option<Duration>,
+    pub(super) headers: HeaderMap,
+}
+
+impl StreamRequest {
+    /// `conversation` is the path of the conversation.
+    pub(crate) fn new(client: &Client, conversation: Path) -> Self {
+        StreamRequest {
+            http: client.http().clone(),
+            ticket_path: conversation.clone().then("stream-ticket"),
+            stream_path: conversation.then("stream"),
+            options: StreamOptions {
+                after: None,
+                reconnect: true,
+                max_retries: 5,
+                idle_timeout: Duration::from_secs(60),
+                timeout: None,
+                headers: HeaderMap::new(),
+            },
+            buffer: 1024,
+            queue: Arc::new(Queue::default()),
+            refused: None,
+        }
+    }
+
+    /// Starts after this position: a message id or an ISO 8601 time. Default: the time of opening.
+    ///
+    /// Messages sent since then are delivered first. Pass the stored
+    /// [`resume_point`](MessageStream::resume_point) of an earlier run to miss nothing in between.
+    pub fn after(mut self, after: impl Into<String>) -> Self {
+        self.options.after = Some(after.into()).filter(|after| !after.is_empty());
+        self
+    }
+
+    /// Sets whether the stream reconnects when its connection ends. Default: `true`.
+    ///
+    /// With `false`, the stream ends without an error when its connection ends, for any reason.
+    pub fn reconnect(mut self, reconnect: bool) -> Self {
+        self.options.reconnect = reconnect;
+        self
+    }
+
+    /// Sets the maximum number of consecutive failed connections. Default: 5.
+    ///
+    /// A new message or a heartbeat resets the count. The next failure after the maximum ends the
+    /// stream with its error.
+    pub fn max_retries(mut self, retries: u32) -> Self {
+        self.options.max_retries = retries;
+        self
+    }
+
+    /// Sets how long a connection may be silent before it counts as dead. Default: 60 s, which is
+    /// three heartbeats of the server.
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        if timeout.is_zero() {
+            self.refuse("idle_timeout must not be zero");
+        }
+        self.options.idle_timeout = timeout;
+        self
+    }
+
+    /// Sets how many messages may wait for the caller. Default: 1,024. Their memory is limited to
+    /// 512 KiB in any case.
+    ///
+    /// When the queue is full, nothing more is read from the connection until the caller has taken
+    /// three quarters of it. The result of one socket read is queued as a whole, so the queue may
+    /// exceed either limit by that much.
+    pub fn buffer(mut self, messages: usize) -> Self {
+        self.buffer = messages;
+        self
+    }
+
+    /// Limits the ticket call, and then the wait for the response headers of the stream. Default:
+    /// the client's timeout.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        if timeout.is_zero() {
+            self.refuse("timeout must not be zero");
+        }
+        self.options.timeout = Some(timeout);
+        self
+    }
+
+    /// Sends a header with the ticket call and with the stream.
+    ///
+    /// `Idempotency-Key` and `X-Request-Id` are refused, because a stream makes many calls, and so
+    /// are the headers that [`Request::header`](crate::request::Request::header) refuses.
+    pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+        match caller_header(name.as_ref(), value.as_ref()) {
+            Ok(CallerHeader::Plain(name, value)) => {
+                self.options.headers.insert(name, value);
+            }
+            Ok(CallerHeader::IdempotencyKey(_) | CallerHeader::RequestId(_)) => {
+                let name = name.as_ref();
+                self.refuse(format!(
+                    "the header {name:?} belongs to one call, not to a stream"
+                ));
+            }
+            Err(error) => self.refuse(error),
+        }
+        self
+    }
+
+    /// Returns a handle that cancels the stream from any thread: before it is open, while it opens,
+    /// and afterwards.
+    pub fn handle(&self) -> StreamHandle {
+        StreamHandle {
+            queue: self.queue.clone(),
+        }
+    }
+
+    /// Opens the stream and waits until its first connection is established.
+    ///
+    /// # Errors
+    ///
+    /// The error of the last attempt if no connection is established within the retry budget.
+    /// Errors that a retry cannot fix, such as 401, 403 and 404, are returned at once.
+    /// [`Error::Cancelled`] if a [`StreamHandle`] was used meanwhile.
+    pub fn open(self) -> Result<MessageStream, Error> {
+        let mut source = Source::unopened(self);
+        source.open(false)?;
+        Ok(MessageStream { source })
+    }
+
+    /// Returns a stream of all events: messages, heartbeats, and what happens to the connection.
+    ///
+    /// It opens at the first `next()`.
+    pub fn lifecycle(self) -> LifecycleStream {
+        LifecycleStream {
+            source: Source::unopened(self),
+        }
+    }
+
+    fn refuse(&mut self, why: impl fmt::Display) {
+        self.refused.get_or_insert_with(|| why.to_string());
+    }
+
+    pub(super) fn operation(&self) -> String {
+        crate::http::Call::new(ureq::http::Method::GET, self.stream_path.clone()).operation()
+    }
+
+    /// Starts the reader's thread.
+    pub(super) fn start(self, lifecycle: bool) -> Result<Inbox, Error> {
+        let operation = self.operation();
+        let info = CallInfo {
+            operation,
+            attempts: 0,
+            request_id: None,
+            sent: false,
+            page: None,
+        };
+        let refuse = |error: Error| Err(error.in_operation(&info.operation));
+        if let Some(why) = &self.refused {
+            return refuse(Error::user(why));
+        }
+        let mut query = String::new();
+        if let Some(after) = &self.options.after {
+            push_query(&mut query, "after", after);
+        }
+        let url = match self.http.base.join(&self.stream_path, &query) {
+            Ok(url) => url,
+            Err(error) => return refuse(error),
+        };
+        let queue = self.queue;
+        queue.bound(self.buffer);
+        // A header takes a line with its name.
+        let headers = self.http.headers.iter().chain(&self.options.headers);
+        let header = headers.map(|(name, value)| name.as_str().len() + value.len());
+        let line = (url.path().len() + query.len()).max(header.max().unwrap_or(0));
+        let agent = self.http.stream_agent(line);
+        queue.set_agent(agent.clone());
+        if queue.is_cancelled() {
+            return Err(Error::Cancelled(Box::new(CancelledError { call: info })));
+        }
+        let reader = Reader::new(
+            self.http.clone(),
+            agent,
+            queue.clone(),
+            self.options.clone(),
+            self.ticket_path,
+            self.stream_path,
+            info.clone(),
+            lifecycle,
+        );
+        let thread = std::thread::Builder::new()
+            .name("bimpeai-stream".to_owned())
+            .spawn(move || reader.run())
+            .map_err(|error| {
+                Error::Connection(Box::new(ConnectionError {
+                    call: info.clone(),
+                    kind: ConnectionKind::NotConnected,
+                    what: "no thread could be started for the stream".to_owned(),
+                    source: Some(error),
+                }))
+            })?;
+        queue.set_thread(thread);
+        Ok(Inbox::new(queue, info, self.options.after))
+    }
+}
+
+/// The operation; never its headers, nor where it starts.
+impl fmt::Debug for StreamRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("StreamRequest")
+            .field(&format_args!("{}", self.operation()))
+            .finish()
+    }
+}
+
+impl IntoIterator for StreamRequest {
+    type Item = Result<StreamMessageEvent, Error>;
+    type IntoIter = MessageStream;
+
+    fn into_iter(self) -> MessageStream {
+        MessageStream {
+            source: Source::unopened(self),
+        }
+    }
+}

@@ -49,7 +49,7 @@ fn all_public_types_are_send_sync_and_unwind_safe() {
             StreamMessageEvent, StreamTicket;
         error:
             ApiError, ApiErrorKind, CancelledError, ConnectionError, DecodeError, ErrorCode,
-            FieldError, RateLimit, TimeoutError, UserError;
+            FieldError, RateLimit, SkippedMessageError, TimeoutError, UserError;
         pagination:
             Items<Agent>, ListRequest<Agent>, Page<Agent>, Pages<Agent>, PaginationMeta;
         phone_numbers:
@@ -60,7 +60,8 @@ fn all_public_types_are_send_sync_and_unwind_safe() {
         sse:
             Decoder, Event, Oversized;
         stream:
-            LifecycleStream, MessageStream, Received, StreamEvent, StreamHandle, StreamRequest;
+            LifecycleStream, MessageStream, Received, ReceivedEvent, StreamEvent, StreamHandle,
+            StreamRequest;
         types:
             Extra, Patch<Agent>, Secret, SecretValue, UnknownValue;
         workflows:

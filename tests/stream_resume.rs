@@ -5,7 +5,9 @@ mod support;
 use std::time::Duration;
 
 use bimpeai::Error;
-use bimpeai::stream::{MessageStream, Received, StreamEvent, StreamRequest};
+use bimpeai::stream::{
+    LifecycleStream, MessageStream, Received, ReceivedEvent, StreamEvent, StreamRequest,
+};
 use support::{Connection, PATIENCE, Request, Server, heartbeat, message};
 
 /// Makes the next connection follow at once.
@@ -19,6 +21,16 @@ const DATE: &str = "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
 fn request(server: &Server) -> StreamRequest {
     let client = server.client();
     client.conversations().messages().stream("agt_1", "cnv_1")
+}
+
+/// Cancels the stream after a while, so that a test which it would hold up fails.
+fn bounded(request: StreamRequest) -> StreamRequest {
+    let handle = request.handle();
+    std::thread::spawn(move || {
+        std::thread::sleep(PATIENCE);
+        handle.cancel();
+    });
+    request
 }
 
 /// Writes an event stream whose head has these lines.
@@ -56,6 +68,14 @@ fn next(stream: &mut MessageStream) -> Result<String, Error> {
 #[track_caller]
 fn ids<const N: usize>(stream: &mut MessageStream) -> [String; N] {
     std::array::from_fn(|_| next(stream).unwrap())
+}
+
+#[track_caller]
+fn next_event(stream: &mut LifecycleStream) -> StreamEvent {
+    match stream.recv_timeout(PATIENCE).unwrap() {
+        ReceivedEvent::Event(event) => event,
+        other => panic!("no event: {other:?}"),
+    }
 }
 
 // The position for the next run.
@@ -173,7 +193,7 @@ fn without_a_date_the_resume_point_is_known_from_the_first_heartbeat() {
     let server = Server::streaming(move |connection, _, _| silent(connection, "", &text));
     let mut stream = request(&server).lifecycle();
     assert_eq!(stream.resume_point(), None);
-    while !matches!(stream.next(), Some(Ok(StreamEvent::Heartbeat(_)))) {}
+    while !matches!(next_event(&mut stream), StreamEvent::Heartbeat(_)) {}
     assert_eq!(stream.resume_point(), Some("1994-11-06T08:49:17.000Z"));
     assert_eq!(stream.last_event_id(), stream.resume_point());
 }
@@ -285,4 +305,67 @@ fn a_date_that_cannot_be_right_is_not_a_position() {
         assert_eq!(ids(&mut stream), ["m1"]);
         assert_eq!(after(&server.streams()[1]), None, "{date}");
     }
+}
+
+// The lifecycle, in one thread.
+
+#[test]
+fn a_lifecycle_stream_opens_and_shows_what_happened_meanwhile() {
+    // A queue that the events of the opening fill does not hold the opening up.
+    for buffer in [1, 1024] {
+        let server = Server::streaming(|connection, _, number| match number {
+            0..3 => assert!(connection.answer(503, &["Retry-After: 0.01"], "{}")),
+            _ => silent(connection, DATE, message("m1", "x")),
+        });
+        let stream = bounded(request(&server).buffer(buffer)).lifecycle();
+        assert_eq!(stream.resume_point(), None);
+        let mut stream = stream.open().unwrap();
+        assert_eq!(stream.resume_point(), Some("1994-11-06T08:49:27.000Z"));
+        for _ in 0..3 {
+            let event = next_event(&mut stream);
+            assert!(
+                matches!(event, StreamEvent::Disconnected { .. }),
+                "{event:?}"
+            );
+        }
+        assert!(matches!(next_event(&mut stream), StreamEvent::Connected));
+        assert!(matches!(next_event(&mut stream), StreamEvent::Message(m) if m.id == "m1"));
+        assert_eq!(stream.resume_point(), Some("m1"));
+        assert!(matches!(stream.try_recv().unwrap(), ReceivedEvent::Nothing));
+        let short = Duration::from_millis(20);
+        assert!(matches!(
+            stream.recv_timeout(short).unwrap(),
+            ReceivedEvent::Nothing
+        ));
+        stream.handle().cancel();
+        assert!(matches!(stream.try_recv().unwrap(), ReceivedEvent::Ended));
+        assert!(matches!(
+            stream.recv_timeout(PATIENCE).unwrap(),
+            ReceivedEvent::Ended
+        ));
+        assert!(stream.next().is_none());
+    }
+}
+
+#[test]
+fn a_lifecycle_stream_that_cannot_be_opened_says_why() {
+    let server = Server::streaming(|connection, _, _| {
+        connection.answer(403, &[], "{}");
+    });
+    let error = request(&server).lifecycle().open().unwrap_err();
+    assert_eq!(error.status(), Some(403));
+    // The first event opens it, too; then its end is no silent one.
+    let mut stream = request(&server).lifecycle();
+    let error = stream.recv_timeout(PATIENCE).unwrap_err();
+    assert_eq!(error.status(), Some(403));
+    assert!(matches!(
+        stream.recv_timeout(PATIENCE).unwrap(),
+        ReceivedEvent::Ended
+    ));
+    let error = stream.open().unwrap_err();
+    assert!(matches!(error, Error::User(_)), "{error}");
+
+    let cancelled = request(&server).lifecycle();
+    cancelled.handle().cancel();
+    assert!(matches!(cancelled.open().unwrap_err(), Error::Cancelled(_)));
 }

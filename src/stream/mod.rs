@@ -190,7 +190,33 @@ pub enum Received {
 
 /// All events of a stream, from [`StreamRequest::lifecycle`].
 ///
-/// It opens at the first `next()`. Errors are items as in [`MessageStream`].
+/// It opens at the first `next()`, or with [`open`](Self::open). Errors are items as in
+/// [`MessageStream`].
+///
+/// ```no_run
+/// # fn main() -> Result<(), bimpeai::Error> {
+/// # let client = bimpeai::Client::from_env()?;
+/// use std::time::{Duration, Instant};
+/// use bimpeai::stream::{ReceivedEvent, StreamEvent};
+///
+/// let request = client.conversations().messages().stream("agt_1", "cnv_1");
+/// let mut stream = request.lifecycle().open()?;
+/// let until = Instant::now() + Duration::from_secs(60);
+/// loop {
+///     let left = until.saturating_duration_since(Instant::now());
+///     match stream.recv_timeout(left)? {
+///         ReceivedEvent::Event(StreamEvent::Message(message)) => println!("{}", message.id),
+///         ReceivedEvent::Event(StreamEvent::Disconnected { error, wait, .. }) => {
+///             eprintln!("{error}; reconnecting in {wait:?}");
+///         }
+///         ReceivedEvent::Event(_) => {}
+///         ReceivedEvent::Nothing | ReceivedEvent::Ended => break,
+///         _ => {}
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub struct LifecycleStream {
     source: Source,
 }
@@ -215,7 +241,31 @@ pub enum StreamEvent {
     },
 }
 
+/// Returned by [`LifecycleStream::recv_timeout`] and [`LifecycleStream::try_recv`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ReceivedEvent {
+    /// An event.
+    Event(StreamEvent),
+    /// Nothing yet.
+    Nothing,
+    /// The stream has ended. Nothing more follows.
+    Ended,
+}
+
 impl LifecycleStream {
+    /// Opens the stream and waits until its first connection is established.
+    ///
+    /// The events of the opening, `Connected` among them, are the first items.
+    ///
+    /// # Errors
+    ///
+    /// As [`StreamRequest::open`].
+    pub fn open(mut self) -> Result<Self, Error> {
+        self.source.open(true)?;
+        Ok(self)
+    }
+
     /// Returns a handle that cancels the stream from any thread.
     pub fn handle(&self) -> StreamHandle {
         self.source.handle.clone()
@@ -231,20 +281,48 @@ impl LifecycleStream {
     pub fn last_event_id(&self) -> Option<&str> {
         self.source.last_event_id()
     }
+
+    /// Waits up to `timeout` for the next event. Opens the stream if it is not open yet.
+    ///
+    /// # Errors
+    ///
+    /// The errors that the iterator yields as items.
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<ReceivedEvent, Error> {
+        self.receive(Instant::now().checked_add(timeout))
+    }
+
+    /// Returns the next event if there is one. Starts opening the stream if it is not open yet.
+    ///
+    /// # Errors
+    ///
+    /// The errors that the iterator yields as items.
+    pub fn try_recv(&mut self) -> Result<ReceivedEvent, Error> {
+        self.receive(Some(Instant::now()))
+    }
+
+    fn receive(&mut self, until: Option<Instant>) -> Result<ReceivedEvent, Error> {
+        let event = match self.source.next(true, until) {
+            Delivery::Message(message) => StreamEvent::Message(message?),
+            Delivery::Heartbeat(heartbeat) => StreamEvent::Heartbeat(heartbeat),
+            Delivery::Connected => StreamEvent::Connected,
+            Delivery::Disconnected { error, wait } => StreamEvent::Disconnected { error, wait },
+            Delivery::Ended(Some(error)) => return Err(error),
+            Delivery::Ended(None) => return Ok(ReceivedEvent::Ended),
+            Delivery::Nothing => return Ok(ReceivedEvent::Nothing),
+        };
+        Ok(ReceivedEvent::Event(event))
+    }
 }
 
 impl Iterator for LifecycleStream {
     type Item = Result<StreamEvent, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        Some(match self.source.next(true, None) {
-            Delivery::Message(message) => message.map(StreamEvent::Message),
-            Delivery::Heartbeat(heartbeat) => Ok(StreamEvent::Heartbeat(heartbeat)),
-            Delivery::Connected => Ok(StreamEvent::Connected),
-            Delivery::Disconnected { error, wait } => Ok(StreamEvent::Disconnected { error, wait }),
-            Delivery::Ended(error) => return error.map(Err),
-            Delivery::Nothing => return None,
-        })
+        match self.receive(None) {
+            Ok(ReceivedEvent::Event(event)) => Some(Ok(event)),
+            Ok(ReceivedEvent::Nothing | ReceivedEvent::Ended) => None,
+            Err(error) => Some(Err(error)),
+        }
     }
 }
 

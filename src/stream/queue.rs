@@ -67,6 +67,8 @@ struct State {
     /// Whether the reader's thread is about to return.
     gone: bool,
     caller_waits: bool,
+    /// Whether the caller waits for the first connection, and takes nothing until then.
+    opening: bool,
     reader_waits: bool,
     thread: Option<JoinHandle<()>>,
 }
@@ -125,7 +127,7 @@ impl Queue {
             let _state = self
                 .drained
                 .wait_while(self.state(), |state| {
-                    !self.is_cancelled() && state.reader_waits
+                    !self.is_cancelled() && state.reader_waits && !state.opening
                 })
                 .unwrap_or_else(PoisonError::into_inner);
         }
@@ -150,6 +152,7 @@ impl Queue {
         let mut state = self.state();
         if !state.opened {
             state.opened = true;
+            state.opening = false;
             self.tell_caller(state);
         }
     }
@@ -266,6 +269,10 @@ impl Queue {
             }
             if state.ended {
                 return Err(state.failure.take());
+            }
+            // A queue that the events of the opening have filled does not hold the opening up.
+            if !std::mem::replace(&mut state.opening, true) {
+                self.drained.notify_all();
             }
             match self.wait_for_reader(state, None) {
                 Some(woken) => state = woken,

@@ -177,7 +177,7 @@ impl StreamRequest {
 
     /// Returns a stream of all events: messages, heartbeats, and what happens to the connection.
     ///
-    /// It opens at the first `next()`.
+    /// It opens at the first `next()`, or with [`LifecycleStream::open`].
     pub fn lifecycle(self) -> LifecycleStream {
         LifecycleStream {
             source: Source::unopened(self),

@@ -4,6 +4,9 @@
 //! 4 authentication error; 130 interrupted.
 #![allow(dead_code)] // No example uses all of it.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
@@ -59,6 +62,9 @@ pub(crate) fn run(
         });
     if is_interrupted() {
         // A failure from then on is a consequence.
+        if io::stderr().is_terminal() {
+            note_raw(""); // after the terminal's `^C`
+        }
         return ExitCode::from(INTERRUPTED);
     }
     let (code, message) = match &result {

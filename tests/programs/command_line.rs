@@ -7,21 +7,23 @@ use bimpeai::emulator::Emulator;
 
 use super::child::{Running, Talk, closed, example, example_with_key, run};
 
-const ALL: [&str; 6] = [
+const ALL: [&str; 7] = [
     "chat",
     "doctor",
     "emulator",
     "quickstart",
     "tail",
+    "test_your_script",
     "workflow_agent",
 ];
 
 /// Those that use the API of the environment, with what they need.
-const CLIENTS: [(&str, &[&str]); 5] = [
+const CLIENTS: [(&str, &[&str]); 6] = [
     ("chat", &["agt_1", "cnv_1"]),
     ("doctor", &[]),
     ("quickstart", &[]),
     ("tail", &["agt_1", "cnv_1"]),
+    ("test_your_script", &["12 to 22"]),
     ("workflow_agent", &[]),
 ];
 
@@ -150,9 +152,10 @@ fn an_output_that_is_closed_ends_an_example_quietly() {
     let talk = Talk::new(&emulator);
     for (name, arguments) in CLIENTS {
         let mut command = example_with_key(name, &emulator);
-        if !arguments.is_empty() {
-            command.args(talk.ids());
-        }
+        match arguments {
+            [_, _] => command.args(talk.ids()),
+            _ => command.args(arguments),
+        };
         let mut child = Running::start(command.stdout(closed()));
         if name == "chat" {
             child.type_line("How much is a Margherita pizza?");

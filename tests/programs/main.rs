@@ -8,7 +8,7 @@ mod child;
 mod command_line;
 mod doctor;
 mod emulator;
-mod escape;
 mod quickstart;
 mod tail;
+mod test_your_script;
 mod workflow_agent;

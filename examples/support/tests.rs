@@ -1,10 +1,6 @@
 //! Text from outside is shown on one line, without control of the terminal.
 
-// The module itself, as the examples include it.
-#[path = "../../examples/support/mod.rs"]
-mod support;
-
-use support::escape;
+use super::escape;
 
 #[test]
 fn control_characters_are_shown_as_escapes() {

@@ -534,7 +534,7 @@ macro_rules! handle {
         $(#[$meta])*
         #[derive(Debug, Clone)]
         pub struct $name {
-            client: $crate::client::Client,
+            pub(crate) client: $crate::client::Client,
         }
 
         impl $name {

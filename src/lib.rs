@@ -148,6 +148,7 @@ mod headers;
 mod http;
 pub mod pagination;
 pub mod phone_numbers;
+pub mod provision;
 mod random;
 #[doc = include_str!("python.md")]
 pub mod python {}

@@ -94,6 +94,12 @@ impl Client {
         ClientBuilder::from_variables(|name| std::env::var_os(name))
     }
 
+    /// Sleeps between two requests of one operation.
+    pub(crate) fn pause(&self, time: Duration) -> Result<(), Error> {
+        self.http.clock.wait(time, None);
+        Ok(())
+    }
+
     pub(crate) fn http(&self) -> &Arc<Http> {
         &self.http
     }

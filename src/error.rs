@@ -178,6 +178,21 @@ impl Error {
         self
     }
 
+    /// A limit on several calls was exceeded, after something was sent.
+    pub(crate) fn timed_out(operation: String, what: String, limit: Duration) -> Error {
+        Error::Timeout(Box::new(TimeoutError {
+            call: CallInfo {
+                operation,
+                attempts: 0,
+                request_id: None,
+                sent: true,
+                page: None,
+            },
+            what,
+            limit: Some(limit),
+        }))
+    }
+
     /// Names the call that a refusal belongs to.
     pub(crate) fn in_operation(mut self, operation: impl fmt::Display) -> Error {
         if let Error::User(error) = &mut self {

@@ -129,6 +129,11 @@ macro_rules! call_options {
 pub(crate) use call_options;
 
 impl<T> Request<T> {
+    /// Returns the call on the wire, such as `POST /agents`.
+    pub(crate) fn operation(&self) -> String {
+        self.call.operation()
+    }
+
     fn new(client: &Client, method: Method, path: Path) -> Self {
         let call = Call::new(method, path);
         Request {

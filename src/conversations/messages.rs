@@ -4,7 +4,7 @@ use crate::client::handle;
 use crate::http::path::Path;
 use crate::pagination::ListRequest;
 use crate::request::Request;
-use crate::stream::{MessageRole, StreamRequest, StreamTicket};
+use crate::stream::{MessageRole, StreamMessageEvent, StreamRequest, StreamTicket};
 use crate::types::{Extra, FieldPresence, body, object, open_enum};
 
 handle! {
@@ -103,8 +103,27 @@ object! {
         message_type: Option<String>,
         /// What came with it. Since 0.2.
         attachments: Vec<MessageAttachment>,
-        /// When it was written, RFC 3339.
+        /// Creation time (RFC 3339).
         created_at: String,
+        /// Identifier of the conversation, in responses of
+        /// [`Conversations::send`](super::Conversations::send) from servers that return it.
+        conversation_id: Option<String>,
+    }
+}
+
+impl From<StreamMessageEvent> for Message {
+    fn from(event: StreamMessageEvent) -> Self {
+        Message {
+            id: event.id,
+            role: event.role,
+            message: event.message,
+            message_type: event.message_type,
+            attachments: Vec::new(),
+            created_at: event.created_at,
+            conversation_id: Some(event.conversation_id).filter(|id| !id.is_empty()),
+            extra: event.extra,
+            presence: FieldPresence::BUILT,
+        }
     }
 }
 

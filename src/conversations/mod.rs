@@ -1,6 +1,8 @@
 //! Conversations of agents, and their messages. `client.conversations()`.
 
+mod ask;
 mod messages;
+mod visitors;
 
 use std::time::Duration;
 
@@ -13,7 +15,9 @@ use crate::types::{body, object, open_enum};
 pub use crate::stream::{
     MessageRole, StreamHeartbeatEvent, StreamMessageEvent, StreamMessageRole, StreamTicket,
 };
+pub use ask::{AskRequest, Reply};
 pub use messages::*;
+pub use visitors::{transcript, visitor_id};
 
 impl Client {
     /// The conversations of agents, and their messages.

@@ -321,7 +321,7 @@ fn conversations(client: &Client, agent: &str) -> Result<(), Error> {
             .as_deref()
             .is_some_and(|text| text.contains("£12"))
     );
-    let conversation = reply.extra["conversation_id"].as_str().expect("an id");
+    let conversation = reply.conversation_id.as_deref().expect("an id");
     let listed = conversations
         .list(agent)
         .channel(ConversationChannel::TestWhatsapp)

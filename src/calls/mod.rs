@@ -1,11 +1,15 @@
 //! Phone calls of agents. `client.calls()`.
 
+mod wait;
+
 use crate::client::{Client, handle};
 use crate::conversations::{Message, MessageAttachment};
 use crate::http::path::Path;
 use crate::pagination::ListRequest;
 use crate::request::Request;
 use crate::types::{body, object, open_enum};
+
+pub use wait::WaitRequest;
 
 impl Client {
     /// The phone calls of agents.

@@ -237,7 +237,16 @@ impl ClientBuilder {
         self
     }
 
-    /// Bounds the making of a connection: look-up, TCP, proxy and TLS; 10 s unless set.
+    /// Limits the time to establish a connection: DNS lookup, TCP, proxy and TLS together.
+    ///
+    /// Default: 10 s. The timeout of the call and its deadline limit it too.
+    ///
+    /// - A host with several addresses is tried as in RFC 8305: an address that has not answered
+    ///   after 250 ms is tried on while the next one starts. The address that worked is tried first
+    ///   from then on, so an address that drops packets costs 250 ms once.
+    /// - A DNS lookup runs on a thread of its own. Nothing can end a lookup, so after a timeout this
+    ///   thread lives on until the system's resolver gives up. If no thread can be started, the lookup
+    ///   runs on the calling thread, and the system's resolver alone limits it.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         if timeout.is_zero() {
             self.refuse(Error::user(

@@ -379,7 +379,10 @@ fn headers_are_bounded_in_size_and_number() {
             format!("X: {}\r\n", "x".repeat(70_000)),
             "headers are larger than 65536 bytes",
         ),
-        ("X-Y: z\r\n".repeat(200), "the answer has too many headers"),
+        (
+            "X-Y: z\r\n".repeat(200),
+            "the response has too many headers",
+        ),
     ] {
         let server = Server::start(move |mut connection| {
             while connection.request().is_some() {

@@ -2,12 +2,17 @@
 //!
 //! Nothing here knows a resource.
 
+mod connector;
 pub(crate) mod envelope;
+pub(crate) mod failure;
+mod head;
 pub(crate) mod headers;
 pub(crate) mod path;
 pub(crate) mod proxy;
+mod resolver;
 pub(crate) mod retry;
 pub(crate) mod tls;
+pub(crate) mod trace;
 pub(crate) mod transport;
 
 #[cfg(test)]
@@ -27,10 +32,11 @@ use crate::error::{CallInfo, CancelledError, ConnectionError, Error, TimeoutErro
 use crate::headers::Headers;
 use crate::random;
 use crate::types::Secret;
+use failure::{ConnectionFailure, Failure, FailureKind};
 use headers::CallerHeader;
 use path::{BaseUrl, Path};
 use retry::{Backoff, Cancel, Clock, Decision, RetryPolicy};
-use transport::{Bound, ConnectionFailure, Failure, FailureKind, Limits, Network, Outgoing, Read};
+use transport::{Bound, Limits, Network, Outgoing, Read};
 
 pub(crate) static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 pub(crate) static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

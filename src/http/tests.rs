@@ -453,7 +453,10 @@ fn item_18_a_truncated_body_is_read_again() {
     assert_eq!(outcome.error().attempts(), 3);
     assert!(outcome.error().may_have_been_sent());
     let line = outcome.error().to_string();
-    assert!(line.contains("ended in the middle of the answer"), "{line}");
+    assert!(
+        line.contains("ended in the middle of the response"),
+        "{line}"
+    );
 }
 
 #[test]

@@ -20,12 +20,12 @@ use crate::error::{
     CallInfo, ConnectionError, ConnectionKind, Error, ErrorCode, OneLine, TimeoutError,
 };
 use crate::headers::Headers;
+use crate::http::failure::{self, ConnectionFailure, Failure, FailureKind};
 use crate::http::headers::set_all;
 use crate::http::path::{Path, push_query};
 use crate::http::retry::Backoff;
-use crate::http::transport::{
-    self, Bound, ConnectionFailure, Failure, FailureKind, Limits, Outgoing,
-};
+use crate::http::trace::ExchangeTrace;
+use crate::http::transport::{self, Bound, Limits, Outgoing};
 use crate::http::{Answer, Call, Http, Options, envelope};
 use crate::sse::{Oversized, RawEvent, Span, Splitter};
 
@@ -307,7 +307,7 @@ impl Reader {
                     what: error.to_string(),
                     source: None,
                 }),
-                wire: transport::Wire::default(),
+                wire: ExchangeTrace::default(),
             })?;
         let bound = Bound::Stream {
             head: self.timeout(),
@@ -436,7 +436,7 @@ impl Reader {
             let read = match buffer.read(&mut body) {
                 Ok(read) => read,
                 Err(error) => {
-                    let failure = transport::failure(ureq::Error::from(error));
+                    let failure = failure::failure(ureq::Error::from(error));
                     return Ending {
                         error: self.broken(failure),
                         is_final: false,

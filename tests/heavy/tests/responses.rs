@@ -635,7 +635,7 @@ fn a_damaged_chunked_body_is_a_connection_error_that_says_so() {
         let error = fails(&writing(format!("{head}{body}")));
         assert!(matches!(error, Error::Connection(_)), "{error}");
         assert!(
-            error.to_string().contains("the answer's body is damaged"),
+            error.to_string().contains("the response's body is damaged"),
             "{error}"
         );
     }
@@ -721,9 +721,9 @@ fn a_body_with_a_length_that_ends_early_is_a_connection_error_at_every_byte() {
         assert!(matches!(error, Error::Connection(_)), "{end}: {error}");
         assert!(error.may_have_been_sent() && error.is_retryable());
         let says = if end == 0 {
-            "without an answer"
+            "without a response"
         } else {
-            "in the middle of the answer"
+            "in the middle of the response"
         };
         assert!(error.to_string().contains(says), "{end}: {error}");
     }
@@ -773,7 +773,7 @@ fn what_is_no_http_is_named() {
         let error = fails(&writing(bytes));
         assert!(matches!(error, Error::Connection(_)), "{error}");
         assert!(
-            error.to_string().contains("the answer is not HTTP"),
+            error.to_string().contains("the response is not HTTP"),
             "{error}"
         );
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bimpeai::{Client, Error};
 use support::{KEY, retrieve};
-use tls_support::{ANSWER, Authority, config, config_with_client_certificates, serve};
+use tls_support::{ANSWER, Authority, config, config_with_client_certificates, serve, serve_early};
 
 #[test]
 fn a_private_authority_is_trusted_where_it_is_given_and_nowhere_else() {
@@ -241,6 +241,22 @@ fn a_handshake_that_stalls_is_bounded_by_the_connect_timeout() {
     );
     assert!(!error.may_have_been_sent());
     assert!(started.elapsed() < Duration::from_secs(3));
+}
+
+#[test]
+fn a_request_that_cannot_be_written_ends_in_the_response_that_is_there() {
+    let authority = Authority::new("one");
+    let refusal = "HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\n{}";
+    let server = serve_early(config(&authority.leaf(&["api.test"])), refusal);
+    let client = server.builder().root_certificates(authority.pem());
+    let client = client.build().unwrap();
+    let body = serde_json::json!({ "text": "x".repeat(16 << 20) });
+    let limit = Duration::from_secs(1);
+    let started = std::time::Instant::now();
+    let post = client.request("POST", "/x").json(&body).timeout(limit);
+    let error = post.send().unwrap_err();
+    assert_eq!(error.status(), Some(413), "{error}");
+    assert!(started.elapsed() < 3 * limit, "{:?}", started.elapsed());
 }
 
 #[test]

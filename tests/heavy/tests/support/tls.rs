@@ -116,6 +116,29 @@ pub fn serve(config: ServerConfig, answer: &'static str, orderly: bool) -> TlsSe
     TlsServer { port, requests }
 }
 
+/// Serves one connection over TLS: reads the head of a request, writes this, and reads no further.
+pub fn serve_early(config: ServerConfig, response: &'static str) -> TlsServer {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        let (socket, _) = listener.accept().unwrap();
+        let connection = ServerConnection::new(Arc::new(config)).unwrap();
+        let mut stream = StreamOwned::new(connection, socket);
+        let (mut head, mut byte) = (Vec::new(), [0]);
+        while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|read| read == 1) {
+            head.push(byte[0]);
+        }
+        let _ = stream.write_all(response.as_bytes());
+        let _ = stream.flush();
+        // Open, and unread.
+        std::thread::sleep(Duration::from_secs(5));
+    });
+    TlsServer {
+        port,
+        requests: Arc::default(),
+    }
+}
+
 pub fn config(leaf: &Leaf) -> ServerConfig {
     ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()

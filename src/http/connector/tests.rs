@@ -1,0 +1,176 @@
+//! Hosts that move and lookups that take time, by resolvers of the tests' own. What a caller sees is
+//! in tests/connect.rs.
+
+use std::io::{self, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use super::*;
+
+/// Serves connections one after the other: the first request of each gets these bytes, and the next
+/// one a response of its own.
+fn serve(first: &'static str) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut socket in listener.incoming().flatten() {
+            let mut bytes = first;
+            let (mut head, mut byte) = (Vec::new(), [0]);
+            while socket.read(&mut byte).is_ok_and(|read| read == 1) {
+                head.push(byte[0]);
+                if head.ends_with(b"\r\n\r\n") {
+                    head.clear();
+                    let _ = socket.write_all(bytes.as_bytes());
+                    bytes = OK;
+                }
+            }
+        }
+    });
+    address
+}
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+
+/// Writes this to every connection and closes it.
+fn greet(greeting: &'static str) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut socket in listener.incoming().flatten() {
+            let _ = socket.write_all(greeting.as_bytes());
+            let _ = socket.read(&mut [0; 1024]);
+        }
+    });
+    address
+}
+
+/// An address where nobody listens.
+fn nobody() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap()
+}
+
+fn agent(lookup: super::super::resolver::Lookup, proxy: Option<&str>) -> ureq::Agent {
+    let proxy = proxy.map(|url| ureq::Proxy::new(url).unwrap());
+    let resolver = Resolver::new(Vec::new(), lookup);
+    let config = ureq::Agent::config_builder().proxy(proxy.clone());
+    let config = config.timeout_connect(Some(Duration::from_secs(10)));
+    Arc::new(Connector::new(resolver, proxy)).agent(config.build())
+}
+
+/// Where a name is, as a resolver of the tests says, and how often it was asked.
+struct Zone {
+    addresses: Mutex<Vec<SocketAddr>>,
+    asked: AtomicUsize,
+}
+
+impl Zone {
+    const fn new() -> Self {
+        Zone {
+            addresses: Mutex::new(Vec::new()),
+            asked: AtomicUsize::new(0),
+        }
+    }
+
+    fn moves_to(&self, addresses: &[SocketAddr]) {
+        *self.addresses.lock().unwrap() = addresses.to_vec();
+    }
+
+    fn answer(&self) -> io::Result<Vec<SocketAddr>> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        Ok(self.addresses.lock().unwrap().clone())
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+}
+
+/// Checks that the host is looked up again after each of these connections has failed.
+#[track_caller]
+fn looked_up_again(zone: &Zone, agent: impl Fn() -> ureq::Agent, url: &str, broken: &[SocketAddr]) {
+    for address in broken {
+        zone.moves_to(&[*address]);
+        let asked = zone.asked();
+        let agent = agent();
+        for _ in 0..2 {
+            agent.get(url).call().unwrap_err();
+        }
+        assert_eq!(zone.asked(), asked + 2);
+    }
+}
+
+#[test]
+fn a_proxy_that_moved_is_found_after_one_failure() {
+    static ZONE: Zone = Zone::new();
+    fn lookup(host: &str, _: u16) -> io::Result<Vec<SocketAddr>> {
+        assert_eq!(host, "proxy.test");
+        ZONE.answer()
+    }
+    let through = || agent(lookup, Some("http://proxy.test:3128"));
+    let broken = [
+        nobody(),
+        serve("HTTP/1.1 502 Bad Gateway\r\n\r\n"),
+        serve("no HTTP\r\n\r\n"),
+    ];
+    looked_up_again(&ZONE, through, "http://api.test/", &broken);
+    let agent = through();
+    ZONE.moves_to(&[nobody()]);
+    agent.get("http://api.test/").call().unwrap_err();
+    ZONE.moves_to(&[serve(OK)]);
+    let asked = ZONE.asked();
+    for _ in 0..3 {
+        agent.get("http://api.test/").call().unwrap();
+    }
+    assert_eq!(ZONE.asked(), asked + 1, "an address that works is kept");
+}
+
+#[cfg(feature = "rustls")]
+#[test]
+fn a_host_whose_tls_fails_is_looked_up_again() {
+    static ZONE: Zone = Zone::new();
+    fn lookup(host: &str, _: u16) -> io::Result<Vec<SocketAddr>> {
+        assert!(matches!(host, "api.test" | "proxy.test"), "{host}");
+        ZONE.answer()
+    }
+    let broken = [nobody(), greet("no TLS"), greet("")];
+    looked_up_again(&ZONE, || agent(lookup, None), "https://api.test/", &broken);
+    let through = || agent(lookup, Some("https://proxy.test"));
+    looked_up_again(&ZONE, through, "http://api.test/", &broken);
+}
+
+#[cfg(feature = "socks")]
+#[test]
+fn a_socks_proxy_that_moved_is_found_after_one_failure() {
+    static ZONE: Zone = Zone::new();
+    fn lookup(host: &str, _: u16) -> io::Result<Vec<SocketAddr>> {
+        assert_eq!(host, "proxy.test");
+        ZONE.answer()
+    }
+    let through = || agent(lookup, Some("socks5h://proxy.test"));
+    looked_up_again(&ZONE, through, "http://api.test/", &[nobody()]);
+}
+
+#[test]
+fn the_lookup_takes_part_of_the_time_of_the_connection() {
+    fn slow(_: &str, _: u16) -> io::Result<Vec<SocketAddr>> {
+        std::thread::sleep(Duration::from_millis(350));
+        // Nobody accepts more than its queue holds, and reads it never.
+        static SILENT: Mutex<Option<TcpListener>> = Mutex::new(None);
+        let mut silent = SILENT.lock().unwrap();
+        let listener = silent.get_or_insert_with(|| TcpListener::bind("127.0.0.1:0").unwrap());
+        Ok(vec![listener.local_addr()?])
+    }
+    let proxy = Some("http://proxy.test");
+    let limit = Duration::from_millis(400);
+    let request = agent(slow, proxy).get("http://api.test/").config();
+    let started = Instant::now();
+    let result = request.timeout_connect(Some(limit)).build().call();
+    let passed = started.elapsed();
+    assert!(matches!(result, Err(ureq::Error::Timeout(_))), "{result:?}");
+    assert!(
+        passed >= limit && passed < limit + Duration::from_millis(300),
+        "{passed:?}"
+    );
+}

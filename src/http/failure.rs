@@ -1,0 +1,411 @@
+//! Why an exchange failed: every message about a connection is made here.
+//!
+//! The texts of ureq's errors may hold a URL with a ticket in it, so only texts that are known to
+//! come from the system, from TLS or from the HTTP parser are passed on.
+
+use std::fmt;
+use std::io;
+
+use ureq::Timeout;
+use ureq::http::response::Parts;
+
+use super::trace::ExchangeTrace;
+use crate::error::{ConnectionKind, OneLine, is_retryable_status};
+
+/// Why there is no response, and how far the exchange got.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) kind: FailureKind,
+    pub(crate) wire: ExchangeTrace,
+}
+
+#[derive(Debug)]
+pub(crate) enum FailureKind {
+    /// Which of ureq's timeouts it was does not matter; the trace tells the phase.
+    Timeout {
+        connecting: bool,
+    },
+    Connection(ConnectionFailure),
+    /// The body is larger than allowed; the head of its response.
+    TooLarge(Box<Parts>),
+}
+
+/// Why a connection was not established, or was lost.
+#[derive(Debug)]
+pub(crate) struct ConnectionFailure {
+    pub(crate) kind: ConnectionKind,
+    /// In words, for the error's line.
+    pub(crate) what: String,
+    pub(crate) source: Option<io::Error>,
+}
+
+impl Failure {
+    /// Returns whether a connection from the pool turned out to be dead: nothing came back on it.
+    pub(crate) fn is_stale(&self) -> bool {
+        let ExchangeTrace {
+            connects,
+            sent,
+            received,
+            ..
+        } = self.wire;
+        let broke = matches!(self.kind, FailureKind::Connection(..));
+        broke && connects == 0 && sent && !received
+    }
+}
+
+/// Sorts ureq's errors.
+pub(crate) fn failure(error: ureq::Error) -> Failure {
+    use ConnectionKind::*;
+    let wire = ExchangeTrace::get();
+    let failed = |kind, what: &str| failed(kind, what, None);
+    let failure = match error {
+        ureq::Error::Timeout(timeout) => {
+            let connecting = matches!(timeout, Timeout::Resolve | Timeout::Connect)
+                || (!wire.sent && wire.connects > 0);
+            let kind = FailureKind::Timeout { connecting };
+            return Failure { kind, wire };
+        }
+        ureq::Error::Other(error) => match error.downcast::<ConnectionFailure>() {
+            Ok(failure) => *failure,
+            Err(_) => failed(Lost, "the exchange failed"),
+        },
+        ureq::Error::Io(error) => lost(error, wire),
+        ureq::Error::LargeResponseHeader(_, most) => failed(
+            MalformedResponse,
+            &format!("the response's headers are larger than {most} bytes"),
+        ),
+        // Its text names no part of the request; the type cannot be named from here.
+        ureq::Error::Protocol(error) => match error.to_string().as_str() {
+            "output too small to write output" => failed(
+                RequestTooLong,
+                "the request's URL or one of its headers is too long to be sent",
+            ),
+            "http parse resulted in too many headers" => {
+                failed(MalformedResponse, "the response has too many headers")
+            }
+            _ if wire.head => failed(MalformedResponse, "the response's body is damaged"),
+            _ => failed(
+                MalformedResponse,
+                "the response is not HTTP; is this the API's port, and does it speak plain http?",
+            ),
+        },
+        ureq::Error::TlsRequired => {
+            failed(TlsRefused, "the connection is not encrypted, and must be")
+        }
+        #[cfg(feature = "gzip")]
+        ureq::Error::Decompress(..) => failed(Lost, "the compressed response is damaged"),
+        ureq::Error::ConnectionFailed => failed(NotConnected, NOT_CONNECTED),
+        _ => failed(Lost, "the exchange failed"),
+    };
+    let kind = FailureKind::Connection(failure);
+    Failure { kind, wire }
+}
+
+const NOT_CONNECTED: &str = "no connection could be established";
+
+fn failed(kind: ConnectionKind, what: &str, source: Option<io::Error>) -> ConnectionFailure {
+    ConnectionFailure {
+        kind,
+        what: what.to_owned(),
+        source,
+    }
+}
+
+/// Which end of a connection a step of connecting has to do with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Peer {
+    Server,
+    Proxy,
+}
+
+/// The error of a host name that could not be resolved.
+pub(crate) fn lookup(error: io::Error, peer: Peer) -> ureq::Error {
+    let (kind, what) = match (is_no_such_host(&error), peer) {
+        (true, Peer::Server) => (
+            ConnectionKind::HostNotFound,
+            "the host does not exist; check the base URL",
+        ),
+        (true, Peer::Proxy) => (
+            ConnectionKind::HostNotFound,
+            "the proxy's host does not exist; check the proxy's URL",
+        ),
+        (false, Peer::Server) => (
+            ConnectionKind::LookupFailed,
+            "the host name could not be resolved; check the base URL and the network",
+        ),
+        (false, Peer::Proxy) => (
+            ConnectionKind::LookupFailed,
+            "the proxy's host name could not be resolved; check the proxy's URL and the network",
+        ),
+    };
+    failed(kind, what, Some(error)).into()
+}
+
+/// The error of addresses none of which could be connected to.
+pub(crate) fn not_connected(error: io::Error, peer: Peer) -> ureq::Error {
+    let what = match (error.kind(), peer) {
+        (io::ErrorKind::ConnectionRefused, Peer::Server) => {
+            "connection refused: nothing listens there; is the server running, and is the base URL \
+             right?"
+        }
+        (io::ErrorKind::ConnectionRefused, Peer::Proxy) => {
+            "connection refused: the proxy does not listen there; is it running, and is its URL \
+             right?"
+        }
+        (_, Peer::Server) => NOT_CONNECTED,
+        (_, Peer::Proxy) => "no connection to the proxy could be established",
+    };
+    failed(ConnectionKind::NotConnected, what, Some(error)).into()
+}
+
+/// The error of a TLS handshake.
+pub(crate) fn handshake(error: ureq::Error, peer: Peer) -> ureq::Error {
+    let failure = match error {
+        ureq::Error::Tls(what) => tls_failed(ConnectionKind::TlsRefused, &what, peer),
+        #[cfg(feature = "rustls")]
+        ureq::Error::Rustls(error) => tls_failed(tls_kind(&error), &error, peer),
+        #[cfg(feature = "native-tls")]
+        ureq::Error::NativeTls(error) => tls_failed(ConnectionKind::TlsRefused, &error, peer),
+        ureq::Error::Io(error) => match tls_error(&error) {
+            Some((kind, why)) => tls_failed(kind, &why, peer),
+            None => {
+                let what = match peer {
+                    Peer::Server => "the connection was lost during the TLS handshake",
+                    Peer::Proxy => "the connection to the proxy was lost during the TLS handshake",
+                };
+                failed(ConnectionKind::NotConnected, what, Some(error))
+            }
+        },
+        other => return other,
+    };
+    failure.into()
+}
+
+/// The error of a proxy that refuses `CONNECT`.
+pub(crate) fn proxy_refused(status: u16, reason: &str, https: bool) -> ureq::Error {
+    let kind = match is_retryable_status(status) {
+        true => ConnectionKind::NotConnected,
+        false => ConnectionKind::ProxyRefused,
+    };
+    let status = format!("{status} {}", OneLine(reason, 60));
+    let status = status.trim_end();
+    let what = match status.get(..3) {
+        Some("401" | "407") => format!(
+            "the proxy asks for a user and password: {status}; give the right ones in its URL, as \
+             in http://user:password@host:port"
+        ),
+        _ if https => format!("the proxy refused to connect to the host: {status}"),
+        _ => format!(
+            "the proxy refused to connect to the host: {status}; plain http goes by CONNECT too, \
+             which many proxies allow for port 443 only"
+        ),
+    };
+    failed(kind, &what, None).into()
+}
+
+/// The error of a proxy whose response to `CONNECT` is not HTTP.
+pub(crate) fn proxy_speaks_no_http() -> ureq::Error {
+    let what = "the proxy's response is not HTTP; is this the proxy's port, and is the scheme of \
+                its URL right?";
+    failed(ConnectionKind::MalformedResponse, what, None).into()
+}
+
+/// The error of a proxy whose headers do not end.
+pub(crate) fn proxy_head_too_large(most: usize) -> ureq::Error {
+    let what = format!("the headers of the proxy's response are larger than {most} bytes");
+    failed(ConnectionKind::MalformedResponse, &what, None).into()
+}
+
+/// The error of a proxy that closes the connection before it has responded to `CONNECT`.
+pub(crate) fn proxy_closed() -> ureq::Error {
+    let what = "the proxy closed the connection without a response";
+    failed(ConnectionKind::NotConnected, what, None).into()
+}
+
+/// The error of a SOCKS proxy, in ureq's words.
+#[cfg(feature = "socks")]
+pub(crate) fn socks(error: io::Error) -> ureq::Error {
+    const REFUSED: [&str; 9] = [
+        "no acceptable auth methods",
+        "unknown auth method",
+        "password authentication failed",
+        "connection not allowed by ruleset",
+        "command not supported",
+        "address kind not supported",
+        "unsupported address type",
+        "invalid response version",
+        "SOCKS4 does not support IPv6",
+    ];
+    if error.get_ref().is_none() {
+        return not_connected(error, Peer::Proxy);
+    }
+    let why = error.to_string();
+    let refused = matches!(
+        error.kind(),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput
+    );
+    let kind = match refused || REFUSED.contains(&why.as_str()) {
+        true => ConnectionKind::ProxyRefused,
+        false => ConnectionKind::NotConnected,
+    };
+    let what = format!(
+        "the proxy refused to connect to the host: {}",
+        OneLine(&why, 120)
+    );
+    failed(kind, &what, None).into()
+}
+
+impl From<ConnectionFailure> for ureq::Error {
+    fn from(failure: ConnectionFailure) -> Self {
+        ureq::Error::Other(Box::new(failure))
+    }
+}
+
+impl fmt::Display for ConnectionFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl std::error::Error for ConnectionFailure {}
+
+/// Sorts what broke an established connection.
+fn lost(error: io::Error, wire: ExchangeTrace) -> ConnectionFailure {
+    use io::ErrorKind;
+    if let Some((kind, why)) = tls_error(&error) {
+        return tls_failed(kind, &why, Peer::Server);
+    }
+    let what = match error.kind() {
+        ErrorKind::UnexpectedEof if wire.received => {
+            "the connection ended in the middle of the response"
+        }
+        ErrorKind::UnexpectedEof if wire.sent => {
+            "the server closed the connection without a response"
+        }
+        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => {
+            "the server broke the connection"
+        }
+        _ if !wire.sent => NOT_CONNECTED,
+        _ => "the connection failed",
+    };
+    failed(ConnectionKind::Lost, what, Some(error))
+}
+
+/// Returns whether the resolver says that a host does not exist or has no address.
+///
+/// std keeps no code of a failed lookup, only the system's text. A text that is not known here,
+/// such as a translated one, counts as temporary.
+fn is_no_such_host(error: &io::Error) -> bool {
+    if error.kind() == io::ErrorKind::NotFound {
+        return true;
+    }
+    // Winsock has codes: WSAHOST_NOT_FOUND and WSANO_DATA.
+    if cfg!(windows) {
+        return matches!(error.raw_os_error(), Some(11001 | 11004));
+    }
+    const EAI_NONAME: [&str; 4] = [
+        "Name or service not known",                    // glibc
+        "Name does not resolve",                        // musl, FreeBSD
+        "nodename nor servname provided, or not known", // macOS
+        "hostname nor servname provided, or not known", // older BSDs
+    ];
+    const EAI_NODATA: [&str; 3] = [
+        "No address associated with hostname", // glibc, bionic
+        "No address associated with nodename", // macOS
+        "Name has no usable address",          // musl
+    ];
+    let text = error.to_string();
+    let known = EAI_NONAME.iter().chain(&EAI_NODATA);
+    error.raw_os_error().is_none() && known.into_iter().any(|known| text.ends_with(known))
+}
+
+/// Returns what TLS says, where an I/O error is one of TLS and not, say, of what unpacks a body.
+fn tls_error(error: &io::Error) -> Option<(ConnectionKind, String)> {
+    #[cfg(feature = "rustls")]
+    return error
+        .get_ref()?
+        .downcast_ref::<rustls::Error>()
+        .map(|error| (tls_kind(error), error.to_string()));
+    #[cfg(not(feature = "rustls"))]
+    return {
+        let _ = error;
+        None
+    };
+}
+
+/// Returns what an error of rustls says about further attempts.
+#[cfg(feature = "rustls")]
+fn tls_kind(error: &rustls::Error) -> ConnectionKind {
+    use rustls::{AlertDescription, Error};
+    match error {
+        // The other side's own trouble, or bytes that were damaged on the way.
+        Error::AlertReceived(
+            AlertDescription::InternalError
+            | AlertDescription::UserCanceled
+            | AlertDescription::CloseNotify
+            | AlertDescription::BadRecordMac,
+        )
+        | Error::DecryptError
+        | Error::FailedToGetRandomBytes
+        | Error::FailedToGetCurrentTime => ConnectionKind::Lost,
+        _ => ConnectionKind::TlsRefused,
+    }
+}
+
+/// What is wrong with the other side's certificate, or with ours, and what to do.
+fn tls_failed(kind: ConnectionKind, why: &dyn fmt::Display, peer: Peer) -> ConnectionFailure {
+    let why = why.to_string();
+    let advice = if why.contains("UnknownIssuer") {
+        "; if the server has a private authority, trust it with ClientBuilder::root_certificates"
+    } else if why.contains("CertificateRequired") {
+        "; the server wants a certificate: give one with ClientBuilder::client_certificate"
+    } else {
+        ""
+    };
+    let tls = match peer {
+        Peer::Server => "TLS failed",
+        Peer::Proxy => "TLS with the proxy failed",
+    };
+    failed(
+        kind,
+        &format!("{tls}: {}{advice}", OneLine(&why, 300)),
+        None,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_that_does_not_exist_is_told_from_a_resolver_that_fails() {
+        let lookup =
+            |text: &str| io::Error::other(format!("failed to lookup address information: {text}"));
+        if cfg!(windows) {
+            assert!(is_no_such_host(&io::Error::from_raw_os_error(11001)));
+            assert!(!is_no_such_host(&io::Error::from_raw_os_error(11002)));
+            return;
+        }
+        for text in [
+            "Name or service not known",
+            "No address associated with hostname",
+            "Name does not resolve",
+            "Name has no usable address",
+            "nodename nor servname provided, or not known",
+        ] {
+            assert!(is_no_such_host(&lookup(text)), "{text}");
+        }
+        for text in [
+            "Temporary failure in name resolution",
+            "Non-recoverable failure in name resolution",
+            "Try again",
+            "System error",
+            "Name oder Dienst nicht bekannt",
+            "",
+        ] {
+            assert!(!is_no_such_host(&lookup(text)), "{text}");
+        }
+        // The system's own error, such as no free file, is no verdict about the host.
+        assert!(!is_no_such_host(&io::Error::from_raw_os_error(24)));
+    }
+}

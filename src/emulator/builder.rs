@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::handle::Emulator;
 use super::options::{Key, Options};
-use super::rate_limit::RateLimit;
+use super::rate_limit::{Kind, RateLimit};
 use super::resources::library;
 use super::server::Server;
 use super::shared::Shared;
@@ -76,11 +76,44 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Limits each API key to `requests` in a window, and refuses the rest with 429
-    /// `rate_limited` and `Retry-After`. Default: the rate headers count down and nothing is
-    /// refused.
-    pub fn rate_limit(mut self, requests: u64, window: Duration) -> Self {
-        self.options.rate_limit = Some(RateLimit { requests, window });
+    /// Limits each API key to `requests` in a fixed window, and refuses the rest with 429
+    /// `rate_limited` and `Retry-After`. Default: no limit, and no rate headers.
+    ///
+    /// The last call of `rate_limit`, [`token_bucket`](EmulatorBuilder::token_bucket) and
+    /// [`sliding_log`](EmulatorBuilder::sliding_log) counts. Each kind of limiter sends what
+    /// servers of its kind send:
+    ///
+    /// | | fixed window | token bucket | sliding log |
+    /// |---|---|---|---|
+    /// | `X-RateLimit-Limit` | `requests` | `burst` | `requests` |
+    /// | `X-RateLimit-Remaining` | requests left in the window | whole tokens left | requests left in the last window |
+    /// | `X-RateLimit-Reset` | end of the window | when the bucket is full | when the oldest request leaves the window |
+    /// | `Retry-After` | end of the window | the next token | when the oldest request leaves the window |
+    ///
+    /// Both times are in whole seconds, rounded up, of the emulator's clock. A refused request
+    /// takes no room; [`Emulator::rate_limited_requests`] counts it.
+    pub fn rate_limit(self, requests: u64, window: Duration) -> Self {
+        self.limit(Kind::FixedWindow, requests, window)
+    }
+
+    /// Limits each API key by a token bucket: `burst` requests at once, refilled at the rate of
+    /// `requests` per `window`. See [`rate_limit`](EmulatorBuilder::rate_limit).
+    pub fn token_bucket(self, requests: u64, window: Duration, burst: u64) -> Self {
+        self.limit(Kind::TokenBucket { burst }, requests, window)
+    }
+
+    /// Limits each API key to `requests` in any `window`, at whatever time it starts. See
+    /// [`rate_limit`](EmulatorBuilder::rate_limit).
+    pub fn sliding_log(self, requests: u64, window: Duration) -> Self {
+        self.limit(Kind::SlidingLog, requests, window)
+    }
+
+    fn limit(mut self, kind: Kind, requests: u64, window: Duration) -> Self {
+        self.options.rate_limit = Some(RateLimit {
+            kind,
+            requests,
+            window,
+        });
         self
     }
 

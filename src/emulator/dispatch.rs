@@ -5,7 +5,7 @@ use super::context::Context;
 use super::http::Request;
 use super::idempotency::Lookup;
 use super::ids::uuid;
-use super::rate_limit::{self, Figures};
+use super::rate_limit::Count;
 use super::response::{ErrorResponse, HandlerResult, Response};
 use super::routes::{self, Access, Action};
 use super::shared::Shared;
@@ -26,7 +26,8 @@ pub(super) struct RequestContext<'a> {
     request: &'a Request,
     key: Option<&'a str>,
     pub(super) request_id: String,
-    figures: Figures,
+    /// `None` without a rate limit.
+    count: Option<Count>,
     now: Millis,
 }
 
@@ -37,11 +38,10 @@ pub(super) fn receive<'a>(shared: &Shared, request: &'a Request) -> RequestConte
     let now = state.now;
     // All unknown keys share one count: a map of them would grow with every typo.
     let counted = key.filter(|key| shared.options.knows(key));
-    let usage = state
-        .usage
-        .entry(counted.unwrap_or_default().to_owned())
-        .or_default();
-    let figures = rate_limit::count(usage, now, shared.options.rate_limit);
+    let count = shared.options.rate_limit.map(|limit| {
+        let usage = state.usage.entry(counted.unwrap_or_default().to_owned());
+        limit.count(usage.or_default(), now)
+    });
     let request_id = request
         .header("x-request-id")
         .map_or_else(uuid, str::to_owned);
@@ -49,7 +49,7 @@ pub(super) fn receive<'a>(shared: &Shared, request: &'a Request) -> RequestConte
         request,
         key,
         request_id,
-        figures,
+        count,
         now,
     }
 }
@@ -74,8 +74,9 @@ fn route(shared: &Shared, context: &RequestContext<'_>) -> Result<Reply, ErrorRe
     if let Access::Key(scope) = route.access {
         shared.options.authorize(context.key, scope)?;
     }
-    if context.figures.exceeded {
-        return Err(context.too_fast());
+    if let Some(retry) = context.count.as_ref().and_then(|count| count.retry) {
+        shared.state().rate_limited += 1;
+        return Err(context.too_fast(retry));
     }
     match route.action {
         Action::Stream => stream::open(shared, request, &ids).map(Reply::Stream),
@@ -134,20 +135,27 @@ fn once(
 impl RequestContext<'_> {
     /// The headers of every response.
     pub(super) fn headers(&self) -> Vec<(String, String)> {
-        let reset = self.figures.reset.div_euclid(1000);
-        [
-            ("Date", http_date(self.now)),
-            ("X-Request-Id", self.request_id.clone()),
-            ("X-RateLimit-Limit", self.figures.limit.to_string()),
-            ("X-RateLimit-Remaining", self.figures.remaining.to_string()),
-            ("X-RateLimit-Reset", reset.to_string()),
-        ]
-        .map(|(name, value)| (name.to_owned(), value))
-        .to_vec()
+        let mut headers = vec![
+            ("Date".to_owned(), http_date(self.now)),
+            ("X-Request-Id".to_owned(), self.request_id.clone()),
+        ];
+        // Without a limit these headers would make a careful client wait for nothing.
+        if let Some(count) = &self.count {
+            // Rounded up, so that the limiter has room at the second that it names.
+            let reset = count.reset.saturating_add(999).div_euclid(1000);
+            for (name, value) in [
+                ("X-RateLimit-Limit", count.limit.to_string()),
+                ("X-RateLimit-Remaining", count.remaining.to_string()),
+                ("X-RateLimit-Reset", reset.to_string()),
+            ] {
+                headers.push((name.to_owned(), value));
+            }
+        }
+        headers
     }
 
-    fn too_fast(&self) -> ErrorResponse {
-        let wait = u64::try_from(self.figures.reset - self.now)
+    fn too_fast(&self, retry: Millis) -> ErrorResponse {
+        let wait = u64::try_from(retry.saturating_sub(self.now))
             .unwrap_or_default()
             .div_ceil(1000);
         let message = "Rate limit exceeded. Please slow down.";

@@ -107,6 +107,11 @@ impl Emulator {
         lock(&self.shared().requests).clear();
     }
 
+    /// Returns how many requests a rate limit has refused since the start.
+    pub fn rate_limited_requests(&self) -> u64 {
+        self.shared().state().rate_limited
+    }
+
     /// Returns how many streams are open now.
     pub fn open_streams(&self) -> usize {
         self.shared().state().streams.len()

@@ -27,6 +27,8 @@ pub(super) struct State {
     pub(super) streams: HashMap<u64, Stream>,
     pub(super) streams_opened: u64,
     pub(super) usage: HashMap<String, Usage>,
+    /// Requests that the rate limit has refused.
+    pub(super) rate_limited: u64,
     /// Tasks by the time at which they are to run, then by their number.
     pub(super) schedule: BTreeMap<(Instant, u64), Task>,
     scheduled: u64,

@@ -7,5 +7,6 @@ mod conversations;
 mod faults;
 mod integrations;
 mod memory;
+mod rate_limits;
 mod streams;
 mod support;

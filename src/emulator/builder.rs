@@ -117,6 +117,31 @@ impl EmulatorBuilder {
         self
     }
 
+    /// Sets how long the emulator remembers an `Idempotency-Key`, from its first use, on the
+    /// emulator's clock. A request that repeats a forgotten key is performed again. With zero, no
+    /// key is remembered. Default: no limit of time.
+    pub fn idempotency_window(mut self, window: Duration) -> Self {
+        self.options.idempotency.window = Some(window);
+        self
+    }
+
+    /// Refuses a request with 409 `conflict` while an identical request with the same
+    /// `Idempotency-Key` is in progress. Default: false, it waits and gets the same result.
+    ///
+    /// [`Fault::delay`](super::Fault::delay) keeps a request in progress.
+    pub fn conflict_while_in_progress(mut self, on: bool) -> Self {
+        self.options.idempotency.conflicts = on;
+        self
+    }
+
+    /// Stores validation errors under the request's `Idempotency-Key` too: the same key gets the
+    /// same error again, and 409 `conflict` with a corrected body. Default: false. All other
+    /// errors of an operation are always stored.
+    pub fn stored_validation_errors(mut self, on: bool) -> Self {
+        self.options.stored_validation_errors = on;
+        self
+    }
+
     /// Sets the maximum size of the log of [requests](Emulator::requests) in bytes, bodies and
     /// headers included. With 0 nothing is recorded. Default: 32 MiB.
     pub fn request_log_limit(mut self, bytes: usize) -> Self {

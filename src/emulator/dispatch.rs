@@ -1,5 +1,7 @@
 //! The way of a request from its head to its response: key, route, rate limit, idempotency, handler.
 
+use std::time::Duration;
+
 use super::clock::{Millis, http_date};
 use super::context::Context;
 use super::http::Request;
@@ -55,9 +57,30 @@ pub(super) fn receive<'a>(shared: &Shared, request: &'a Request) -> RequestConte
 }
 
 /// Performs what a request asks for.
-pub(super) fn reply(shared: &Shared, context: &RequestContext<'_>) -> Reply {
-    route(shared, context)
-        .unwrap_or_else(|error| Reply::Response(error_response(shared, error, &context.request_id)))
+///
+/// `pause` follows the operation. With [conflicts](super::idempotency::Rules::conflicts) the
+/// request's idempotency key is in progress until it is over.
+pub(super) fn reply(shared: &Shared, context: &RequestContext<'_>, pause: Duration) -> Reply {
+    let mut pause = Some(pause);
+    let reply = route(shared, context, &mut pause).unwrap_or_else(|error| {
+        Reply::Response(error_response(shared, error, &context.request_id))
+    });
+    if let Some(pause) = pause {
+        shared.stop.sleep(pause);
+    }
+    reply
+}
+
+/// Stores a response under the request's idempotency key, if it has one that is new.
+pub(super) fn store(shared: &Shared, context: &RequestContext<'_>, response: &Response) {
+    if let Ok(Some(key)) = idempotency_key(context.request) {
+        let looked_up = shared
+            .idempotency
+            .look_up(key, context.request, context.now);
+        if let Ok(Lookup::New(in_flight)) = looked_up {
+            in_flight.finish(response);
+        }
+    }
 }
 
 /// An error in the form that the options select.
@@ -65,7 +88,11 @@ pub(super) fn error_response(shared: &Shared, error: ErrorResponse, request_id: 
     error.into_response(request_id, shared.options.guide_errors)
 }
 
-fn route(shared: &Shared, context: &RequestContext<'_>) -> Result<Reply, ErrorResponse> {
+fn route(
+    shared: &Shared,
+    context: &RequestContext<'_>,
+    pause: &mut Option<Duration>,
+) -> Result<Reply, ErrorResponse> {
     let request = context.request;
     let (route, ids) = routes::find(request).ok_or_else(|| {
         let message = format!("Cannot {} {}", request.method, request.path);
@@ -81,48 +108,52 @@ fn route(shared: &Shared, context: &RequestContext<'_>) -> Result<Reply, ErrorRe
     match route.action {
         Action::Stream => stream::open(shared, request, &ids).map(Reply::Stream),
         Action::Handler(handler) => {
-            let (query, body) = route.parse(request)?;
-            let run = |state: &mut State| {
-                handler(&mut Context {
-                    state,
-                    options: &shared.options,
-                    ids,
-                    query,
-                    body,
-                })
+            let perform = || {
+                let (query, body) = route.parse(request)?;
+                let run = |state: &mut State| {
+                    handler(&mut Context {
+                        state,
+                        options: &shared.options,
+                        ids,
+                        query,
+                        body,
+                    })
+                };
+                // Nobody waits for a read.
+                if request.is_read() {
+                    run(&mut shared.state())
+                } else {
+                    shared.change(run)
+                }
             };
-            // Nobody waits for a read.
-            if request.is_read() {
-                return run(&mut shared.state()).map(Reply::Response);
-            }
-            let perform = || shared.change(run);
-            once(shared, context, perform).map(Reply::Response)
+            once(shared, context, perform, pause).map(Reply::Response)
         }
     }
 }
 
-/// Performs a write. A write with an `Idempotency-Key` is performed once; a repeat gets the first
-/// result.
+/// Performs an operation. A write with an `Idempotency-Key` is performed once; a repeat gets the
+/// first result.
 fn once(
     shared: &Shared,
     context: &RequestContext<'_>,
     perform: impl FnOnce() -> HandlerResult,
+    pause: &mut Option<Duration>,
 ) -> HandlerResult {
     let request = context.request;
-    let key = request.header("idempotency-key");
-    let Some(key) = key.filter(|key| !key.is_empty()) else {
+    let Some(key) = idempotency_key(request)? else {
         return perform();
     };
-    if key.chars().count() > MAX_KEY {
-        let message = format!("Idempotency-Key must be at most {MAX_KEY} characters.");
-        return Err(ErrorResponse::bad_request(message));
-    }
-    match shared.idempotency.look_up(key, request)? {
+    match shared.idempotency.look_up(key, request, context.now)? {
         Lookup::Replay(response) => Ok(response),
         Lookup::New(in_flight) => {
-            let response = match perform() {
+            let result = perform();
+            if shared.options.idempotency.conflicts {
+                shared.stop.sleep(pause.take().unwrap_or_default());
+            }
+            let stores_all = shared.options.stored_validation_errors;
+            let response = match result {
                 // Nothing was done: with a corrected body the key may be used again.
-                Err(error) if error.is_validation() => return Err(error),
+                Err(error) if error.is_validation() && !stores_all => return Err(error),
                 Err(error) => error_response(shared, error, &context.request_id),
                 Ok(response) => response,
             };
@@ -130,6 +161,17 @@ fn once(
             Ok(response)
         }
     }
+}
+
+/// The key of a write, if it has one.
+fn idempotency_key(request: &Request) -> Result<Option<&str>, ErrorResponse> {
+    let key = request.header("idempotency-key");
+    let key = key.filter(|key| !key.is_empty() && !request.is_read());
+    if key.is_some_and(|key| key.chars().count() > MAX_KEY) {
+        let message = format!("Idempotency-Key must be at most {MAX_KEY} characters.");
+        return Err(ErrorResponse::bad_request(message));
+    }
+    Ok(key)
 }
 
 impl RequestContext<'_> {

@@ -35,6 +35,7 @@ pub struct Fault {
     pattern: Pattern,
     times: usize,
     performs: bool,
+    is_stored: bool,
     headers: Vec<(String, String)>,
 }
 
@@ -88,6 +89,8 @@ pub(super) struct Struck {
     pub(super) action: RequestFault,
     /// Whether the operation is performed although its response is lost or damaged.
     pub(super) performs: bool,
+    /// Whether the response is stored under the request's idempotency key.
+    pub(super) is_stored: bool,
     pub(super) headers: Vec<(String, String)>,
 }
 
@@ -162,6 +165,11 @@ impl Fault {
     }
 
     /// Performs the operation and delays its response.
+    ///
+    /// With [`conflict_while_in_progress`] the request's idempotency key is in progress until the
+    /// delay is over.
+    ///
+    /// [`conflict_while_in_progress`]: super::EmulatorBuilder::conflict_while_in_progress
     pub fn delay(by: Duration) -> Fault {
         Fault::request(RequestFault::Delay(by)).after_performing()
     }
@@ -305,12 +313,27 @@ impl Fault {
         self
     }
 
+    /// Stores the fault's status and body under the request's `Idempotency-Key`, as servers do with
+    /// a final error: a later request with the same key gets them again, without a fault. Has an
+    /// effect on [`status`](Fault::status), [`json`](Fault::json), [`html`](Fault::html) and
+    /// [`empty_body`](Fault::empty_body).
+    ///
+    /// ```
+    /// # use bimpeai::emulator::Fault;
+    /// let refused_for_good = Fault::status(403).on("POST", "/agents").stored();
+    /// ```
+    pub fn stored(mut self) -> Fault {
+        self.is_stored = true;
+        self
+    }
+
     fn new(action: FaultAction) -> Fault {
         Fault {
             action,
             pattern: Pattern::any(),
             times: 1,
             performs: false,
+            is_stored: false,
             headers: Vec::new(),
         }
     }
@@ -378,6 +401,7 @@ impl Faults {
                 Some(Struck {
                     action,
                     performs: fault.performs,
+                    is_stored: fault.is_stored,
                     headers,
                 })
             }

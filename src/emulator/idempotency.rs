@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::mem::size_of;
 use std::sync::{Condvar, Mutex, MutexGuard};
+use std::time::Duration;
 
+use super::clock::{Millis, millis};
 use super::http::Request;
 use super::ids::is_uuid;
 use super::response::{ErrorResponse, Response};
@@ -16,6 +18,16 @@ const LIMIT: usize = 32 * 1024 * 1024;
 pub(super) struct IdempotencyStore {
     entries: Mutex<Entries>,
     changed: Condvar,
+    rules: Rules,
+}
+
+/// How keys are treated.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Rules {
+    /// How long a key is remembered. `None` means as long as there is room.
+    pub(super) window: Option<Duration>,
+    /// A request whose key is in progress is refused. Otherwise it waits.
+    pub(super) conflicts: bool,
 }
 
 #[derive(Default)]
@@ -34,6 +46,7 @@ type Id = (String, String, String);
 
 struct Entry {
     number: u64,
+    created: Millis,
     body: Vec<u8>,
     /// `None` while the first request is being performed.
     result: Option<Response>,
@@ -55,11 +68,20 @@ pub(super) struct InFlight<'a> {
 }
 
 impl IdempotencyStore {
-    /// Looks up a request's key. Waits while an identical request is being performed.
+    pub(super) fn new(rules: Rules) -> Self {
+        IdempotencyStore {
+            rules,
+            ..IdempotencyStore::default()
+        }
+    }
+
+    /// Looks up a request's key. While an identical request is being performed, it waits or
+    /// refuses.
     pub(super) fn look_up(
         &self,
         key: &str,
         request: &Request,
+        now: Millis,
     ) -> Result<Lookup<'_>, ErrorResponse> {
         // Two spellings of one UUID are one key; other keys are compared as they are.
         let key = if is_uuid(key) {
@@ -69,6 +91,9 @@ impl IdempotencyStore {
         };
         let id: Id = (key, request.method.clone(), request.path.clone());
         let mut entries = lock(&self.entries);
+        if let Some(window) = self.rules.window {
+            entries.forget_before(now.saturating_sub(millis(window)));
+        }
         loop {
             match entries.by_id.get(&id) {
                 Some(entry) if entry.body != request.body => {
@@ -79,6 +104,10 @@ impl IdempotencyStore {
                     result: Some(response),
                     ..
                 }) => return Ok(Lookup::Replay(response.clone())),
+                Some(_) if self.rules.conflicts => {
+                    let message = "A request with this Idempotency-Key is still in progress.";
+                    return Err(ErrorResponse::new(409, "conflict", message));
+                }
                 Some(_) if !entries.closed => {
                     let waited = self.changed.wait(entries);
                     entries = waited.unwrap_or_else(|e| e.into_inner());
@@ -86,7 +115,7 @@ impl IdempotencyStore {
                 _ => break,
             }
         }
-        entries.start(id.clone(), request.body.clone());
+        entries.start(id.clone(), request.body.clone(), now);
         Ok(Lookup::New(InFlight {
             store: self,
             id: Some(id),
@@ -124,11 +153,12 @@ impl Drop for InFlight<'_> {
 }
 
 impl Entries {
-    fn start(&mut self, id: Id, body: Vec<u8>) {
+    fn start(&mut self, id: Id, body: Vec<u8>, now: Millis) {
         self.remove(&id);
         self.created += 1;
         let entry = Entry {
             number: self.created,
+            created: now,
             body,
             result: None,
         };
@@ -143,12 +173,28 @@ impl Entries {
             self.bytes += response.body.len();
         }
         while self.bytes > LIMIT {
-            let is_finished = |id: &&Id| self.by_id.get(*id).is_some_and(|e| e.result.is_some());
-            let Some(oldest) = self.order.values().find(is_finished).cloned() else {
+            let Some((oldest, _)) = self.oldest_finished() else {
                 break;
             };
             self.remove(&oldest);
         }
+    }
+
+    /// Forgets the keys that were first used at this time or earlier.
+    fn forget_before(&mut self, time: Millis) {
+        while let Some((oldest, created)) = self.oldest_finished() {
+            if created > time {
+                break;
+            }
+            self.remove(&oldest);
+        }
+    }
+
+    fn oldest_finished(&self) -> Option<(Id, Millis)> {
+        self.order.values().find_map(|id| {
+            let entry = self.by_id.get(id)?;
+            entry.result.is_some().then(|| (id.clone(), entry.created))
+        })
     }
 
     fn remove(&mut self, id: &Id) {

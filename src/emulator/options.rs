@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::rate_limit::RateLimit;
 use super::response::ErrorResponse;
-use super::{ids, request_log};
+use super::{idempotency, ids, request_log};
 
 pub(super) struct Options {
     pub(super) api_key: String,
@@ -29,6 +29,8 @@ pub(super) struct Options {
     pub(super) manual_onboarding: bool,
     pub(super) placeholders: bool,
     pub(super) request_log_limit: usize,
+    pub(super) idempotency: idempotency::Rules,
+    pub(super) stored_validation_errors: bool,
 }
 
 /// A key beside the main one.
@@ -64,6 +66,8 @@ impl Default for Options {
             manual_onboarding: false,
             placeholders: false,
             request_log_limit: request_log::DEFAULT_LIMIT,
+            idempotency: idempotency::Rules::default(),
+            stored_validation_errors: false,
         }
     }
 }

@@ -191,7 +191,7 @@ fn serve(shared: &Arc<Shared>, mut wire: Wire, connection: u64) {
         let context = dispatch::receive(shared, &request);
         let goes_on = match struck {
             None => {
-                let reply = dispatch::reply(shared, &context);
+                let reply = dispatch::reply(shared, &context, Duration::ZERO);
                 send(shared, &mut wire, &request, &context, reply)
             }
             Some(struck) => fail(shared, &mut wire, &request, &context, struck),
@@ -233,15 +233,15 @@ fn fail(
     struck: Struck,
 ) -> bool {
     log::debug!("{} {} meets a fault", request.method, request.path);
+    if let RequestFault::Delay(by) = struck.action {
+        let reply = dispatch::reply(shared, context, by);
+        return send(shared, wire, request, context, reply);
+    }
     let reply = if struck.performs {
-        Some(dispatch::reply(shared, context))
+        Some(dispatch::reply(shared, context, Duration::ZERO))
     } else {
         None
     };
-    if let RequestFault::Delay(by) = struck.action {
-        shared.stop.sleep(by);
-        return reply.is_some_and(|reply| send(shared, wire, request, context, reply));
-    }
     let performed = reply.map(|reply| match reply {
         Reply::Response(response) => response,
         Reply::Stream(opening) => {
@@ -256,6 +256,9 @@ fn fail(
     };
     let instead = |mut response: Response| {
         response.headers.extend(struck.headers);
+        if struck.is_stored {
+            dispatch::store(shared, context, &response);
+        }
         encode(context.headers(), &response, request).join()
     };
     match struck.action {

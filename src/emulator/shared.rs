@@ -26,10 +26,10 @@ impl Shared {
     pub(super) fn new(options: Options, state: State) -> Self {
         Shared {
             requests: Mutex::new(RequestLog::new(options.request_log_limit)),
+            idempotency: IdempotencyStore::new(options.idempotency),
             options,
             clock: Clock::default(),
             faults: Mutex::default(),
-            idempotency: IdempotencyStore::default(),
             state: Mutex::new(state),
             changed: Condvar::new(),
             stop: Stop::default(),

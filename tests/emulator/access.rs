@@ -1,4 +1,4 @@
-//! API keys, routes, headers, errors, limits, idempotency and the log of requests.
+//! API keys, routes, headers, errors and the log of requests.
 
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use bimpeai::emulator::{Emulator, Fault};
 use serde_json::{Value, json};
 
-use crate::support::{PREFIX, RESTAURANT, api, eventually, id, parse, quiet, start};
+use crate::support::{PREFIX, RESTAURANT, api, eventually, parse, quiet, start};
 
 #[test]
 fn each_api_key_gets_its_response() {
@@ -255,66 +255,6 @@ fn queries_are_validated() {
 }
 
 #[test]
-fn the_same_write_with_the_same_key_happens_once() {
-    let api = api();
-    let key = [("Idempotency-Key", "create-1")];
-    let body = json!({ "name": "Once" }).to_string();
-    let first = api.send("POST", "/agents", &key, &body);
-    let again = api.send("POST", "/agents", &key, &body);
-    assert_eq!((first.status, &first.body), (again.status, &again.body));
-    assert_eq!(api.get("/agents").json()["meta"]["total_count"], 1);
-
-    let other = api.send("POST", "/agents", &key, r#"{"name":"Other"}"#);
-    assert_eq!(other.code(), (409, "conflict".to_owned()));
-
-    let path = format!("/agents/{}", id(&first.data()));
-    let deleted = api.send("DELETE", &path, &key, "");
-    assert_eq!(api.send("DELETE", &path, &key, "").body, deleted.body);
-    assert_eq!(api.delete(&path).status, 404);
-}
-
-#[test]
-fn concurrent_repeats_wait_for_the_first() {
-    let api = api();
-    let bodies: Vec<_> = std::thread::scope(|scope| {
-        let repeat = || {
-            api.send(
-                "POST",
-                "/agents",
-                &[("Idempotency-Key", "k")],
-                r#"{"name":"A"}"#,
-            )
-        };
-        let threads: Vec<_> = (0..8).map(|_| scope.spawn(repeat)).collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap().body)
-            .collect()
-    });
-    assert!(bodies.iter().all(|body| *body == bodies[0]));
-    assert_eq!(api.get("/agents").json()["meta"]["total_count"], 1);
-}
-
-#[test]
-fn a_key_may_be_used_again_after_a_validation_error() {
-    let api = api();
-    let key = [("Idempotency-Key", "k")];
-    assert_eq!(api.send("POST", "/agents", &key, "{}").status, 400);
-    assert_eq!(
-        api.send("POST", "/agents", &key, r#"{"name":"A"}"#).status,
-        201
-    );
-    let long = "k".repeat(256);
-    let refused = api.send(
-        "POST",
-        "/agents",
-        &[("Idempotency-Key", &long)],
-        r#"{"name":"A"}"#,
-    );
-    assert_eq!(refused.code(), (400, "bad_request".to_owned()));
-}
-
-#[test]
 fn requests_are_recorded_as_sent() {
     let api = api();
     api.clear_requests();
@@ -445,25 +385,6 @@ fn a_status_that_has_no_body_has_none() {
         let reply = api.get("/agents");
         assert_eq!((reply.status, reply.body.as_slice()), (status, &b""[..]));
     }
-}
-
-#[test]
-fn a_key_that_is_a_uuid_has_no_case() {
-    let api = api();
-    let create = |key: &str| {
-        let body = json!({ "name": "A" }).to_string();
-        id(&api
-            .send("POST", "/agents", &[("Idempotency-Key", key)], &body)
-            .data())
-    };
-    let lower = "3fa85f64-5717-4562-b3fc-2c963f66afa6";
-    assert_eq!(create(lower), create(&lower.to_uppercase()));
-    assert_eq!(
-        create(lower),
-        create("3FA85F64-5717-4562-b3fc-2c963f66afa6")
-    );
-    // Any other key is a text.
-    assert_ne!(create("import-a"), create("import-A"));
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod agents;
 mod calls;
 mod conversations;
 mod faults;
+mod idempotency;
 mod integrations;
 mod memory;
 mod rate_limits;

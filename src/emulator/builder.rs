@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use super::generation::Generation;
 use super::handle::Emulator;
 use super::options::{Key, Options};
 use super::rate_limit::{Kind, RateLimit};
@@ -148,6 +149,30 @@ impl EmulatorBuilder {
         self.options.request_log_limit = bytes;
         self
     }
+}
+
+/// The API's generation, and documented variants.
+impl EmulatorBuilder {
+    /// Sets which generation of the API is served. Default: [`Generation::Both`].
+    ///
+    /// [`Generation::Current`] finds the requests that the live API would refuse:
+    ///
+    /// ```
+    /// use bimpeai::agents::CreateAgent;
+    /// use bimpeai::emulator::{Emulator, Generation};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let emulator = Emulator::builder().generation(Generation::Current).start()?;
+    /// let client = emulator.client_builder().build()?;
+    /// let refused = client.agents().create(CreateAgent::new("Ada")).send();
+    /// assert!(refused.unwrap_err().to_string().contains("workflow_id"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn generation(mut self, generation: Generation) -> Self {
+        self.options.generation = generation;
+        self
+    }
 
     /// Returns validation errors in the form of the older errors guide: `{code, message, errors}`.
     /// Default: false.
@@ -161,6 +186,27 @@ impl EmulatorBuilder {
     /// Default: false.
     pub fn bodyless_successes(mut self, on: bool) -> Self {
         self.options.bodyless_successes = on;
+        self
+    }
+
+    /// Sets whether `phone_numbers.requests.create` returns a body. The API documents a response
+    /// without one. Default: false.
+    pub fn phone_number_request_body(mut self, on: bool) -> Self {
+        self.options.phone_request_body = on;
+        self
+    }
+
+    /// Sets whether lists of phone numbers have an empty `meta`, as the API reference shows it.
+    /// Default: false.
+    pub fn empty_phone_number_meta(mut self, on: bool) -> Self {
+        self.options.empty_phone_meta = on;
+        self
+    }
+
+    /// Sets whether the rules, flows and FAQs of the public library contain an empty array beside
+    /// the real items, as the live API is known to do. Default: false.
+    pub fn placeholders(mut self, on: bool) -> Self {
+        self.options.placeholders = on;
         self
     }
 }
@@ -237,7 +283,7 @@ impl EmulatorBuilder {
     }
 }
 
-/// The team's plan and documented variants.
+/// The team's plan, and starting.
 impl EmulatorBuilder {
     /// Limits the number of agents. Further ones are refused with 403 `agent_limit_reached`.
     /// Default: no limit.
@@ -257,27 +303,6 @@ impl EmulatorBuilder {
     /// before the integration is connected. Default: false, it is connected at once.
     pub fn manual_onboarding(mut self, on: bool) -> Self {
         self.options.manual_onboarding = on;
-        self
-    }
-
-    /// Sets whether `phone_numbers.requests.create` returns a body. The API documents a response
-    /// without one. Default: false.
-    pub fn phone_number_request_body(mut self, on: bool) -> Self {
-        self.options.phone_request_body = on;
-        self
-    }
-
-    /// Sets whether lists of phone numbers have an empty `meta`, as the API reference shows it.
-    /// Default: false.
-    pub fn empty_phone_number_meta(mut self, on: bool) -> Self {
-        self.options.empty_phone_meta = on;
-        self
-    }
-
-    /// Sets whether the rules, flows and FAQs of the public library contain an empty array beside
-    /// the real items, as the live API is known to do. Default: false.
-    pub fn placeholders(mut self, on: bool) -> Self {
-        self.options.placeholders = on;
         self
     }
 

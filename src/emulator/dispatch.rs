@@ -94,7 +94,7 @@ fn route(
     pause: &mut Option<Duration>,
 ) -> Result<Reply, ErrorResponse> {
     let request = context.request;
-    let (route, ids) = routes::find(request).ok_or_else(|| {
+    let (route, ids) = routes::find(request, shared.options.generation).ok_or_else(|| {
         let message = format!("Cannot {} {}", request.method, request.path);
         ErrorResponse::new(404, "not_found", message)
     })?;
@@ -109,7 +109,7 @@ fn route(
         Action::Stream => stream::open(shared, request, &ids).map(Reply::Stream),
         Action::Handler(handler) => {
             let perform = || {
-                let (query, body) = route.parse(request)?;
+                let (query, body) = route.parse(request, shared.options.generation)?;
                 let run = |state: &mut State| {
                     handler(&mut Context {
                         state,

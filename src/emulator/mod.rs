@@ -30,8 +30,9 @@
 //! Where the API's documents leave a choice, the emulator behaves as follows:
 //!
 //! - Lists are in the order of creation, oldest first, unless `sort` says otherwise.
-//! - `agents.create` with a `workflow_id` follows the current rules, and without one those of the
-//!   first generation. `workflows.create` with a `prompt_config` follows those of the first.
+//! - By default both [generations](Generation) are served. `agents.create` with a `workflow_id`
+//!   follows the current rules, and without one those of the first generation. `workflows.create`
+//!   with a `prompt_config` follows those of the first.
 //! - Workflows of the public library return 404 to an update or a delete.
 //! - Each retrieval of a call moves it one step on: queued, ringing, answered, ended. A number that
 //!   ends in 0000 is busy, and one that ends in 9999 cannot be reached.
@@ -49,6 +50,7 @@ mod clock;
 mod context;
 mod dispatch;
 mod fault;
+mod generation;
 mod handle;
 mod http;
 mod idempotency;
@@ -74,5 +76,6 @@ mod tickets;
 
 pub use self::builder::EmulatorBuilder;
 pub use self::fault::Fault;
+pub use self::generation::Generation;
 pub use self::handle::Emulator;
 pub use self::request_log::RecordedRequest;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::generation::Generation;
 use super::rate_limit::RateLimit;
 use super::response::ErrorResponse;
 use super::{idempotency, ids, request_log};
@@ -9,6 +10,7 @@ use super::{idempotency, ids, request_log};
 pub(super) struct Options {
     pub(super) api_key: String,
     pub(super) keys: Vec<Key>,
+    pub(super) generation: Generation,
     pub(super) heartbeat: Duration,
     pub(super) retry_line: Option<Duration>,
     pub(super) chunked_streams: bool,
@@ -46,6 +48,7 @@ impl Default for Options {
         Options {
             api_key: ids::api_key(),
             keys: Vec::new(),
+            generation: Generation::Both,
             heartbeat: Duration::from_secs(20),
             retry_line: None,
             chunked_streams: true,

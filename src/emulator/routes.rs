@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::context::Context;
+use super::generation::Generation::{self, Current, First};
 use super::http::Request;
 use super::pagination;
 use super::pattern::STREAM_PATHS;
@@ -15,6 +16,7 @@ use super::response::{ErrorResponse, HandlerResult, Object};
 use super::schema::{Field, check, typed_query};
 
 /// An operation: its path, access, query, body and handler.
+#[derive(Clone, Copy)]
 pub(super) struct Route {
     method: &'static str,
     /// Path below the prefix. `*` is an id.
@@ -23,6 +25,7 @@ pub(super) struct Route {
     query: &'static [Field],
     body: Body,
     pub(super) action: Action,
+    generation: Generation,
 }
 
 #[derive(Clone, Copy)]
@@ -39,7 +42,7 @@ enum Body {
     None,
     Fields(&'static [Field]),
     /// The fields depend on the body's generation or type.
-    Either(fn(&Object) -> &'static [Field]),
+    Either(fn(Generation, &Object) -> &'static [Field]),
 }
 
 #[derive(Clone, Copy)]
@@ -49,10 +52,19 @@ pub(super) enum Action {
 }
 
 impl Route {
+    /// Returns the operation as one that only this generation has.
+    const fn only(self, generation: Generation) -> Self {
+        Route { generation, ..self }
+    }
+
     /// The query and body of a request, checked by the route's tables.
-    pub(super) fn parse(&self, request: &Request) -> Result<(Object, Object), ErrorResponse> {
+    pub(super) fn parse(
+        &self,
+        request: &Request,
+        generation: Generation,
+    ) -> Result<(Object, Object), ErrorResponse> {
         let query = typed_query(self.query, request.query_pairs());
-        check(self.query, &query)?;
+        check(self.query, &query, generation)?;
         if matches!(self.body, Body::None) {
             return Ok((query, Object::new()));
         }
@@ -70,8 +82,8 @@ impl Route {
         };
         match self.body {
             Body::None => {}
-            Body::Fields(fields) => check(fields, &body)?,
-            Body::Either(choose) => check(choose(&body), &body)?,
+            Body::Fields(fields) => check(fields, &body, generation)?,
+            Body::Either(choose) => check(choose(generation, &body), &body, generation)?,
         }
         Ok((query, body))
     }
@@ -93,6 +105,7 @@ const fn get(
         query,
         body: Body::None,
         action,
+        generation: Generation::Both,
     }
 }
 
@@ -105,6 +118,7 @@ const fn stream(path: &'static str) -> Route {
         query: NO_QUERY,
         body: Body::None,
         action,
+        generation: Generation::Both,
     }
 }
 
@@ -123,6 +137,7 @@ const fn act(
         query: NO_QUERY,
         body: Body::None,
         action,
+        generation: Generation::Both,
     }
 }
 
@@ -153,10 +168,10 @@ static ROUTES: &[Route] = &[
     write("POST", "/agents", AGENTS_WRITE, Body::Either(agents::create_fields), agents::create),
     get("/agents/*", AGENTS, NO_QUERY, agents::retrieve),
     write("PATCH", "/agents/*", AGENTS_WRITE, Body::Either(agents::update_fields), agents::update),
-    act("DELETE", "/agents/*", AGENTS_WRITE, agents::delete),
-    write("PATCH", "/agents/*/live-status", AGENTS_WRITE, Body::Fields(agents::LIVE_STATUS_FIELDS), agents::update_live_status),
-    get("/agents/*/deployment/agent-test-code", AGENTS, NO_QUERY, agents::get_test_code),
-    get("/agents/*/conversation_flows", AGENTS, NO_QUERY, conversation_flows::list),
+    act("DELETE", "/agents/*", AGENTS_WRITE, agents::delete).only(Current),
+    write("PATCH", "/agents/*/live-status", AGENTS_WRITE, Body::Fields(agents::LIVE_STATUS_FIELDS), agents::update_live_status).only(Current),
+    get("/agents/*/deployment/agent-test-code", AGENTS, NO_QUERY, agents::get_test_code).only(Current),
+    get("/agents/*/conversation_flows", AGENTS, NO_QUERY, conversation_flows::list).only(First),
 
     get("/agents/*/knowledge_bases", AGENTS, NO_QUERY, knowledge_bases::list),
     write("POST", "/agents/*/knowledge_bases", AGENTS_WRITE, Body::Either(knowledge_bases::create_fields), knowledge_bases::create),
@@ -165,66 +180,72 @@ static ROUTES: &[Route] = &[
 
     get("/agents/*/channels", AGENTS, NO_QUERY, channels::list),
     get("/agents/*/actions", AGENTS, NO_QUERY, actions::list),
-    write("POST", "/agents/*/actions/enable", AGENTS_WRITE, Body::Fields(actions::SWITCH_FIELDS), actions::enable),
-    write("POST", "/agents/*/actions/disable", AGENTS_WRITE, Body::Fields(actions::SWITCH_FIELDS), actions::disable),
+    write("POST", "/agents/*/actions/enable", AGENTS_WRITE, Body::Fields(actions::SWITCH_FIELDS), actions::enable).only(Current),
+    write("POST", "/agents/*/actions/disable", AGENTS_WRITE, Body::Fields(actions::SWITCH_FIELDS), actions::disable).only(Current),
 
     get("/agents/*/integrations", AGENTS, NO_QUERY, integrations::list),
-    get("/agents/*/integrations/bimpeai", AGENTS, NO_QUERY, bimpeai::list),
-    write("POST", "/agents/*/integrations/bimpeai/configure", AGENTS_WRITE, Body::Either(bimpeai::configure_fields), bimpeai::configure),
-    act("DELETE", "/agents/*/integrations/bimpeai/*", AGENTS_WRITE, bimpeai::disconnect),
-    get("/agents/*/integrations/pipedream", AGENTS, NO_QUERY, pipedream::list),
-    write("POST", "/agents/*/integrations/pipedream/configure", AGENTS_WRITE, Body::Fields(pipedream::CONFIGURE_FIELDS), pipedream::configure),
-    act("DELETE", "/agents/*/integrations/pipedream/*", AGENTS_WRITE, pipedream::disconnect),
-    get("/agents/*/integrations/mcp_server", AGENTS, NO_QUERY, mcp_server::list),
-    write("POST", "/agents/*/integrations/mcp_server/configure", AGENTS_WRITE, Body::Fields(mcp_server::CONFIGURE_FIELDS), mcp_server::configure),
-    act("POST", "/agents/*/integrations/mcp_server/*/test", AGENTS_WRITE, mcp_server::test),
-    act("POST", "/agents/*/integrations/mcp_server/*/discover", AGENTS_WRITE, mcp_server::discover),
-    get("/agents/*/integrations/mcp_server/*/tools", AGENTS, NO_QUERY, mcp_server::list_tools),
-    act("DELETE", "/agents/*/integrations/mcp_server/*", AGENTS_WRITE, mcp_server::disconnect),
-    get("/agents/*/integrations/custom_api", AGENTS, NO_QUERY, custom_api::list),
-    write("POST", "/agents/*/integrations/custom_api/configure", AGENTS_WRITE, Body::Fields(custom_api::CONFIGURE_FIELDS), custom_api::configure),
-    get("/agents/*/integrations/custom_api/*/tools", AGENTS, NO_QUERY, custom_api::list_tools),
-    write("POST", "/agents/*/integrations/custom_api/*/tools", AGENTS_WRITE, Body::Fields(custom_api::TOOL_FIELDS), custom_api::add_tool),
-    act("DELETE", "/agents/*/integrations/custom_api/*/tools/*", AGENTS_WRITE, custom_api::delete_tool),
-    act("DELETE", "/agents/*/integrations/custom_api/*", AGENTS_WRITE, custom_api::disconnect),
+    get("/agents/*/integrations/bimpeai", AGENTS, NO_QUERY, bimpeai::list).only(Current),
+    write("POST", "/agents/*/integrations/bimpeai/configure", AGENTS_WRITE, Body::Either(bimpeai::configure_fields), bimpeai::configure).only(Current),
+    act("DELETE", "/agents/*/integrations/bimpeai/*", AGENTS_WRITE, bimpeai::disconnect).only(Current),
+    get("/agents/*/integrations/pipedream", AGENTS, NO_QUERY, pipedream::list).only(Current),
+    write("POST", "/agents/*/integrations/pipedream/configure", AGENTS_WRITE, Body::Fields(pipedream::CONFIGURE_FIELDS), pipedream::configure).only(Current),
+    act("DELETE", "/agents/*/integrations/pipedream/*", AGENTS_WRITE, pipedream::disconnect).only(Current),
+    get("/agents/*/integrations/mcp_server", AGENTS, NO_QUERY, mcp_server::list).only(Current),
+    write("POST", "/agents/*/integrations/mcp_server/configure", AGENTS_WRITE, Body::Fields(mcp_server::CONFIGURE_FIELDS), mcp_server::configure).only(Current),
+    act("POST", "/agents/*/integrations/mcp_server/*/test", AGENTS_WRITE, mcp_server::test).only(Current),
+    act("POST", "/agents/*/integrations/mcp_server/*/discover", AGENTS_WRITE, mcp_server::discover).only(Current),
+    get("/agents/*/integrations/mcp_server/*/tools", AGENTS, NO_QUERY, mcp_server::list_tools).only(Current),
+    act("DELETE", "/agents/*/integrations/mcp_server/*", AGENTS_WRITE, mcp_server::disconnect).only(Current),
+    get("/agents/*/integrations/custom_api", AGENTS, NO_QUERY, custom_api::list).only(Current),
+    write("POST", "/agents/*/integrations/custom_api/configure", AGENTS_WRITE, Body::Fields(custom_api::CONFIGURE_FIELDS), custom_api::configure).only(Current),
+    get("/agents/*/integrations/custom_api/*/tools", AGENTS, NO_QUERY, custom_api::list_tools).only(Current),
+    write("POST", "/agents/*/integrations/custom_api/*/tools", AGENTS_WRITE, Body::Fields(custom_api::TOOL_FIELDS), custom_api::add_tool).only(Current),
+    act("DELETE", "/agents/*/integrations/custom_api/*/tools/*", AGENTS_WRITE, custom_api::delete_tool).only(Current),
+    act("DELETE", "/agents/*/integrations/custom_api/*", AGENTS_WRITE, custom_api::disconnect).only(Current),
 
     get("/workflows", WORKFLOWS, workflows::LIST_QUERY, workflows::list),
     write("POST", "/workflows", WORKFLOWS_WRITE, Body::Either(workflows::create_fields), workflows::create),
-    write("POST", "/workflows/clone", WORKFLOWS_WRITE, Body::Fields(workflows::CLONE_FIELDS), workflows::clone),
+    write("POST", "/workflows/clone", WORKFLOWS_WRITE, Body::Fields(workflows::CLONE_FIELDS), workflows::clone).only(Current),
     get("/workflows/*", WORKFLOWS, NO_QUERY, workflows::retrieve),
     write("PATCH", "/workflows/*", WORKFLOWS_WRITE, Body::Either(workflows::update_fields), workflows::update),
     act("DELETE", "/workflows/*", WORKFLOWS_WRITE, workflows::delete),
 
     get("/agents/*/conversations", TALKS, conversations::LIST_QUERY, conversations::list),
-    write("POST", "/agents/*/conversations/messages", TALKS_WRITE, Body::Either(conversations::send_fields), conversations::send),
+    write("POST", "/agents/*/conversations/messages", TALKS_WRITE, Body::Either(conversations::send_fields), conversations::send).only(Current),
     get("/agents/*/conversations/*", TALKS, NO_QUERY, conversations::retrieve),
-    write("PATCH", "/agents/*/conversations/*/ai-status", TALKS_WRITE, Body::Fields(conversations::AI_STATUS_FIELDS), conversations::set_ai_status),
+    write("PATCH", "/agents/*/conversations/*/ai-status", TALKS_WRITE, Body::Fields(conversations::AI_STATUS_FIELDS), conversations::set_ai_status).only(Current),
 
     get("/agents/*/conversations/*/messages", TALKS, pagination::QUERY, messages::list),
     write("POST", "/agents/*/conversations/*/messages", TALKS_WRITE, Body::Fields(messages::SEND_FIELDS), messages::send),
     act("POST", "/agents/*/conversations/*/stream-ticket", TALKS, messages::stream_ticket),
-    stream(STREAM_PATHS[0]),
+    stream(STREAM_PATHS[0]).only(Current),
     stream(STREAM_PATHS[1]),
-    get("/agents/*/conversations/*/messages/*", TALKS, NO_QUERY, messages::retrieve),
+    get("/agents/*/conversations/*/messages/*", TALKS, NO_QUERY, messages::retrieve).only(Current),
 
-    get("/agents/*/calls", TALKS, calls::LIST_QUERY, calls::list),
-    write("POST", "/agents/*/calls", TALKS_WRITE, Body::Fields(calls::MAKE_FIELDS), calls::make),
-    get("/agents/*/calls/*", TALKS, NO_QUERY, calls::retrieve),
-    get("/calls", TALKS, NO_QUERY, calls::list_all),
+    get("/agents/*/calls", TALKS, calls::LIST_QUERY, calls::list).only(Current),
+    write("POST", "/agents/*/calls", TALKS_WRITE, Body::Fields(calls::MAKE_FIELDS), calls::make).only(Current),
+    get("/agents/*/calls/*", TALKS, NO_QUERY, calls::retrieve).only(Current),
+    get("/calls", TALKS, NO_QUERY, calls::list_all).only(First),
 
-    get("/phone-numbers", AGENTS, pagination::QUERY, phone_numbers::list),
-    get("/phone-numbers/request", AGENTS, pagination::QUERY, phone_numbers::list_requests),
-    write("POST", "/phone-numbers/request", AGENTS_WRITE, Body::Fields(phone_numbers::REQUEST_FIELDS), phone_numbers::request),
-    get("/phone-numbers/*", AGENTS, NO_QUERY, phone_numbers::retrieve),
-    write("PATCH", "/phone-numbers/*", AGENTS_WRITE, Body::Fields(phone_numbers::UPDATE_FIELDS), phone_numbers::update),
+    get("/phone-numbers", AGENTS, pagination::QUERY, phone_numbers::list).only(Current),
+    get("/phone-numbers/request", AGENTS, pagination::QUERY, phone_numbers::list_requests).only(Current),
+    write("POST", "/phone-numbers/request", AGENTS_WRITE, Body::Fields(phone_numbers::REQUEST_FIELDS), phone_numbers::request).only(Current),
+    get("/phone-numbers/*", AGENTS, NO_QUERY, phone_numbers::retrieve).only(Current),
+    write("PATCH", "/phone-numbers/*", AGENTS_WRITE, Body::Fields(phone_numbers::UPDATE_FIELDS), phone_numbers::update).only(Current),
 ];
 
 /// Returns the operation of a request and the ids in its path. `HEAD` has the operation of `GET`.
-pub(super) fn find(request: &Request) -> Option<(&'static Route, Vec<String>)> {
+pub(super) fn find(
+    request: &Request,
+    generation: Generation,
+) -> Option<(&'static Route, Vec<String>)> {
     let path = request.segments()?;
-    let serves = |route: &&Route| match request.method.as_str() {
-        "HEAD" => route.method == "GET" && !matches!(route.action, Action::Stream),
-        method => route.method == method,
+    let serves = |route: &&Route| {
+        let is_method = match request.method.as_str() {
+            "HEAD" => route.method == "GET" && !matches!(route.action, Action::Stream),
+            method => route.method == method,
+        };
+        is_method && generation.has(route.generation)
     };
     ROUTES
         .iter()

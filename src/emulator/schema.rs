@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::generation::Generation;
 use super::response::{ErrorResponse, FieldError, Object};
 
 /// A field and its rules.
@@ -10,7 +11,25 @@ pub(super) struct Field {
     pub(super) name: &'static str,
     kind: Kind,
     required: bool,
-    nullable: bool,
+    null: Null,
+    /// The generation that the field belongs to.
+    generation: Generation,
+}
+
+/// Whether a field may be null.
+#[derive(Clone, Copy, PartialEq)]
+enum Null {
+    Never,
+    /// To clear the field, in the first generation.
+    First,
+    Always,
+}
+
+impl Field {
+    /// Returns the field as one that only this generation has.
+    pub(super) const fn only(self, generation: Generation) -> Self {
+        Field { generation, ..self }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -20,6 +39,8 @@ pub(super) enum Kind {
     /// The same, and not only whitespace.
     Filled(usize),
     Choice(&'static [&'static str]),
+    /// A choice that differs between the first generation and the current one.
+    ChoiceOf(&'static [&'static str], &'static [&'static str]),
     Uri,
     Email,
     /// E.164: a plus and 7 to 15 digits, the first not 0.
@@ -45,7 +66,8 @@ pub(super) const fn required(name: &'static str, kind: Kind) -> Field {
         name,
         kind,
         required: true,
-        nullable: false,
+        null: Null::Never,
+        generation: Generation::Both,
     }
 }
 
@@ -54,7 +76,8 @@ pub(super) const fn optional(name: &'static str, kind: Kind) -> Field {
         name,
         kind,
         required: false,
-        nullable: false,
+        null: Null::Never,
+        generation: Generation::Both,
     }
 }
 
@@ -64,14 +87,28 @@ pub(super) const fn nullable(name: &'static str, kind: Kind) -> Field {
         name,
         kind,
         required: false,
-        nullable: true,
+        null: Null::Always,
+        generation: Generation::Both,
+    }
+}
+
+/// An optional field that null clears in the first generation.
+pub(super) const fn clearable(name: &'static str, kind: Kind) -> Field {
+    Field {
+        null: Null::First,
+        ..optional(name, kind)
     }
 }
 
 /// Refuses a body or query that breaks a rule. The error names every such field.
-pub(super) fn check(fields: &[Field], body: &Object) -> Result<(), ErrorResponse> {
+pub(super) fn check(
+    fields: &[Field],
+    body: &Object,
+    generation: Generation,
+) -> Result<(), ErrorResponse> {
     let mut errors = Vec::new();
-    check_fields(fields, body, "", &mut errors);
+    let rules = Rules { generation };
+    rules.fields(fields, body, "", &mut errors);
     if errors.is_empty() {
         Ok(())
     } else {
@@ -99,87 +136,122 @@ pub(super) fn typed_query(fields: &[Field], pairs: Vec<(String, String)>) -> Obj
     query
 }
 
-fn check_fields(fields: &[Field], body: &Object, at: &str, errors: &mut Vec<FieldError>) {
-    for field in fields {
-        let path = if at.is_empty() {
-            field.name.to_owned()
-        } else {
-            format!("{at}.{}", field.name)
-        };
-        match body.get(field.name) {
-            None if field.required => errors.push(wrong(path, missing(field.kind))),
-            None => {}
-            Some(Value::Null) if field.nullable => {}
-            Some(value) => check_value(field.kind, value, path, errors),
-        }
-    }
+struct Rules {
+    generation: Generation,
 }
 
-fn check_value(kind: Kind, value: &Value, path: String, errors: &mut Vec<FieldError>) {
-    match (kind, value) {
-        (Kind::Object(fields) | Kind::TextOr(fields), Value::Object(inner)) => {
-            check_fields(fields, inner, &path, errors);
-        }
-        (Kind::List(item) | Kind::Some(item), Value::Array(items)) => {
-            if matches!(kind, Kind::Some(_)) && items.is_empty() {
-                errors.push(wrong(
-                    path.clone(),
-                    "must contain at least 1 elements".to_owned(),
-                ));
+impl Rules {
+    fn fields(&self, fields: &[Field], body: &Object, at: &str, errors: &mut Vec<FieldError>) {
+        for field in fields {
+            let path = if at.is_empty() {
+                field.name.to_owned()
+            } else {
+                format!("{at}.{}", field.name)
+            };
+            let is_known = self.generation.has(field.generation);
+            match body.get(field.name) {
+                None if field.required && is_known => {
+                    errors.push(wrong(path, self.missing(field.kind)));
+                }
+                None => {}
+                Some(_) if !is_known => errors.push(wrong(path, "should not exist".to_owned())),
+                Some(Value::Null) if self.may_be_null(field) => {}
+                Some(value) => self.value(field.kind, value, path, errors),
             }
-            for (index, value) in items.iter().enumerate() {
-                check_value(*item, value, format!("{path}.{index}"), errors);
-            }
         }
-        _ => errors.extend(complaint(kind, value).map(|message| wrong(path, message))),
     }
-}
 
-fn complaint(kind: Kind, value: &Value) -> Option<String> {
-    let text = value.as_str();
-    let refuse = |bad: bool, message: &str| bad.then(|| message.to_owned());
-    match kind {
-        Kind::Text(_) if text.is_none() => Some("must be a string".to_owned()),
-        Kind::Filled(_) if text.is_none() => Some("must be a string".to_owned()),
-        Kind::Filled(_) if text.is_some_and(|text| text.trim().is_empty()) => {
-            Some("must not be empty".to_owned())
+    fn may_be_null(&self, field: &Field) -> bool {
+        match field.null {
+            Null::Never => false,
+            Null::First => self.generation.has(Generation::First),
+            Null::Always => true,
         }
-        Kind::Text(max) | Kind::Filled(max) => refuse(
-            text.is_some_and(|text| text.chars().count() > max),
-            &format!("must be shorter than or equal to {max} characters"),
-        ),
-        Kind::Choice(options) => refuse(
-            !text.is_some_and(|text| options.contains(&text)),
-            &format!(
-                "must be one of the following values: {}",
-                options.join(", ")
+    }
+
+    fn value(&self, kind: Kind, value: &Value, path: String, errors: &mut Vec<FieldError>) {
+        match (kind, value) {
+            (Kind::Object(fields) | Kind::TextOr(fields), Value::Object(inner)) => {
+                self.fields(fields, inner, &path, errors);
+            }
+            (Kind::List(item) | Kind::Some(item), Value::Array(items)) => {
+                if matches!(kind, Kind::Some(_)) && items.is_empty() {
+                    let message = "must contain at least 1 elements".to_owned();
+                    errors.push(wrong(path.clone(), message));
+                }
+                for (index, value) in items.iter().enumerate() {
+                    self.value(*item, value, format!("{path}.{index}"), errors);
+                }
+            }
+            _ => {
+                let complaint = self.complaint(kind, value);
+                errors.extend(complaint.map(|message| wrong(path, message)));
+            }
+        }
+    }
+
+    /// Why a value does not fit its kind.
+    fn complaint(&self, kind: Kind, value: &Value) -> Option<String> {
+        let text = value.as_str();
+        let refuse = |bad: bool, message: &str| bad.then(|| message.to_owned());
+        match kind {
+            Kind::Text(_) if text.is_none() => Some("must be a string".to_owned()),
+            Kind::Filled(_) if text.is_none() => Some("must be a string".to_owned()),
+            Kind::Filled(_) if text.is_some_and(|text| text.trim().is_empty()) => {
+                Some("must not be empty".to_owned())
+            }
+            Kind::Text(max) | Kind::Filled(max) => refuse(
+                text.is_some_and(|text| text.chars().count() > max),
+                &format!("must be shorter than or equal to {max} characters"),
             ),
-        ),
-        Kind::Uri => refuse(!text.is_some_and(is_uri), "must be a URL address"),
-        Kind::Email => refuse(!text.is_some_and(is_email), "must be an email"),
-        Kind::Phone => refuse(
-            !text.is_some_and(is_phone),
-            "must be a phone number in international E.164 form, such as +2348012345678",
-        ),
-        Kind::Flag => refuse(!value.is_boolean(), "must be a boolean value"),
-        Kind::Whole(min, max) => match whole(value) {
-            None => Some("must be an integer number".to_owned()),
-            Some(n) if n < min => Some(format!("must not be less than {min}")),
-            Some(n) if n > max => Some(format!("must not be greater than {max}")),
-            Some(_) => None,
-        },
-        Kind::Open => refuse(!value.is_object(), "must be an object"),
-        Kind::Object(_) => Some("must be an object".to_owned()),
-        Kind::List(_) | Kind::Some(_) => Some("must be an array".to_owned()),
-        Kind::TextOr(_) => refuse(text.is_none(), "must be a string or an object"),
+            Kind::Choice(options) => one_of(options, value),
+            Kind::ChoiceOf(first, current) => match self.generation {
+                Generation::First => one_of(first, value),
+                Generation::Current => one_of(current, value),
+                Generation::Both => {
+                    let added = current.iter().filter(|option| !first.contains(option));
+                    let options: Vec<&str> = first.iter().chain(added).copied().collect();
+                    one_of(&options, value)
+                }
+            },
+            Kind::Uri => refuse(!text.is_some_and(is_uri), "must be a URL address"),
+            Kind::Email => refuse(!text.is_some_and(is_email), "must be an email"),
+            Kind::Phone => refuse(
+                !text.is_some_and(is_phone),
+                "must be a phone number in international E.164 form, such as +2348012345678",
+            ),
+            Kind::Flag => refuse(!value.is_boolean(), "must be a boolean value"),
+            Kind::Whole(min, max) => match whole(value) {
+                None => Some("must be an integer number".to_owned()),
+                Some(n) if n < min => Some(format!("must not be less than {min}")),
+                Some(n) if n > max => Some(format!("must not be greater than {max}")),
+                Some(_) => None,
+            },
+            Kind::Open => refuse(!value.is_object(), "must be an object"),
+            Kind::Object(_) => Some("must be an object".to_owned()),
+            Kind::List(_) | Kind::Some(_) => Some("must be an array".to_owned()),
+            Kind::TextOr(_) => refuse(text.is_none(), "must be a string or an object"),
+        }
+    }
+
+    fn missing(&self, kind: Kind) -> String {
+        match kind {
+            Kind::Text(_) | Kind::Filled(_) => "must not be empty".to_owned(),
+            _ => {
+                let complaint = self.complaint(kind, &Value::Null);
+                complaint.unwrap_or_else(|| "is required".to_owned())
+            }
+        }
     }
 }
 
-fn missing(kind: Kind) -> String {
-    match kind {
-        Kind::Text(_) | Kind::Filled(_) => "must not be empty".to_owned(),
-        _ => complaint(kind, &Value::Null).unwrap_or_else(|| "is required".to_owned()),
-    }
+fn one_of(options: &[&str], value: &Value) -> Option<String> {
+    let text = value.as_str();
+    let is_known = text.is_some_and(|text| options.contains(&text));
+    (!is_known).then(|| {
+        let options = options.join(", ");
+        format!("must be one of the following values: {options}")
+    })
 }
 
 fn wrong(path: String, message: String) -> FieldError {

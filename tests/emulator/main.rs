@@ -5,6 +5,7 @@ mod agents;
 mod calls;
 mod conversations;
 mod faults;
+mod generations;
 mod idempotency;
 mod integrations;
 mod memory;

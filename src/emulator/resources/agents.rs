@@ -6,12 +6,13 @@ use super::workflows::{self, RULE};
 use super::{capabilities, channels, conversation_flows, knowledge_bases};
 use crate::emulator::clock::to_text;
 use crate::emulator::context::Context;
+use crate::emulator::generation::Generation::{self, First};
 use crate::emulator::ids;
 use crate::emulator::options::Options;
 use crate::emulator::pagination;
 use crate::emulator::responder;
 use crate::emulator::response::{ErrorResponse, HandlerResult, Object, Response, object};
-use crate::emulator::schema::{ANY_LENGTH, Field, Kind, nullable, optional, required};
+use crate::emulator::schema::{ANY_LENGTH, Field, Kind, clearable, nullable, optional, required};
 use crate::emulator::state::{Agent, State, patch, pick, text, touch};
 
 const PERSONAS: Kind = Kind::Choice(&["professional", "friendly", "concise"]);
@@ -23,26 +24,37 @@ macro_rules! with_common {
     ($persona:expr, $uri:expr, $email:expr; $($first:expr),* $(,)?) => {
         &[
             $($first,)*
-            nullable("agent_workflow_id", Kind::Filled(50)),
-            nullable("system_prompt", Kind::Text(ANY_LENGTH)),
-            nullable("rules", Kind::List(&RULE)),
-            nullable("language", Kind::Text(10)),
-            nullable("persona", $persona),
-            nullable("timezone", Kind::Text(64)),
-            nullable("logo", $uri),
-            nullable("business_name", Kind::Text(255)),
-            nullable("business_address", Kind::Text(500)),
-            nullable("business_email", $email),
-            nullable("business_description", Kind::Text(2000)),
-            nullable("escalation_email", $email),
+            nullable("agent_workflow_id", Kind::Filled(50)).only(First),
+            nullable("system_prompt", Kind::Text(ANY_LENGTH)).only(First),
+            nullable("rules", Kind::List(&RULE)).only(First),
+            clearable("language", Kind::Text(10)),
+            clearable("persona", $persona),
+            clearable("timezone", Kind::Text(64)),
+            clearable("logo", $uri),
+            clearable("business_name", Kind::Text(255)),
+            clearable("business_address", Kind::Text(500)),
+            clearable("business_email", $email),
+            clearable("business_description", Kind::Text(2000)),
+            clearable("escalation_email", $email),
         ]
     };
 }
 
 const FREE: Kind = Kind::Text(ANY_LENGTH);
 
+/// The fields that an agent has in one generation only.
+const FIRST_ONLY: [&str; 3] = ["agent_workflow_id", "system_prompt", "rules"];
+const CURRENT_ONLY: [&str; 2] = ["workflow_id", "workflow"];
+
+/// The fields that the detail of an agent has in one generation only, beside those.
+const FIRST_DETAIL: [&str; 4] = ["integration", "channel", "conversation_flow", "actions"];
+const CURRENT_DETAIL: [&str; 2] = ["integrations", "channels"];
+
 /// A body with `workflow_id` is of the current generation.
-pub(in crate::emulator) fn create_fields(body: &Object) -> &'static [Field] {
+pub(in crate::emulator) fn create_fields(
+    generation: Generation,
+    body: &Object,
+) -> &'static [Field] {
     const CURRENT: &[Field] = with_common![
         PERSONAS, Kind::Uri, Kind::Email;
         required("workflow_id", Kind::Filled(50)),
@@ -53,27 +65,30 @@ pub(in crate::emulator) fn create_fields(body: &Object) -> &'static [Field] {
         FREE, FREE, FREE;
         required("name", Kind::Filled(255)),
         nullable("description", Kind::Text(2000)),
+        optional("workflow_id", Kind::Filled(50)).only(Generation::Current),
     ];
-    if body.contains_key("workflow_id") {
-        CURRENT
-    } else {
-        FIRST
+    match generation {
+        Generation::Both if body.contains_key("workflow_id") => CURRENT,
+        Generation::Current => CURRENT,
+        Generation::Both | First => FIRST,
     }
 }
 
 /// A body with a field of the first generation only is of the first generation.
-pub(in crate::emulator) fn update_fields(body: &Object) -> &'static [Field] {
+pub(in crate::emulator) fn update_fields(
+    generation: Generation,
+    body: &Object,
+) -> &'static [Field] {
     const FIRST: &[Field] = with_common![
         FREE, FREE, FREE;
-        optional("workflow_id", Kind::Filled(50)),
+        optional("workflow_id", Kind::Filled(50)).only(Generation::Current),
         optional("name", Kind::Filled(255)),
         nullable("description", Kind::Text(2000)),
     ];
-    let first = ["agent_workflow_id", "system_prompt", "rules"];
-    if first.iter().any(|name| body.contains_key(*name)) {
-        FIRST
-    } else {
-        UPDATE
+    match generation {
+        Generation::Both if FIRST_ONLY.iter().any(|name| body.contains_key(*name)) => FIRST,
+        First => FIRST,
+        Generation::Both | Generation::Current => UPDATE,
     }
 }
 
@@ -81,7 +96,7 @@ const UPDATE: &[Field] = with_common![
     PERSONAS, Kind::Uri, Kind::Email;
     optional("workflow_id", Kind::Filled(50)),
     optional("name", Kind::Filled(255)),
-    nullable("description", Kind::Text(2000)),
+    clearable("description", Kind::Text(2000)),
 ];
 
 pub(in crate::emulator) const LIVE_STATUS_FIELDS: &[Field] = &[
@@ -93,12 +108,12 @@ pub(in crate::emulator) fn list(context: &mut Context<'_>) -> HandlerResult {
     let agents = context.state.agents.items().iter().map(|agent| &agent.data);
     let searched = ["name", "description", "business_name"];
     let sorted = ["created_at", "updated_at", "name", "status"];
-    pagination::response(pagination::page(
-        agents,
-        &context.query,
-        &searched,
-        &sorted,
-    )?)
+    let (data, meta) = pagination::page(agents, &context.query, &searched, &sorted)?;
+    let shown = data.into_iter().map(|agent| match agent {
+        Value::Object(agent) => Value::Object(shown(agent, context.options.generation)),
+        other => other,
+    });
+    pagination::response((shown.collect(), meta))
 }
 
 pub(in crate::emulator) fn create(context: &mut Context<'_>) -> HandlerResult {
@@ -146,7 +161,10 @@ pub(in crate::emulator) fn create(context: &mut Context<'_>) -> HandlerResult {
     let mut created = state.agent(&id)?.data.clone();
     let workflow = workflow.and_then(|id| state.workflows.get(&id));
     created.insert("workflow".to_owned(), json!(workflow));
-    Ok(Response::created(created))
+    Ok(Response::created(shown(
+        created,
+        context.options.generation,
+    )))
 }
 
 pub(in crate::emulator) fn retrieve(context: &mut Context<'_>) -> HandlerResult {
@@ -173,7 +191,7 @@ pub(in crate::emulator) fn retrieve(context: &mut Context<'_>) -> HandlerResult 
     ] {
         detail.insert(name.to_owned(), value);
     }
-    Ok(Response::ok(detail))
+    Ok(Response::ok(shown(detail, context.options.generation)))
 }
 
 pub(in crate::emulator) fn update(context: &mut Context<'_>) -> HandlerResult {
@@ -193,7 +211,8 @@ pub(in crate::emulator) fn update(context: &mut Context<'_>) -> HandlerResult {
         agent.set_workflow(workflow.as_deref());
     }
     touch(&mut agent.data, now);
-    Ok(Response::ok(agent.data.clone()))
+    let data = agent.data.clone();
+    Ok(Response::ok(shown(data, context.options.generation)))
 }
 
 pub(in crate::emulator) fn delete(context: &mut Context<'_>) -> HandlerResult {
@@ -262,6 +281,19 @@ pub(in crate::emulator) fn get_test_code(context: &mut Context<'_>) -> HandlerRe
             "telephony": { "is_enabled": true },
         },
     })))
+}
+
+/// An agent as a generation of the API returns it.
+fn shown(mut agent: Object, generation: Generation) -> Object {
+    let hidden = match generation {
+        Generation::Both => return agent,
+        First => [&CURRENT_ONLY[..], &CURRENT_DETAIL],
+        Generation::Current => [&FIRST_ONLY[..], &FIRST_DETAIL],
+    };
+    for name in hidden.into_iter().flatten() {
+        agent.remove(*name);
+    }
+    agent
 }
 
 /// The workflow id in a body, under either generation's name.

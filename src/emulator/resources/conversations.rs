@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::emulator::context::Context;
+use crate::emulator::generation::Generation;
 use crate::emulator::ids::is_uuid;
 use crate::emulator::pagination::{self, LIMIT, PAGE, SEARCH, SORT};
 use crate::emulator::responder;
@@ -10,19 +11,28 @@ use crate::emulator::response::{ErrorResponse, HandlerResult, Object, Response};
 use crate::emulator::schema::{ANY_LENGTH, Field, Kind, is_phone, nullable, optional, required};
 use crate::emulator::state::{State, text, touch};
 
-/// The channels of both generations.
-const CHANNELS: Kind = Kind::Choice(&[
-    "whatsapp",
-    "messenger",
-    "instagram",
-    "webchat",
-    "telephony",
-    "test_whatsapp",
-    "test_messenger",
-    "test_instagram",
-    "test_webchat",
-    "test_telephony",
-]);
+const CHANNELS: Kind = Kind::ChoiceOf(
+    &[
+        "whatsapp",
+        "messenger",
+        "instagram",
+        "webchat",
+        "test_whatsapp",
+        "test_messenger",
+        "test_instagram",
+    ],
+    &[
+        "whatsapp",
+        "webchat",
+        "telephony",
+        "test_whatsapp",
+        "test_webchat",
+        "test_telephony",
+    ],
+);
+
+/// The fields that a list has in the first generation only. The detail has them in both.
+const DETAIL: [&str; 4] = ["full_name", "email", "phone_number", "channel_username"];
 
 /// The filters by a boolean field.
 const FLAGS: [&str; 3] = ["is_test_channel", "is_ai_chat_paused", "needs_attention"];
@@ -41,7 +51,7 @@ pub(in crate::emulator) const LIST_QUERY: &[Field] = &[
 pub(super) const MESSAGE: Kind = Kind::Filled(4096);
 pub(super) const ROLE: Kind = Kind::Choice(&["user", "assistant"]);
 
-pub(in crate::emulator) fn send_fields(body: &Object) -> &'static [Field] {
+pub(in crate::emulator) fn send_fields(_: Generation, body: &Object) -> &'static [Field] {
     const KNOWN: &[Field] = &[
         required("message", MESSAGE),
         optional("role", ROLE),
@@ -107,7 +117,12 @@ pub(in crate::emulator) fn list(context: &mut Context<'_>) -> HandlerResult {
         "last_seen",
         "channel_type",
     ];
-    pagination::response(pagination::page(conversations, query, &searched, &sorted)?)
+    let (mut data, meta) = pagination::page(conversations, query, &searched, &sorted)?;
+    if context.options.generation == Generation::Current {
+        let items = data.iter_mut().filter_map(Value::as_object_mut);
+        items.for_each(|item| item.retain(|name, _| !DETAIL.contains(&name.as_str())));
+    }
+    pagination::response((data, meta))
 }
 
 pub(in crate::emulator) fn retrieve(context: &mut Context<'_>) -> HandlerResult {

@@ -4,8 +4,9 @@ use serde_json::Value;
 
 use crate::emulator::clock::to_text;
 use crate::emulator::context::Context;
+use crate::emulator::generation::Generation;
 use crate::emulator::response::{ErrorResponse, HandlerResult, Object, Response, object};
-use crate::emulator::schema::{Field, Kind, nullable, optional, required};
+use crate::emulator::schema::{Field, Kind, clearable, optional, required};
 use crate::emulator::state::{patch, pick, text, touch};
 
 pub(super) const SUMMARY: &[&str] = &["id", "type", "name", "description"];
@@ -20,18 +21,18 @@ const SHOWN: &[&str] = &[
     "updated_at",
 ];
 
-pub(in crate::emulator) fn create_fields(body: &Object) -> &'static [Field] {
+pub(in crate::emulator) fn create_fields(_: Generation, body: &Object) -> &'static [Field] {
     const TEXT: &[Field] = &[
         required("type", Kind::Choice(&["text", "url"])),
         required("name", Kind::Filled(255)),
-        nullable("description", Kind::Text(1000)),
+        clearable("description", Kind::Text(1000)),
         required("content", Kind::Filled(2500)),
         optional("url", Kind::Uri),
     ];
     const URL: &[Field] = &[
         required("type", Kind::Choice(&["text", "url"])),
         required("name", Kind::Filled(255)),
-        nullable("description", Kind::Text(1000)),
+        clearable("description", Kind::Text(1000)),
         optional("content", Kind::Text(2500)),
         required("url", Kind::Uri),
     ];
@@ -44,9 +45,9 @@ pub(in crate::emulator) fn create_fields(body: &Object) -> &'static [Field] {
 
 pub(in crate::emulator) const UPDATE_FIELDS: &[Field] = &[
     optional("name", Kind::Filled(255)),
-    nullable("description", Kind::Text(1000)),
-    nullable("content", Kind::Text(2500)),
-    nullable("url", Kind::Uri),
+    clearable("description", Kind::Text(1000)),
+    clearable("content", Kind::Text(2500)),
+    clearable("url", Kind::Uri),
 ];
 
 pub(in crate::emulator) fn list(context: &mut Context<'_>) -> HandlerResult {

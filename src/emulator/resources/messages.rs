@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::conversations::{MESSAGE, ROLE, write};
 use crate::emulator::clock::millis;
 use crate::emulator::context::Context;
+use crate::emulator::generation::Generation;
 use crate::emulator::pagination;
 use crate::emulator::responder;
 use crate::emulator::response::{ErrorResponse, HandlerResult, Response};
@@ -13,14 +14,15 @@ use crate::emulator::state::{array, text};
 
 pub(in crate::emulator) const SEND_FIELDS: &[Field] = &[
     required("message", MESSAGE),
-    optional("role", ROLE),
+    optional("role", ROLE).only(Generation::Current),
     optional(
         "attachments",
         Kind::List(&Kind::Object(&[
             required("type", Kind::Choice(&["image", "audio", "file"])),
             required("url", Kind::Filled(ANY_LENGTH)),
         ])),
-    ),
+    )
+    .only(Generation::First),
 ];
 
 pub(in crate::emulator) fn list(context: &mut Context<'_>) -> HandlerResult {

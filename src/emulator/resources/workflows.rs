@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::emulator::clock::to_text;
 use crate::emulator::context::Context;
+use crate::emulator::generation::Generation;
 use crate::emulator::pagination::{self, LIMIT, PAGE, SEARCH, SORT};
 use crate::emulator::response::{ErrorResponse, HandlerResult, Object, Response, object};
 use crate::emulator::schema::{ANY_LENGTH, Field, Kind, nullable, optional, required};
@@ -14,7 +15,10 @@ pub(in crate::emulator) const LIST_QUERY: &[Field] = &[
     LIMIT,
     SEARCH,
     SORT,
-    optional("scope", Kind::Choice(&["owned", "public", "accessible"])),
+    optional(
+        "scope",
+        Kind::ChoiceOf(&["owned", "public"], &["owned", "public", "accessible"]),
+    ),
 ];
 
 pub(in crate::emulator) const RULE: Kind = Kind::Object(&[
@@ -58,36 +62,40 @@ const FLOWS: Field = optional("flows", Kind::List(&FLOW));
 const DESCRIPTION: Field = optional("description", Kind::Text(2000));
 const CATEGORY: Field = optional("category", Kind::Text(100));
 const TAGS: Field = optional("tags", TEXTS);
-const INTEGRATIONS: Field = optional("integrations", TEXTS);
-const CHANNELS: Field = optional("channels", TEXTS);
-const ACTIONS: Field = optional("actions", TEXTS);
+const INTEGRATIONS: Field = optional("integrations", TEXTS).only(Generation::Current);
+const CHANNELS: Field = optional("channels", TEXTS).only(Generation::Current);
+const ACTIONS: Field = optional("actions", TEXTS).only(Generation::Current);
 const GUIDE: Field = optional(
     "guide",
     Kind::Object(&[
         required("steps", TEXTS),
         optional("youtubeUrl", Kind::Text(ANY_LENGTH)),
     ]),
-);
+)
+.only(Generation::Current);
 const FAQ: Field = optional(
     "faq",
     Kind::List(&Kind::Object(&[
         required("question", Kind::Filled(ANY_LENGTH)),
         required("answer", Kind::Filled(ANY_LENGTH)),
     ])),
-);
+)
+.only(Generation::Current);
 const SETUP_STEPS: Field = optional(
     "setup_steps",
     Kind::List(&Kind::TextOr(&[
         optional("title", Kind::Text(ANY_LENGTH)),
         optional("description", Kind::Text(ANY_LENGTH)),
     ])),
-);
-const SETUP_TIME: Field = optional("setup_time", Kind::Whole(1, i64::MAX));
-const VIDEO_URL: Field = optional("video_url", Kind::Uri);
+)
+.only(Generation::Current);
+const SETUP_TIME: Field =
+    optional("setup_time", Kind::Whole(1, i64::MAX)).only(Generation::Current);
+const VIDEO_URL: Field = optional("video_url", Kind::Uri).only(Generation::Current);
 
 const NAME: Kind = Kind::Filled(255);
 const PROMPT: Kind = Kind::Filled(ANY_LENGTH);
-const PROMPT_CONFIG: Field = optional("prompt_config", Kind::Open);
+const PROMPT_CONFIG: Field = optional("prompt_config", Kind::Open).only(Generation::First);
 /// In the first generation flows are free-form objects.
 const FREE_FLOWS: Field = optional("flows", Kind::List(&Kind::Open));
 
@@ -114,7 +122,10 @@ macro_rules! with_common {
 }
 
 /// A body with `prompt_config` is of the first generation, in which only the name is required.
-pub(in crate::emulator) fn create_fields(body: &Object) -> &'static [Field] {
+pub(in crate::emulator) fn create_fields(
+    generation: Generation,
+    body: &Object,
+) -> &'static [Field] {
     const CURRENT: &[Field] = with_common![
         required("name", NAME),
         required("system_prompt", PROMPT),
@@ -125,14 +136,17 @@ pub(in crate::emulator) fn create_fields(body: &Object) -> &'static [Field] {
         optional("system_prompt", PROMPT),
         FREE_FLOWS
     ];
-    if body.contains_key("prompt_config") {
+    if is_first(generation, body) {
         FIRST
     } else {
         CURRENT
     }
 }
 
-pub(in crate::emulator) fn update_fields(body: &Object) -> &'static [Field] {
+pub(in crate::emulator) fn update_fields(
+    generation: Generation,
+    body: &Object,
+) -> &'static [Field] {
     const CURRENT: &[Field] = with_common![
         optional("name", NAME),
         optional("system_prompt", PROMPT),
@@ -143,10 +157,17 @@ pub(in crate::emulator) fn update_fields(body: &Object) -> &'static [Field] {
         optional("system_prompt", PROMPT),
         FREE_FLOWS
     ];
-    if body.contains_key("prompt_config") {
+    if is_first(generation, body) {
         FIRST
     } else {
         CURRENT
+    }
+}
+
+fn is_first(generation: Generation, body: &Object) -> bool {
+    match generation {
+        Generation::Both => body.contains_key("prompt_config"),
+        generation => generation == Generation::First,
     }
 }
 
@@ -294,5 +315,7 @@ fn blank(id: &str) -> Object {
 
 /// The fields that are copied from a body unchanged.
 fn settable() -> impl Iterator<Item = &'static str> {
-    create_fields(&Object::new()).iter().map(|field| field.name)
+    create_fields(Generation::Both, &Object::new())
+        .iter()
+        .map(|field| field.name)
 }

@@ -5,11 +5,12 @@ use serde_json::{Value, json};
 use super::super::catalog;
 use super::connection::{self, REQUIRED_TEXT};
 use crate::emulator::context::Context;
+use crate::emulator::generation::Generation;
 use crate::emulator::response::{ErrorResponse, HandlerResult, Object, Response};
 use crate::emulator::schema::{Field, Kind, required};
 use crate::emulator::state::{IntegrationKind, State, text};
 
-pub(in crate::emulator) fn configure_fields(body: &Object) -> &'static [Field] {
+pub(in crate::emulator) fn configure_fields(_: Generation, body: &Object) -> &'static [Field] {
     const TYPE: Field = required(
         "type",
         Kind::Choice(&[

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::generation::Generation;
 use super::handle::Emulator;
-use super::options::{Key, Options};
+use super::options::{Key, Options, ScriptedReply};
 use super::rate_limit::{Kind, RateLimit};
 use super::resources::library;
 use super::server::Server;
@@ -257,9 +257,64 @@ impl EmulatorBuilder {
     }
 
     /// Sets how long an agent takes to reply to a message. The response of `conversations.send`
-    /// contains the reply at once. Default: 150 ms.
+    /// contains the reply at once, unless [`late_replies`](EmulatorBuilder::late_replies) is set.
+    /// Default: 150 ms.
     pub fn reply_delay(mut self, delay: Duration) -> Self {
         self.options.reply_delay = delay;
+        self
+    }
+
+    /// Sets whether `conversations.send` returns before the agent replies. The response is then
+    /// the caller's own message. The reply follows after the
+    /// [`reply_delay`](EmulatorBuilder::reply_delay), as a message and on streams. Default: false.
+    pub fn late_replies(mut self, on: bool) -> Self {
+        self.options.late_replies = on;
+        self
+    }
+
+    /// Sets whether the response of `conversations.send` contains a `conversation_id`, which the
+    /// API does not document. Default: true.
+    pub fn conversation_ids(mut self, on: bool) -> Self {
+        self.options.conversation_ids = on;
+        self
+    }
+
+    /// Adds a scripted reply: agents reply with `text` to a message that contains all of these
+    /// words, in any order and case. With no words it is the reply to every message. With an
+    /// empty text agents do not reply.
+    ///
+    /// Scripted replies come before what an agent knows. Of several that fit, the one that was
+    /// added first is given.
+    ///
+    /// ```
+    /// use bimpeai::conversations::CreateConversationMessage;
+    /// use bimpeai::emulator::Emulator;
+    /// # use bimpeai::agents::CreateAgent;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let emulator = Emulator::builder()
+    ///     .replies("order status", "Order 7 is on its way. [HANDOFF]")
+    ///     .start()?;
+    /// let client = emulator.client_builder().build()?;
+    /// # let agent = client.agents().create(CreateAgent::new("Ada")).send()?;
+    /// let question = CreateConversationMessage::new("What is the status of my order?")
+    ///     # .channel_type(bimpeai::conversations::ChannelType::Whatsapp)
+    ///     .channel_user_id("+2348012345678");
+    /// let reply = client.conversations().send(&agent.id, question).send()?;
+    /// assert!(reply.message.is_some_and(|text| text.ends_with("[HANDOFF]")));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn replies(mut self, words: impl Into<String>, text: impl Into<String>) -> Self {
+        let (words, text) = (words.into(), text.into());
+        self.options.replies.push(ScriptedReply { words, text });
+        self
+    }
+
+    /// Sets whether the test WhatsApp channel refuses numbers that have never written first, as
+    /// the live API does. [`Emulator::customer_contacts`] writes first. Default: false.
+    pub fn test_whatsapp_opt_in(mut self, on: bool) -> Self {
+        self.options.test_whatsapp_opt_in = on;
         self
     }
 
@@ -285,10 +340,17 @@ impl EmulatorBuilder {
 
 /// The team's plan, and starting.
 impl EmulatorBuilder {
-    /// Limits the number of agents. Further ones are refused with 403 `agent_limit_reached`.
-    /// Default: no limit.
+    /// Limits the number of agents. Further ones are refused with 400 `agent_limit_reached`, as by
+    /// the live API. Default: no limit.
     pub fn agent_limit(mut self, limit: usize) -> Self {
         self.options.agent_limit = Some(limit);
+        self
+    }
+
+    /// Sets the status of the error above the agent limit, such as 403. The API does not document
+    /// it. Default: 400.
+    pub fn agent_limit_status(mut self, status: u16) -> Self {
+        self.options.agent_limit_status = status;
         self
     }
 

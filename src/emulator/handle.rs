@@ -209,6 +209,25 @@ impl Emulator {
         })
     }
 
+    /// Writes a message as the customer with this id on a channel (`whatsapp`, `test_webchat`, …)
+    /// and returns the id of the conversation. Opens a conversation if there is none. The agent
+    /// replies.
+    ///
+    /// `user_id` is a phone number in E.164 form on `whatsapp` and `telephony`, or a visitor's id.
+    #[track_caller]
+    pub fn customer_contacts(
+        &self,
+        agent_id: &str,
+        channel: &str,
+        user_id: &str,
+        message: &str,
+    ) -> String {
+        let conversation =
+            self.outside(|state| conversations::contacted_by(state, agent_id, channel, user_id));
+        self.customer_says(agent_id, &conversation, message);
+        conversation
+    }
+
     /// Adds a message in any role and returns its id. Nobody replies.
     #[track_caller]
     pub fn push_message(

@@ -18,6 +18,10 @@ pub(super) struct Options {
     pub(super) stream_limit_code: &'static str,
     pub(super) ticket_lifetime: Duration,
     pub(super) reply_delay: Duration,
+    pub(super) late_replies: bool,
+    pub(super) conversation_ids: bool,
+    pub(super) replies: Vec<ScriptedReply>,
+    pub(super) test_whatsapp_opt_in: bool,
     pub(super) first_conversation: bool,
     pub(super) customer_writes: bool,
     pub(super) customer_pause: Duration,
@@ -27,6 +31,7 @@ pub(super) struct Options {
     pub(super) phone_request_body: bool,
     pub(super) empty_phone_meta: bool,
     pub(super) agent_limit: Option<usize>,
+    pub(super) agent_limit_status: u16,
     pub(super) integration_limit: Option<usize>,
     pub(super) manual_onboarding: bool,
     pub(super) placeholders: bool,
@@ -43,6 +48,12 @@ pub(super) struct Key {
     pub(super) expired: bool,
 }
 
+/// A reply that is given to messages with certain words.
+pub(super) struct ScriptedReply {
+    pub(super) words: String,
+    pub(super) text: String,
+}
+
 impl Default for Options {
     fn default() -> Self {
         Options {
@@ -56,6 +67,10 @@ impl Default for Options {
             stream_limit_code: "too_many_streams",
             ticket_lifetime: Duration::from_secs(60),
             reply_delay: Duration::from_millis(150),
+            late_replies: false,
+            conversation_ids: true,
+            replies: Vec::new(),
+            test_whatsapp_opt_in: false,
             first_conversation: true,
             customer_writes: true,
             customer_pause: Duration::from_millis(400),
@@ -65,6 +80,7 @@ impl Default for Options {
             phone_request_body: false,
             empty_phone_meta: false,
             agent_limit: None,
+            agent_limit_status: 400,
             integration_limit: None,
             manual_onboarding: false,
             placeholders: false,

@@ -31,9 +31,11 @@ const GREETINGS: &[&str] = &[
     "anyone",
 ];
 
-/// Adds the agent's reply to the conversation and returns it, or `None` while the AI is paused.
+/// Adds the agent's reply to the conversation and returns it. Returns `None` if the AI is paused or
+/// has nothing to say.
 pub(super) fn reply(
     state: &mut State,
+    options: &Options,
     agent: &str,
     conversation: &str,
     question: &str,
@@ -45,13 +47,15 @@ pub(super) fn reply(
     if is("is_ai_chat_paused") || off_duty {
         return Ok(None);
     }
-    let found = answer(known, state.workflow_of(known), question);
-    let helpless = found.is_none();
-    let answer = found.unwrap_or_else(|| fallback(&known.data));
-    let said = state
-        .say(agent, conversation, "assistant", &answer)?
-        .clone();
-    if helpless {
+    let found =
+        scripted(options, question).or_else(|| answer(known, state.workflow_of(known), question));
+    let is_helpless = found.is_none();
+    let reply = found.unwrap_or_else(|| fallback(&known.data));
+    if reply.is_empty() {
+        return Ok(None);
+    }
+    let said = state.say(agent, conversation, "assistant", &reply)?.clone();
+    if is_helpless {
         let data = &mut state.conversation_mut(agent, conversation)?.data;
         data.insert("needs_attention".to_owned(), true.into());
     }
@@ -106,6 +110,14 @@ pub(super) fn customer_line(agent: &Agent, workflow: Option<&Object>, line: usiz
         (_, _, Some(name)) => format!("And what can you tell me about {name}?"),
         _ => "Thank you. And when are you open?".to_owned(),
     }
+}
+
+/// The first scripted reply whose words are all in the question.
+fn scripted(options: &Options, question: &str) -> Option<String> {
+    let asked: HashSet<String> = all_words(question).collect();
+    let mut replies = options.replies.iter();
+    let reply = replies.find(|reply| all_words(&reply.words).all(|word| asked.contains(&word)));
+    reply.map(|reply| reply.text.clone())
 }
 
 /// Finds a reply in the knowledge bases, then in the workflow's FAQ, rules and flows.
@@ -196,16 +208,25 @@ fn sentences(content: &str) -> impl Iterator<Item = &str> {
 
 /// The words that matter, singular and plural in one form.
 fn words(text: &str) -> HashSet<String> {
-    text.to_lowercase()
-        .split(|c: char| !c.is_alphanumeric())
-        .filter(|word| word.chars().count() >= 3 && !EMPTY_WORDS.contains(word))
+    all_words(text)
+        .filter(|word| word.chars().count() >= 3 && !EMPTY_WORDS.contains(&word.as_str()))
         .map(|word| {
             word.strip_suffix('s')
                 .filter(|stem| stem.len() >= 3)
-                .unwrap_or(word)
+                .unwrap_or(&word)
                 .to_owned()
         })
         .collect()
+}
+
+fn all_words(text: &str) -> impl Iterator<Item = String> {
+    let text = text.to_lowercase();
+    let words: Vec<String> = text
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect();
+    words.into_iter()
 }
 
 fn common(a: &HashSet<String>, b: &HashSet<String>) -> usize {

@@ -39,7 +39,7 @@ fn perform(state: &mut State, options: &Options, task: Task) {
             conversation,
             question,
         } => {
-            let _ = responder::reply(state, &agent, &conversation, &question);
+            let _ = responder::reply(state, options, &agent, &conversation, &question);
         }
         Task::CustomerWrites {
             agent,

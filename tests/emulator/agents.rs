@@ -194,10 +194,15 @@ fn a_test_code_is_made_once() {
 
 #[test]
 fn agents_have_a_limit() {
-    let api = start(quiet().agent_limit(1));
-    api.agent();
-    let refused = api.post("/agents", json!({ "name": "Two" }));
-    assert_eq!(refused.code(), (403, "agent_limit_reached".to_owned()));
+    for (builder, status) in [(quiet(), 400), (quiet().agent_limit_status(403), 403)] {
+        let api = start(builder.agent_limit(1));
+        api.agent();
+        let refused = api.post("/agents", json!({ "name": "Two" }));
+        assert_eq!(refused.code(), (status, "agent_limit_reached".to_owned()));
+        // The text of the live API.
+        let message = "Agent limit reached for your plan. Please upgrade to create more agents.";
+        assert_eq!(refused.json()["message"], message);
+    }
 }
 
 #[test]

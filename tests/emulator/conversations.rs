@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{Api, api, eventually, id, quiet, start};
+use crate::support::{Api, Reply, api, eventually, id, quiet, start};
 
 fn messages(api: &Api, agent: &str, conversation: &str) -> Vec<(String, String)> {
     let path = format!("/agents/{agent}/conversations/{conversation}/messages?limit=100");
@@ -77,6 +77,9 @@ fn an_assistant_message_needs_a_paused_ai() {
     let speak = json!({ "message": "It is me.", "role": "assistant" });
     let refused = api.post(&format!("{path}/messages"), speak.clone());
     assert_eq!(refused.code(), (400, "bad_request".to_owned()));
+    // The text of the live API.
+    let message = "Assistant messages are only allowed when AI is paused";
+    assert_eq!(refused.json()["message"], message);
     let paused = json!({ "is_ai_chat_paused": true });
     assert_eq!(
         api.patch(&format!("{path}/ai-status"), paused.clone())
@@ -155,6 +158,167 @@ fn send_opens_a_conversation_and_returns_the_reply() {
     assert_eq!(messages(&api, &agent, conversation).len(), 4);
 }
 
+/// Asks an agent on the test WhatsApp channel, and returns the response.
+fn ask(api: &Api, agent: &str, question: &str) -> Reply {
+    let body = json!({
+        "message": question,
+        "channel_type": "whatsapp",
+        "channel_user_id": "+2348012345678",
+        "is_test_channel": true,
+    });
+    api.post(&format!("/agents/{agent}/conversations/messages"), body)
+}
+
+#[test]
+fn a_late_reply_follows_the_callers_own_message() {
+    let api = start(quiet().late_replies(true));
+    let agent = api.agent();
+    let sent = ask(&api, &agent, "Do you deliver?");
+    assert_eq!(sent.status, 201);
+    assert_eq!(sent.json()["message"], "Message sent successfully");
+    let sent = sent.data();
+    assert_eq!(
+        (&sent["role"], &sent["message"]),
+        (&json!("user"), &json!("Do you deliver?"))
+    );
+    let conversation = sent["conversation_id"].as_str().unwrap();
+    let mut stream = api.stream(&agent, conversation, &format!("&after={}", id(&sent)));
+    let reply = stream.message();
+    assert_eq!(reply["role"], "assistant");
+    assert!(
+        reply["message"]
+            .as_str()
+            .unwrap()
+            .contains("five kilometres")
+    );
+    let path = format!(
+        "/agents/{agent}/conversations/{conversation}/messages/{}",
+        id(&reply)
+    );
+    assert_eq!(api.get(&path).data()["message"], reply["message"]);
+}
+
+#[test]
+fn a_late_reply_takes_its_delay() {
+    let api = start(
+        quiet()
+            .late_replies(true)
+            .reply_delay(Duration::from_secs(3600)),
+    );
+    let agent = api.agent();
+    let sent = ask(&api, &agent, "Do you deliver?").data();
+    let conversation = sent["conversation_id"].as_str().unwrap();
+    assert_eq!(messages(&api, &agent, conversation).len(), 1);
+}
+
+#[test]
+fn the_conversation_id_can_be_missing_from_a_reply() {
+    for late in [false, true] {
+        let api = start(quiet().conversation_ids(false).late_replies(late));
+        let sent = ask(&api, &api.agent(), "Do you deliver?").data();
+        assert_eq!(sent.get("conversation_id"), None);
+        assert!(sent["message"].is_string());
+    }
+}
+
+#[test]
+fn scripted_replies_come_before_what_an_agent_knows() {
+    let builder = quiet()
+        .replies("deliver", "Not today.")
+        .replies("Order STATUS", "On its way. [DONE]")
+        .replies("order", "Which order?")
+        .replies("silence", "");
+    let api = start(builder);
+    let agent = api.agent();
+    for (question, reply) in [
+        ("Do you deliver?", "Not today."),
+        ("What's the status of my order?", "On its way. [DONE]"),
+        ("My ORDER, please", "Which order?"),
+        (
+            "I need a reservation",
+            "I would love to book you a table. For which day and time, and for how many guests?",
+        ),
+        (
+            "Borders and reorders",
+            "Thank you for your message. I do not have that at hand; a colleague at Ada will get back to you.",
+        ),
+    ] {
+        let said = ask(&api, &agent, question).data();
+        assert_eq!(
+            (&said["role"], &said["message"]),
+            (&json!("assistant"), &json!(reply))
+        );
+    }
+    // Nobody replies, so that the response is the caller's own message.
+    assert_eq!(ask(&api, &agent, "Silence!").data()["role"], "user");
+
+    let api = start(quiet().replies("", "Always this."));
+    let (agent, conversation) = api.conversation();
+    api.customer_says(&agent, &conversation, "Hello");
+    eventually("a reply arrives", || {
+        messages(&api, &agent, &conversation).len() == 2
+    });
+    assert_eq!(messages(&api, &agent, &conversation)[1].1, "Always this.");
+}
+
+#[test]
+fn the_test_whatsapp_channel_can_refuse_numbers_that_never_wrote_first() {
+    let api = start(quiet().test_whatsapp_opt_in(true));
+    let agent = api.agent();
+    let refused = ask(&api, &agent, "Hello");
+    assert_eq!(refused.code(), (400, "bad_request".to_owned()));
+    let listed = api.get(&format!(
+        "/agents/{agent}/conversations?channel=test_whatsapp"
+    ));
+    assert_eq!(listed.json()["meta"]["total_count"], 0);
+
+    let conversation = api.customer_contacts(&agent, "test_whatsapp", "+2348012345678", "Hi");
+    let accepted = ask(&api, &agent, "Do you deliver?").data();
+    assert_eq!(accepted["conversation_id"], conversation);
+    // Another number, and the other channels, are as before.
+    let body = |channel: &str, user: &str, test: bool| json!({ "message": "x", "channel_type": channel, "channel_user_id": user, "is_test_channel": test });
+    let path = format!("/agents/{agent}/conversations/messages");
+    assert_eq!(
+        api.post(&path, body("whatsapp", "+2348012345679", true))
+            .status,
+        400
+    );
+    assert_eq!(
+        api.post(&path, body("whatsapp", "+2348012345679", false))
+            .status,
+        201
+    );
+    assert_eq!(
+        api.post(&path, body("telephony", "+2348012345679", true))
+            .status,
+        201
+    );
+    // By default anybody can be written to.
+    let open = self::api();
+    assert_eq!(ask(&open, &open.agent(), "Hello").status, 201);
+}
+
+#[test]
+fn a_customer_who_contacts_an_agent_again_is_the_same() {
+    let api = api();
+    let agent = api.agent();
+    let first = api.customer_contacts(&agent, "whatsapp", "+2348012345678", "Do you deliver?");
+    eventually("a reply arrives", || {
+        messages(&api, &agent, &first).len() == 2
+    });
+    assert_eq!(
+        api.customer_contacts(&agent, "whatsapp", "2348012345678", "Hi"),
+        first
+    );
+    assert_ne!(
+        api.customer_contacts(&agent, "test_whatsapp", "+2348012345678", "Hi"),
+        first
+    );
+    let visitor = "3fa85f64-5717-4562-b3fc-2c963f66afa6";
+    let visit = |id: &str| api.customer_contacts(&agent, "webchat", id, "Hi");
+    assert_eq!(visit(visitor), visit(&visitor.to_uppercase()));
+}
+
 #[test]
 fn a_visitors_id_has_no_case() {
     let api = api();
@@ -205,6 +369,10 @@ fn each_rule_of_send_is_checked() {
         let message = refused.json()["message"][0].as_str().unwrap().to_owned();
         assert!(message.starts_with(&format!("{wrong}: ")), "{message}");
     }
+    // The text of the live API.
+    let local = json!({ "message": "x", "channel_type": "telephony", "channel_user_id": "0801" });
+    let message = "channel_user_id: must be international E.164 for whatsapp/telephony";
+    assert_eq!(api.post(&path, local).json()["message"], json!([message]));
     let unknown = json!({ "message": "x", "conversation_id": "none" });
     assert_eq!(
         api.post(&path, unknown).code(),

@@ -123,8 +123,9 @@ pub(in crate::emulator) fn create(context: &mut Context<'_>) -> HandlerResult {
         .agent_limit
         .is_some_and(|most| state.agents.items().len() >= most)
     {
-        let message = "Agent limit reached for your plan. Please upgrade to add more agents.";
-        return Err(ErrorResponse::new(403, "agent_limit_reached", message));
+        let message = "Agent limit reached for your plan. Please upgrade to create more agents.";
+        let status = context.options.agent_limit_status;
+        return Err(ErrorResponse::new(status, "agent_limit_reached", message));
     }
     let workflow = asked_workflow(&context.body)
         .map(|id| workflows::adopt(state, &id))

@@ -147,7 +147,8 @@ pub(in crate::emulator) fn set_ai_status(context: &mut Context<'_>) -> HandlerRe
     Ok(Response::ok(json!({ "is_ai_chat_paused": paused })))
 }
 
-/// Adds a message to a conversation, or to a new one, and returns the agent's reply.
+/// Adds a message to a conversation, or to a new one, and returns the agent's reply. Returns the
+/// message itself if the agent does not reply, or later.
 pub(in crate::emulator) fn send(context: &mut Context<'_>) -> HandlerResult {
     let agent = context.id(0);
     context.state.agent(&agent)?;
@@ -158,13 +159,18 @@ pub(in crate::emulator) fn send(context: &mut Context<'_>) -> HandlerResult {
     let (role, message) = (text(&context.body, "role"), text(&context.body, "message"));
     let state = &mut *context.state;
     let said = write(state, &agent, &conversation, role, message)?;
-    let answered = if role == "assistant" {
-        None
-    } else {
-        responder::reply(state, &agent, &conversation, message)?
+    let reply = match role {
+        "assistant" => None,
+        _ if context.options.late_replies => {
+            responder::reply_later(state, context.options, &agent, &conversation, message);
+            None
+        }
+        _ => responder::reply(state, context.options, &agent, &conversation, message)?,
     };
-    let mut data = answered.unwrap_or(said);
-    data.insert("conversation_id".to_owned(), conversation.into());
+    let mut data = reply.unwrap_or(said);
+    if context.options.conversation_ids {
+        data.insert("conversation_id".to_owned(), conversation.into());
+    }
     Ok(Response::json(
         201,
         &json!({ "message": "Message sent successfully", "data": data }),
@@ -180,38 +186,77 @@ fn conversation_with(context: &mut Context<'_>, agent: &str) -> Result<String, E
         return Err(ErrorResponse::invalid("channel_user_id", "must be a UUID"));
     }
     if channel != "webchat" && !is_phone(user) {
-        let message = "must be a phone number in international E.164 form, such as +2348012345678";
+        let message = "must be international E.164 for whatsapp/telephony";
         return Err(ErrorResponse::invalid("channel_user_id", message));
     }
-    // Numbers are stored without the plus.
-    let user = user.trim_start_matches('+');
     let is_test = body
         .get("is_test_channel")
         .and_then(Value::as_bool)
         .unwrap_or_default();
-    let known = context
-        .state
-        .agent(agent)?
-        .conversations
-        .items()
-        .iter()
-        .find(|conversation| {
-            let data = &conversation.data;
-            // A visitor's id is a UUID, which has no case. Phone numbers have none either.
-            text(data, "channel_type") == channel
-                && text(data, "channel_user_id").eq_ignore_ascii_case(user)
-                && data.get("is_test_channel") == Some(&Value::Bool(is_test))
-        });
-    if let Some(known) = known {
-        return Ok(text(&known.data, "id").to_owned());
+    if let Some(known) = find(context.state, agent, channel, is_test, user)? {
+        return Ok(known);
     }
     if text(body, "role") == "assistant" {
         return Err(not_paused());
     }
+    if context.options.test_whatsapp_opt_in && channel == "whatsapp" && is_test {
+        let message = "This number has not sent a message to the test WhatsApp channel yet.";
+        return Err(ErrorResponse::bad_request(message));
+    }
     let username = body.get("channel_username").and_then(Value::as_str);
-    context
-        .state
-        .open_conversation(agent, channel, is_test, Some(user), username)
+    open(context.state, agent, channel, is_test, user, username)
+}
+
+/// Returns the id of the conversation with this user on this channel, if there is one.
+fn find(
+    state: &State,
+    agent: &str,
+    channel: &str,
+    is_test: bool,
+    user: &str,
+) -> Result<Option<String>, ErrorResponse> {
+    let user = stored_user(user);
+    let conversations = state.agent(agent)?.conversations.items().iter();
+    let mut ids = conversations.filter_map(|conversation| {
+        let data = &conversation.data;
+        // A visitor's id is a UUID, which has no case. Phone numbers have none either.
+        let is_it = text(data, "channel_type") == channel
+            && text(data, "channel_user_id").eq_ignore_ascii_case(user)
+            && data.get("is_test_channel") == Some(&Value::Bool(is_test));
+        is_it.then(|| text(data, "id").to_owned())
+    });
+    Ok(ids.next())
+}
+
+fn open(
+    state: &mut State,
+    agent: &str,
+    channel: &str,
+    is_test: bool,
+    user: &str,
+    username: Option<&str>,
+) -> Result<String, ErrorResponse> {
+    let user = stored_user(user);
+    state.open_conversation(agent, channel, is_test, Some(user), username)
+}
+
+/// Numbers are stored without the plus.
+fn stored_user(user: &str) -> &str {
+    user.trim_start_matches('+')
+}
+
+/// Returns the conversation in which a customer writes. Opens one if there is none.
+pub(in crate::emulator) fn contacted_by(
+    state: &mut State,
+    agent: &str,
+    channel: &str,
+    user: &str,
+) -> Result<String, ErrorResponse> {
+    let (channel, is_test) = split_channel(channel);
+    match find(state, agent, channel, is_test, user)? {
+        Some(known) => Ok(known),
+        None => open(state, agent, channel, is_test, user, None),
+    }
 }
 
 /// Adds the caller's message. A message in the role of the assistant needs a paused AI.
@@ -233,7 +278,7 @@ pub(super) fn write(
 }
 
 fn not_paused() -> ErrorResponse {
-    ErrorResponse::bad_request("Assistant messages can only be sent while AI replies are paused.")
+    ErrorResponse::bad_request("Assistant messages are only allowed when AI is paused")
 }
 
 /// Splits a channel's name, such as `test_whatsapp`, into its type and whether it is for tests.

@@ -211,7 +211,7 @@ impl EmulatorBuilder {
     }
 }
 
-/// Conversations and streams.
+/// Conversations, calls and streams.
 impl EmulatorBuilder {
     /// Sets the interval of heartbeats on an open stream. Default: 20 s.
     pub fn heartbeat(mut self, every: Duration) -> Self {
@@ -315,6 +315,32 @@ impl EmulatorBuilder {
     /// the live API does. [`Emulator::customer_contacts`] writes first. Default: false.
     pub fn test_whatsapp_opt_in(mut self, on: bool) -> Self {
         self.options.test_whatsapp_opt_in = on;
+        self
+    }
+
+    /// Sets how long each step of a call takes on the emulator's clock, which
+    /// [`advance_clock`](Emulator::advance_clock) advances. Default: none, a call moves one step
+    /// on each time it is retrieved.
+    ///
+    /// The last four digits of the number decide the course of a call:
+    ///
+    /// | number | course |
+    /// |---|---|
+    /// | …0000 | `busy` at once |
+    /// | …9999 | `failed` at once |
+    /// | …8888 | `queued`, `ringing`, `ended` without `answered_at`: nobody picks up |
+    /// | …7777 | `queued`, `ringing`, and ends with `voicemail`, a status that the SDK does not know |
+    /// | …6666 | `queued`, `ringing`, `answered`, `transferring` (not known either), `ended` |
+    /// | others | `queued`, `ringing`, `answered`, `ended` |
+    pub fn call_step(mut self, step: Duration) -> Self {
+        self.options.call_step = Some(step);
+        self
+    }
+
+    /// Sets whether a call has no transcript until one step after its end. Default: false, the
+    /// transcript grows during the call.
+    pub fn late_transcripts(mut self, on: bool) -> Self {
+        self.options.late_transcripts = on;
         self
     }
 

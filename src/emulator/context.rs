@@ -13,6 +13,8 @@ pub(super) struct Context<'a> {
     pub(super) ids: Vec<String>,
     pub(super) query: Object,
     pub(super) body: Object,
+    /// The request only looks: it must not change what it reads.
+    pub(super) is_peek: bool,
 }
 
 impl Context<'_> {

@@ -117,6 +117,7 @@ fn route(
                         ids,
                         query,
                         body,
+                        is_peek: request.method == "HEAD",
                     })
                 };
                 // Nobody waits for a read.

@@ -34,8 +34,8 @@
 //!   follows the current rules, and without one those of the first generation. `workflows.create`
 //!   with a `prompt_config` follows those of the first.
 //! - Workflows of the public library return 404 to an update or a delete.
-//! - Each retrieval of a call moves it one step on: queued, ringing, answered, ended. A number that
-//!   ends in 0000 is busy, and one that ends in 9999 cannot be reached.
+//! - Each retrieval of a call moves it one step on: queued, ringing, answered, ended. The last four
+//!   digits of the number decide its [course](EmulatorBuilder::call_step).
 //! - Credentials that contain "bad" or "invalid" are refused.
 //! - Up to 10,000 stream tickets can wait to be used. Beyond that, the oldest expire early.
 //! - UUIDs are compared without case: the ids of webchat visitors, and idempotency keys that are

@@ -44,7 +44,7 @@ pub(super) struct Agent {
     /// The ids of connected live channels, by type.
     pub(super) channels: BTreeMap<String, String>,
     pub(super) conversations: Table<Conversation>,
-    pub(super) calls: Table<Object>,
+    pub(super) calls: Table<Call>,
 }
 
 pub(super) struct ActionState {
@@ -71,6 +71,15 @@ pub(super) struct Integration {
     /// Whether the other side accepts the credentials, which are not stored.
     pub(super) accepted: bool,
     pub(super) tools: Table<Object>,
+}
+
+pub(super) struct Call {
+    pub(super) data: Object,
+    pub(super) created: Millis,
+    /// How many steps of its course it has made.
+    pub(super) steps: usize,
+    /// What is said in the call, if it is answered.
+    pub(super) transcript: Vec<Object>,
 }
 
 pub(super) struct Conversation {

@@ -1,8 +1,10 @@
 //! Calls and phone numbers.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
-use crate::support::{api, id, quiet, start};
+use crate::support::{Api, api, id, quiet, start};
 
 #[test]
 fn a_call_rings_and_ends() {
@@ -33,6 +35,134 @@ fn a_call_rings_and_ends() {
         .data();
     assert_eq!(listed[0].as_object().unwrap().len(), 12);
     assert_eq!(api.get(&format!("{path}?status=queued")).data(), json!([]));
+}
+
+/// Places a test call and returns its path.
+fn call(api: &Api, destination: &str) -> String {
+    let path = format!("/agents/{}/calls", api.agent());
+    let body = json!({ "destination": destination, "is_test_call": true });
+    let made = api.post(&path, body).data();
+    format!("{path}/{}", made["call_id"].as_str().unwrap())
+}
+
+fn status(call: &Value) -> &str {
+    call["status"].as_str().unwrap()
+}
+
+#[test]
+fn a_number_that_nobody_answers_ends_without_an_answer() {
+    let api = api();
+    let path = call(&api, "+2348012348888");
+    let looks: Vec<Value> = (0..4).map(|_| api.get(&path).data()).collect();
+    let statuses: Vec<&str> = looks.iter().map(status).collect();
+    assert_eq!(statuses, ["queued", "ringing", "ended", "ended"]);
+    let ended = &looks[3];
+    assert_eq!(ended["answered_at"], Value::Null);
+    assert_eq!(ended["duration_seconds"], Value::Null);
+    assert_eq!(ended["conversation_logs"], json!([]));
+    assert!(ended["ended_at"].is_string() && ended["ringing_at"].is_string());
+}
+
+#[test]
+fn some_numbers_have_a_status_that_is_not_documented() {
+    let api = api();
+    let path = call(&api, "+2348012347777");
+    let looks: Vec<Value> = (0..4).map(|_| api.get(&path).data()).collect();
+    let statuses: Vec<&str> = looks.iter().map(status).collect();
+    assert_eq!(statuses, ["queued", "ringing", "voicemail", "voicemail"]);
+    assert!(looks[3]["ended_at"].is_string());
+
+    let path = call(&api, "+2348012346666");
+    let looks: Vec<Value> = (0..5).map(|_| api.get(&path).data()).collect();
+    let statuses: Vec<&str> = looks.iter().map(status).collect();
+    assert_eq!(
+        statuses,
+        ["queued", "ringing", "answered", "transferring", "ended"]
+    );
+    assert_eq!(looks[3]["ended_at"], Value::Null);
+}
+
+#[test]
+fn calls_progress_with_the_clock() {
+    let minute = Duration::from_secs(60);
+    let api = start(quiet().call_step(minute));
+    let path = call(&api, "+2348012345678");
+    let list = path.rsplit_once('/').unwrap().0;
+    for expected in ["queued", "ringing", "answered", "ended", "ended"] {
+        // Looking changes nothing.
+        for _ in 0..2 {
+            assert_eq!(status(&api.get(&path).data()), expected);
+            assert_eq!(status(&api.get(list).data()[0]), expected);
+        }
+        api.advance_clock(minute);
+    }
+    let call = api.get(&path).data();
+    let time = |name: &str| {
+        let text = call[name].as_str().unwrap();
+        let time = |range: std::ops::Range<usize>| text[range].parse::<i64>().unwrap();
+        time(11..13) * 3600 + time(14..16) * 60 + time(17..19)
+    };
+    // Each step has its own time, whenever somebody looks.
+    let answered = (time("answered_at") - time("ringing_at")).rem_euclid(86_400);
+    let ended = (time("ended_at") - time("answered_at")).rem_euclid(86_400);
+    assert_eq!((answered, ended), (60, 60));
+    assert_eq!(call["conversation_logs"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn a_call_that_nobody_looked_at_has_progressed_too() {
+    let api = start(quiet().call_step(Duration::from_secs(1)));
+    let path = call(&api, "+2348012345678");
+    api.advance_clock(Duration::from_secs(3600));
+    let ended = path.replace(path.rsplit('/').next().unwrap(), "");
+    let ended = api.get(&format!("{}?status=ended", ended.trim_end_matches('/')));
+    assert_eq!(ended.json()["meta"]["total_count"], 1);
+    assert_eq!(status(&api.get(&path).data()), "ended");
+}
+
+#[test]
+fn a_transcript_can_come_late() {
+    let api = start(quiet().late_transcripts(true));
+    let path = call(&api, "+2348012345678");
+    let lines: Vec<(String, usize)> = (0..6)
+        .map(|_| {
+            let call = api.get(&path).data();
+            let lines = call["conversation_logs"].as_array().unwrap().len();
+            (status(&call).to_owned(), lines)
+        })
+        .collect();
+    let lines: Vec<(&str, usize)> = lines.iter().map(|(s, n)| (s.as_str(), *n)).collect();
+    assert_eq!(
+        lines,
+        [
+            ("queued", 0),
+            ("ringing", 0),
+            ("answered", 0),
+            ("ended", 0),
+            ("ended", 3),
+            ("ended", 3)
+        ]
+    );
+
+    let minute = Duration::from_secs(60);
+    let api = start(quiet().late_transcripts(true).call_step(minute));
+    let path = call(&api, "+2348012345678");
+    api.advance_clock(3 * minute);
+    assert_eq!(api.get(&path).data()["conversation_logs"], json!([]));
+    api.advance_clock(minute);
+    let lines = api.get(&path).data()["conversation_logs"].clone();
+    assert_eq!(lines[0]["role"], "assistant");
+    assert_eq!(lines.as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn head_does_not_move_a_call_on() {
+    let api = api();
+    let path = call(&api, "+2348012345678");
+    for _ in 0..3 {
+        assert_eq!(api.send("HEAD", &path, &[], "").status, 200);
+    }
+    assert_eq!(status(&api.get(&path).data()), "queued");
 }
 
 #[test]

@@ -2,13 +2,14 @@
 
 use serde_json::{Value, json};
 
-use crate::emulator::clock::to_text;
+use crate::emulator::clock::{Millis, millis, to_text};
 use crate::emulator::context::Context;
+use crate::emulator::options::Options;
 use crate::emulator::pagination::{self, LIMIT, PAGE, SEARCH, SORT};
 use crate::emulator::responder;
 use crate::emulator::response::{ErrorResponse, HandlerResult, Object, Response, object};
 use crate::emulator::schema::{Field, Kind, optional, required};
-use crate::emulator::state::{array, pick, text};
+use crate::emulator::state::{Call, State, pick, text};
 
 pub(in crate::emulator) const LIST_QUERY: &[Field] = &[
     PAGE,
@@ -63,9 +64,69 @@ pub(in crate::emulator) fn list_all(_: &mut Context<'_>) -> HandlerResult {
     ))
 }
 
+/// What happens to a call, one step at a time.
+#[derive(Clone, Copy)]
+enum Step {
+    Ring,
+    Answer,
+    Transfer,
+    End,
+    /// Nobody picks up.
+    GiveUp,
+    /// A machine picks up.
+    LeaveMessage,
+    /// The transcript is complete.
+    Transcribe,
+}
+
+/// The course of a call, which the last four digits of the number decide.
+struct Course {
+    status: &'static str,
+    /// Why the call ended at once.
+    error: Option<&'static str>,
+    steps: &'static [Step],
+}
+
+const ANSWERED: &[Step] = &[Step::Ring, Step::Answer, Step::End, Step::Transcribe];
+const UNANSWERED: &[Step] = &[Step::Ring, Step::GiveUp];
+const VOICEMAIL: &[Step] = &[Step::Ring, Step::LeaveMessage];
+const TRANSFERRED: &[Step] = &[
+    Step::Ring,
+    Step::Answer,
+    Step::Transfer,
+    Step::End,
+    Step::Transcribe,
+];
+
+fn course(destination: &str) -> Course {
+    let at_once = |status, error| Course {
+        status,
+        error: Some(error),
+        steps: &[],
+    };
+    let steps = match destination.get(destination.len().saturating_sub(4)..) {
+        Some("0000") => return at_once("busy", "The line is busy."),
+        Some("9999") => return at_once("failed", "The number cannot be reached."),
+        Some("8888") => UNANSWERED,
+        Some("7777") => VOICEMAIL,
+        Some("6666") => TRANSFERRED,
+        _ => ANSWERED,
+    };
+    Course {
+        status: "queued",
+        error: None,
+        steps,
+    }
+}
+
 pub(in crate::emulator) fn list(context: &mut Context<'_>) -> HandlerResult {
+    let (agent, now) = (context.id(0), context.state.now);
+    let agent = context.state.agent_mut(&agent)?;
+    for call in agent.calls.items_mut() {
+        catch_up(call, context.options, now);
+    }
     let query = &context.query;
-    let calls = context.state.agent(&context.id(0))?.calls.items().iter();
+    let calls = agent.calls.items().iter().map(|call| &call.data);
     let calls = calls.filter(|call| {
         let fits = |name: &str| {
             query
@@ -84,9 +145,8 @@ pub(in crate::emulator) fn list(context: &mut Context<'_>) -> HandlerResult {
     pagination::response((data, meta))
 }
 
-/// Places a call. A number that ends in 0000 is busy, one that ends in 9999 cannot be reached.
 pub(in crate::emulator) fn make(context: &mut Context<'_>) -> HandlerResult {
-    let (agent, now) = (context.id(0), to_text(context.state.now));
+    let (agent, now) = (context.id(0), context.state.now);
     let is_test = context.body.get("is_test_call") == Some(&Value::Bool(true));
     let caller = context
         .state
@@ -105,79 +165,136 @@ pub(in crate::emulator) fn make(context: &mut Context<'_>) -> HandlerResult {
         return Err(ErrorResponse::new(400, "channel_not_configured", message));
     }
     let destination = text(&context.body, "destination").to_owned();
-    let (result, status, reason) = match destination.get(destination.len() - 4..) {
-        Some("0000") => ("busy", "busy", Some("The line is busy.")),
-        Some("9999") => ("failed", "failed", Some("The number cannot be reached.")),
-        _ => ("initiated", "queued", None),
-    };
+    let course = course(&destination);
     let id = context.state.next_id();
-    let over = reason.map(|_| now.as_str());
-    let call = object! {
+    let created = to_text(now);
+    let data = object! {
         "id": id,
         "source": caller.as_deref().unwrap_or(TEST_NUMBER),
         "destination": destination,
-        "status": status,
+        "status": course.status,
         "direction": "outbound",
-        "created_on": now,
-        "created_at": now,
+        "created_on": created,
+        "created_at": created,
         "duration_seconds": null,
         "is_test_call": is_test,
-        "error_reason": reason,
-        "end_reason": reason.map(|_| status),
+        "error_reason": course.error,
+        "end_reason": course.error.map(|_| course.status),
         "ringing_at": null,
         "started_at": null,
         "answered_at": null,
-        "ended_at": over,
+        "ended_at": course.error.map(|_| created.as_str()),
         "conversation_logs": [],
     };
+    let call = Call {
+        data,
+        created: now,
+        steps: 0,
+        transcript: transcript(context.state, &agent)?,
+    };
     context.state.agent_mut(&agent)?.calls.add(&id, call);
-    let detail = reason.unwrap_or("Call initiated");
+    let status = match course.error {
+        Some(_) => course.status,
+        None => "initiated",
+    };
+    let detail = course.error.unwrap_or("Call initiated");
     Ok(Response::created(
-        json!({ "status": result, "call_id": id, "detail": detail }),
+        json!({ "status": status, "call_id": id, "detail": detail }),
     ))
 }
 
-/// Returns the call and moves it one step on.
+/// Returns the call. Unless calls progress with the clock, it is one step on afterwards.
 pub(in crate::emulator) fn retrieve(context: &mut Context<'_>) -> HandlerResult {
-    let (agent, id, now) = (context.id(0), context.id(1), to_text(context.state.now));
-    let lines: Vec<String> = (0..3).map(|_| context.state.next_id()).collect();
-    let agent = context.state.agent_mut(&agent)?;
-    let hello = responder::greeting(&agent.data);
-    let call = agent
-        .calls
-        .get_mut(&id)
-        .ok_or_else(|| ErrorResponse::not_found("Call"))?;
-    let mut shown = call.clone();
+    let (agent, id, now) = (context.id(0), context.id(1), context.state.now);
+    let call = context.state.agent_mut(&agent)?.calls.get_mut(&id);
+    let call = call.ok_or_else(|| ErrorResponse::not_found("Call"))?;
+    catch_up(call, context.options, now);
+    let mut shown = call.data.clone();
     shown.remove("created_at");
-    advance(call, &now, &lines, &hello);
+    if context.options.call_step.is_none() && !context.is_peek {
+        advance(call, context.options, now);
+    }
     Ok(Response::ok(shown))
 }
 
-fn advance(call: &mut Object, now: &str, lines: &[String], hello: &str) {
-    let said = |index: usize, role: &str, message: &str| {
-        let id = lines.get(index);
-        json!({ "id": id, "role": role, "message": message, "message_type": "text", "created_at": now })
+/// Moves a call to where it is at this time, if calls progress with the clock.
+fn catch_up(call: &mut Call, options: &Options, now: Millis) {
+    let Some(step) = options.call_step else {
+        return;
     };
-    let next = match text(call, "status") {
-        "queued" => object! { "status": "ringing", "started_at": now, "ringing_at": now },
-        "ringing" => object! {
-            "status": "answered",
-            "answered_at": now,
-            "conversation_logs": [said(0, "assistant", hello)],
-        },
-        "answered" => {
-            let mut logs = array(call, "conversation_logs").to_vec();
-            logs.push(said(1, "user", "Thank you, that is all I wanted to know."));
-            logs.push(said(2, "assistant", "You are welcome. Goodbye!"));
-            object! {
-                "status": "ended",
-                "ended_at": now,
-                "duration_seconds": 42,
-                "end_reason": "completed",
-                "conversation_logs": logs,
-            }
+    let step = millis(step).max(1);
+    loop {
+        let next = i64::try_from(call.steps)
+            .unwrap_or(i64::MAX)
+            .saturating_add(1);
+        let at = call.created.saturating_add(step.saturating_mul(next));
+        if at > now || !advance(call, options, at) {
+            return;
         }
-        _ => return,
+    }
+}
+
+/// Moves a call one step on. Returns `false` after the last step.
+fn advance(call: &mut Call, options: &Options, at: Millis) -> bool {
+    let course = course(text(&call.data, "destination"));
+    let Some(step) = course.steps.get(call.steps) else {
+        return false;
     };
-    call.extend(next);
+    call.steps += 1;
+    let now = to_text(at);
+    let said = |lines: usize| -> Value {
+        let lines = call.transcript.iter().take(lines);
+        let said = lines.map(|line| {
+            let mut line = line.clone();
+            line.insert("created_at".to_owned(), now.as_str().into());
+            Value::Object(line)
+        });
+        said.collect()
+    };
+    let transcribes = !options.late_transcripts;
+    let mut next = match step {
+        Step::Ring => object! { "status": "ringing", "started_at": now, "ringing_at": now },
+        Step::Answer => object! { "status": "answered", "answered_at": now },
+        Step::Transfer => object! { "status": "transferring" },
+        Step::End => object! {
+            "status": "ended",
+            "ended_at": now,
+            "duration_seconds": 42,
+            "end_reason": "completed",
+        },
+        Step::GiveUp => object! { "status": "ended", "ended_at": now, "end_reason": "no_answer" },
+        Step::LeaveMessage => object! {
+            "status": "voicemail",
+            "ended_at": now,
+            "end_reason": "voicemail",
+        },
+        Step::Transcribe => object! {},
+    };
+    match step {
+        Step::Answer if transcribes => next.insert("conversation_logs".to_owned(), said(1)),
+        Step::End if transcribes => next.insert("conversation_logs".to_owned(), said(3)),
+        Step::Transcribe if !transcribes => next.insert("conversation_logs".to_owned(), said(3)),
+        _ => None,
+    };
+    call.data.extend(next);
+    true
+}
+
+/// What is said in a call that is answered.
+fn transcript(state: &mut State, agent: &str) -> Result<Vec<Object>, ErrorResponse> {
+    let hello = responder::greeting(&state.agent(agent)?.data);
+    let lines = [
+        ("assistant", hello.as_str()),
+        ("user", "Thank you, that is all I wanted to know."),
+        ("assistant", "You are welcome. Goodbye!"),
+    ];
+    let lines = lines.into_iter().map(|(role, message)| {
+        object! {
+            "id": state.next_id(),
+            "role": role,
+            "message": message,
+            "message_type": "text",
+        }
+    });
+    Ok(lines.collect())
 }

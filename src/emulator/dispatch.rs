@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::clock::{Millis, http_date};
 use super::context::Context;
-use super::http::Request;
+use super::http::{PREFIX, Request};
 use super::idempotency::Lookup;
 use super::ids::uuid;
 use super::rate_limit::Count;
@@ -69,6 +71,39 @@ pub(super) fn reply(shared: &Shared, context: &RequestContext<'_>, pause: Durati
         shared.stop.sleep(pause);
     }
     reply
+}
+
+/// Reads what `GET path` would return, all pages in one. Nothing is recorded, counted or changed.
+pub(super) fn peek(shared: &Shared, path: &str) -> Result<Value, ErrorResponse> {
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    let request = Request {
+        method: "GET".to_owned(),
+        path: format!("{PREFIX}{path}"),
+        query: query.to_owned(),
+        ..Request::default()
+    };
+    let unknown = || {
+        let message = format!("{path:?} is not the path of a read, such as \"/agents\"");
+        ErrorResponse::new(500, "not_implemented", message)
+    };
+    let (route, ids) = routes::find(&request, shared.options.generation).ok_or_else(unknown)?;
+    let Action::Handler(handler) = route.action else {
+        return Err(unknown());
+    };
+    let (mut query, body) = route.parse(&request, shared.options.generation)?;
+    query
+        .entry("limit")
+        .or_insert_with(|| Value::from(i64::MAX));
+    let response = handler(&mut Context {
+        state: &mut shared.state(),
+        options: &shared.options,
+        ids,
+        query,
+        body,
+        is_peek: true,
+    })?;
+    let body: Value = serde_json::from_slice(&response.body).unwrap_or_default();
+    Ok(body.get("data").cloned().unwrap_or_default())
 }
 
 /// Stores a response under the request's idempotency key, if it has one that is new.

@@ -4,6 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
+
+use super::dispatch;
 use super::fault::{Fault, StreamFault};
 use super::ids;
 use super::pattern::Pattern;
@@ -94,6 +97,40 @@ impl Emulator {
             Err(problem) => panic!("{problem}"),
         };
         lock(&self.shared().requests).matching(&pattern)
+    }
+
+    /// Returns the `data` that a `GET` of this path would return, without a request: nothing is
+    /// recorded, no fault fires, no rate limit counts, and no call moves on.
+    ///
+    /// `path` is below the API's prefix, with a query where that is needed. A list has all of its
+    /// items, unless the query has a `limit`. What does not exist is `Null`.
+    ///
+    /// ```
+    /// use bimpeai::agents::CreateAgent;
+    /// use bimpeai::emulator::Emulator;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let emulator = Emulator::start()?;
+    /// let client = emulator.client_builder().build()?;
+    /// let agent = client.agents().create(CreateAgent::new("Ada")).send()?;
+    /// assert_eq!(emulator.state("/agents")[0]["name"], "Ada");
+    /// assert_eq!(emulator.state(&format!("/agents/{}", agent.id))["language"], "en");
+    /// assert!(emulator.state("/agents/none").is_null());
+    /// assert_eq!(emulator.requests().len(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Panics if no operation reads this path, or if the query is invalid.
+    #[track_caller]
+    pub fn state(&self, path: &str) -> Value {
+        match dispatch::peek(self.shared(), path) {
+            Ok(data) => data,
+            Err(error) if error.status == 404 => Value::Null,
+            Err(error) => panic!("{}", error.text()),
+        }
     }
 
     /// Returns how many requests are missing from [`requests`](Emulator::requests) because the
@@ -301,7 +338,7 @@ impl Emulator {
     fn outside<T>(&self, act: impl FnOnce(&mut State) -> Result<T, ErrorResponse>) -> T {
         match self.shared().change(act) {
             Ok(done) => done,
-            Err(error) => panic!("{}", error.message),
+            Err(error) => panic!("{}", error.text()),
         }
     }
 }

@@ -9,6 +9,7 @@
 //! Beyond the API it offers what a test needs:
 //!
 //! - a log of the [received requests](Emulator::requests),
+//! - its [state](Emulator::state), read without a request,
 //! - [faults](Fault) on demand, and those that [never fired](Emulator::unmet_faults),
 //! - methods that act as the outside world, such as [`customer_says`](Emulator::customer_says),
 //! - a clock that the test [advances](Emulator::advance_clock).

@@ -131,6 +131,19 @@ impl ErrorResponse {
         self.code == "validation_error"
     }
 
+    /// The error in one line.
+    pub(super) fn text(&self) -> String {
+        let fields = self.fields.iter();
+        let fields: Vec<String> = fields
+            .map(|e| format!("{}: {}", e.path, e.message))
+            .collect();
+        if fields.is_empty() {
+            self.message.clone()
+        } else {
+            fields.join(", ")
+        }
+    }
+
     /// Encodes the error in the form of the API reference, or in that of the older errors guide.
     pub(super) fn into_response(self, request_id: &str, guide_form: bool) -> Response {
         let body = if guide_form {

@@ -10,5 +10,6 @@ mod idempotency;
 mod integrations;
 mod memory;
 mod rate_limits;
+mod state;
 mod streams;
 mod support;

@@ -1,72 +1,28 @@
 //! Blocking Rust SDK for the BimpeAI Console API, for scripts, command-line tools, build scripts and
-//! batch jobs: no async runtime, one thread a call.
+//! batch jobs: no async runtime, one thread per call.
 //!
-//! It has every operation of the official Python SDK under the same name; [`python`] says where each
-//! of its names is. The five steps of a workflow agent:
+//! It has every operation of the official Python SDK under the same name; [`python`] lists them. The
+//! five steps of a workflow agent:
 //!
 //! ```no_run
-//! use bimpeai::agents::{CreateAgent, CreateKnowledgeBase};
-//! use bimpeai::conversations::SendMessage;
-//! use bimpeai::workflows::WorkflowScope;
-//! use bimpeai::{Client, Error};
-//!
-//! fn main() -> Result<(), Error> {
-//!     let client = Client::from_env()?; // BIMPEAI_API_KEY, and BIMPEAI_BASE_URL where it is set
-//!
-//!     // 1. Find a workflow.
-//!     let page = client.workflows().list().scope(WorkflowScope::Public).search("restaurant").send()?;
-//!     let workflow = &page.data[0];
-//!
-//!     // 2. Create an agent on it; these are the first generation's fields, see `CreateAgent`.
-//!     let agent = client
-//!         .agents()
-//!         .create(
-//!             CreateAgent::new("Restaurant assistant")
-//!                 .system_prompt("You help customers place orders and book tables.")
-//!                 .agent_workflow_id(&workflow.id),
-//!         )
-//!         .idempotency_key("create-restaurant-agent-v1")
-//!         .send()?;
-//!
-//!     // 3. Give it knowledge.
-//!     client
-//!         .agents()
-//!         .knowledge_bases()
-//!         .create(&agent.id, CreateKnowledgeBase::text("Menu", "Margherita pizza £12."))
-//!         .send()?;
-//!
-//!     // 4. Inspect what is connected to it.
-//!     for integration in client.agents().integrations().list(&agent.id).send()? {
-//!         println!("{} is {}", integration.name, integration.status);
-//!     }
-//!
-//!     // 5. Converse.
-//!     let messages = client.conversations().messages();
-//!     let stream = messages.stream(&agent.id, "cnv_1").open()?;
-//!     messages.send(&agent.id, "cnv_1", SendMessage::new("Your table is booked.")).send()?;
-//!     for message in stream {
-//!         let message = message?;
-//!         println!("{} {}", message.role, message.message.as_deref().unwrap_or(""));
-//!     }
-//!     Ok(())
-//! }
+#![doc = include_str!("../examples/five_steps.rs")]
 //! ```
 //!
 //! # Where things are
 //!
 //! * [`Client`] has a handle for each resource: [`agents`], [`workflows`], [`conversations`],
-//!   [`calls`], [`phone_numbers`]. Handles are cheap; types live beside them. For what this version
-//!   does not know there is [`Client::request`].
-//! * An operation returns a [`Request`](request::Request), a
-//!   [`ListRequest`](pagination::ListRequest) or a [`StreamRequest`](stream::StreamRequest), with its
-//!   options as methods; `send` performs it, iterating walks it.
-//! * Everything that can go wrong is an [`Error`]; [`error`] has the details.
-//! * [`types`] says how answers and bodies treat what is unknown, null and absent.
+//!   [`calls`], [`phone_numbers`]. Handles are cheap to create. Their types are in the same module.
+//!   [`Client::request`] sends requests for operations that this version does not have.
+//! * An operation returns a [`Request`], a [`ListRequest`] or a
+//!   [`StreamRequest`](stream::StreamRequest) with its options as methods. `send` sends a request;
+//!   lists and streams are iterated over.
+//! * [`Error`] is the only error type; [`error`] has its details.
+//! * [`types`] describes how responses and bodies treat unknown, null and absent fields.
 //!
 //! # Generations of the API
 //!
-//! The documented first generation (0.1) and the current one (0.2 to 0.4) are one surface here: each
-//! item says which of them has it, where it is not in all.
+//! The live API speaks the current generation (API 0.2 to 0.4). This crate has that one and the first
+//! documented generation (API 0.1) side by side. An item that exists in one of them only says so.
 //!
 //! # Retries, waits and deadlines
 //!
@@ -89,26 +45,41 @@
 //! Every write carries one `Idempotency-Key` for all its attempts: yours, or a random one from the
 //! operating system, so that forked processes do not share it. A pooled connection that turns out to
 //! be dead is replaced once, which does not count as an attempt. [`Error::may_have_been_sent`] tells
-//! a batch job whether to look before it repeats a write.
+//! a batch job whether to look before it repeats a write. [`Request::idempotency_key`] describes what
+//! a server does with a key that it knows.
+//!
+//! # Questions that come up
+//!
+//! * **The agent has no conversation.** A new agent has none until a customer writes to it.
+//!   [`conversations().send`](conversations::Conversations::send) opens one.
+//! * **Deleting while listing.** Collect the list with [`ListRequest::all`] first.
+//! * **Batch jobs.** Clone the client into as many threads as there are calls at a time; the clones
+//!   share one pool of connections. Set a `deadline`. To continue after a restart without repeating
+//!   writes, store an idempotency key with each row of work.
+//! * **Ctrl-C.** Call [`StreamHandle::cancel`](stream::StreamHandle::cancel) in the signal handler, and
+//!   the stream ends. A call in progress cannot be cancelled; its `deadline` ends it.
 //!
 //! # Secrets
 //!
-//! The key goes to the configured origin and nowhere else: redirects are not followed, plain http
-//! is refused but for this machine and hosts that were allowed, and a stream is opened with its
-//! ticket alone. No key, ticket, connector secret or body is in any `Debug`, `Display`, error source
-//! or log record of this crate.
+//! The API key goes to the configured origin only. Redirects are not followed. Plain http is refused,
+//! except for loopback addresses and hosts that were allowed. A stream is opened with its ticket, not
+//! with the key.
 //!
-//! The HTTP library below, ureq, has records of its own. Down to `DEBUG` they show neither header
-//! values nor paths. At `TRACE` they show whole requests, the key among them, and a logger that has
-//! `TRACE` on also gets URLs with their tickets at `DEBUG`: keep ureq at `DEBUG`, with a filter such
-//! as `RUST_LOG=trace,ureq=debug,ureq_proto=debug`.
+//! No API key, ticket or integration secret is in any `Debug`, `Display`, error source or log record of
+//! this crate. Errors, log records, requests and streams print no bodies either. `Debug` of a body or a
+//! result prints its texts, except for a [`Secret`](types::Secret).
+//!
+//! The HTTP library ureq writes log records of its own. Down to `DEBUG` they show neither the API key
+//! nor paths. At `TRACE` they show whole requests, the key among them, and a logger with `TRACE` enabled
+//! also gets URLs with their tickets at `DEBUG`. Keep ureq at `DEBUG`, with a filter such as
+//! `RUST_LOG=trace,ureq=debug,ureq_proto=debug`.
 //!
 //! # Proxies
 //!
-//! By default, requests go through the proxy in `HTTPS_PROXY` (`HTTP_PROXY` for plain http) or
-//! `ALL_PROXY`. Loopback addresses and the hosts in `NO_PROXY` are reached directly.
-//! [`ClientBuilder::proxy`] sets another proxy and has the details; [`ClientBuilder::no_proxy`]
-//! ignores the environment.
+//! The client uses the proxy in `HTTPS_PROXY` (for plain http, `HTTP_PROXY`), else in `ALL_PROXY`. It
+//! connects directly to loopback addresses and to hosts in `NO_PROXY` (names with their subdomains,
+//! addresses, networks, `*`). [`ClientBuilder::proxy`] and [`ClientBuilder::no_proxy`] override the
+//! environment.
 //!
 //! # Without a network
 //!
@@ -122,13 +93,12 @@
 //!
 //! # Features
 //!
-//! * `rustls` (default): TLS by rustls with bundled roots; needs no library of the system's.
+//! * `rustls` (default): TLS by rustls with bundled roots; needs no system library.
 //! * `platform-verifier`: rustls with the operating system's certificate store.
 //! * `native-tls`: TLS by the operating system's library.
-//! * `socks`: proxies that speak SOCKS.
-//! * `gzip`: asks for compressed answers.
+//! * `socks`: SOCKS proxies.
+//! * `gzip`: requests compressed responses.
 //! * `emulator`: the in-process API for tests; its own API may change in any 0.x release.
-#![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used))]
 

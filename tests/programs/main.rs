@@ -8,6 +8,7 @@ mod child;
 mod command_line;
 mod doctor;
 mod emulator;
+mod five_steps;
 mod quickstart;
 mod tail;
 mod test_your_script;

@@ -45,7 +45,7 @@ pub enum Error {
     ///
     /// Only streams return it. Every other error is the last item of a stream.
     SkippedMessage(Box<SkippedMessageError>),
-    /// The caller cancelled.
+    /// A [`StreamHandle`](crate::stream::StreamHandle) cancelled the opening of its stream.
     Cancelled(Box<CancelledError>),
 }
 
@@ -394,7 +394,9 @@ impl fmt::Display for TimeoutError {
     }
 }
 
-/// The details of a call, or a stream, that the caller cancelled.
+/// The details of a stream that was cancelled while it was being opened.
+///
+/// Only streams can be cancelled. The duration of a call is bounded by its `timeout` and `deadline`.
 #[derive(Clone)]
 pub struct CancelledError {
     pub(crate) call: CallInfo,

@@ -1,11 +1,16 @@
 //! Everything that can go wrong, in one type.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
 use crate::headers::Headers;
 use crate::types::open_enum;
+
+mod advice;
+
+pub(crate) use advice::CallTraits;
 
 pub use crate::headers::RateLimit;
 
@@ -186,6 +191,8 @@ impl Error {
                 attempts: 0,
                 request_id: None,
                 sent: true,
+                // `what` says what became of the write.
+                traits: CallTraits::READ,
                 page: None,
             },
             what,
@@ -248,6 +255,7 @@ pub(crate) struct CallInfo {
     pub(crate) attempts: u32,
     pub(crate) request_id: Option<String>,
     pub(crate) sent: bool,
+    pub(crate) traits: CallTraits,
     /// The number of the requested page, on a list.
     pub(crate) page: Option<u64>,
 }
@@ -256,6 +264,18 @@ impl CallInfo {
     /// The end of an error's line: the page, the request id, the number of attempts.
     fn trailer(&self) -> Trailer<'_> {
         Trailer(self)
+    }
+}
+
+/// A further part of an error's line, if there is one.
+struct After(Option<Cow<'static, str>>);
+
+impl fmt::Display for After {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(text) => write!(f, "; {text}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -355,9 +375,10 @@ impl fmt::Display for ConnectionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{}: {}{}",
+            "{}: {}{}{}",
             self.call.operation,
             self.what,
+            After(self.advice()),
             self.call.trailer()
         )
     }
@@ -386,9 +407,10 @@ impl fmt::Display for TimeoutError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{}: {}{}",
+            "{}: {}{}{}",
             self.call.operation,
             self.what,
+            After(self.call.repeat()),
             self.call.trailer()
         )
     }
@@ -454,7 +476,7 @@ impl fmt::Display for DecodeError {
         if let Some(mismatch) = &self.source {
             write!(f, ": {mismatch}")?;
         }
-        write!(f, "{}", self.call.trailer())
+        write!(f, "{}{}", After(self.advice()), self.call.trailer())
     }
 }
 
@@ -526,6 +548,8 @@ pub struct ApiError {
     pub(crate) status: u16,
     pub(crate) code: Option<ErrorCode>,
     pub(crate) message: String,
+    /// Whether the body is a JSON object, as the API's are, and not of a gateway or another server.
+    pub(crate) is_from_api: bool,
     /// Whether it is a 409 because an earlier attempt may still be in progress.
     pub(crate) in_progress: bool,
     pub(crate) retry_after: Option<Duration>,
@@ -581,20 +605,6 @@ impl ApiError {
     pub fn body(&self) -> &[u8] {
         &self.body
     }
-
-    fn advice(&self) -> Option<&'static str> {
-        Some(match (&self.code, self.status) {
-            (Some(ErrorCode::ApiKeyMissing | ErrorCode::ApiKeyInvalid), _) => {
-                "check the key, usually in BIMPEAI_API_KEY"
-            }
-            (Some(ErrorCode::ApiKeyExpired), _) => "create a new key in the console",
-            (Some(ErrorCode::InsufficientScope), _) => "use a key with that scope",
-            (_, 401) => "check the key, usually in BIMPEAI_API_KEY",
-            (_, 404) => "check the ids",
-            (_, 300..=399) => "redirects are not followed: check the base URL",
-            _ => return None,
-        })
-    }
 }
 
 /// How much of a server's message is shown in an error's line.
@@ -621,9 +631,7 @@ impl fmt::Display for ApiError {
         if fields.len() > SHOWN_FIELDS {
             write!(f, "; and {} more", fields.len() - SHOWN_FIELDS)?;
         }
-        if let Some(advice) = self.advice() {
-            write!(f, "; {advice}")?;
-        }
+        write!(f, "{}", After(self.advice()))?;
         if let Some(wait) = self.retry_after {
             write!(f, "; try again in {wait:?}")?;
         }

@@ -9,7 +9,7 @@ use ureq::http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::agents::AgentDetail;
 use crate::conversations::Message;
-use crate::error::Error;
+use crate::error::{CallTraits, Error};
 use crate::headers::Headers;
 use crate::http::headers::{CallerHeader, caller_header, visible};
 use crate::http::path::{BaseUrl, Path};
@@ -21,6 +21,11 @@ const KEY: &str = "sk_secret";
 fn answer(status: u16, headers: HeaderMap, body: &[u8]) -> Answer {
     Answer {
         operation: "GET /fuzz".to_owned(),
+        traits: CallTraits {
+            is_write: true,
+            has_id: false,
+            has_key: true,
+        },
         status,
         headers: Headers::new(headers, KEY),
         body: body.to_vec(),

@@ -383,7 +383,7 @@ pub(crate) fn api_error(answer: Answer, secret: &str) -> Error {
         Some(message) => message,
         None if looks_like_html(&answer.body) => {
             format!(
-                "{} (an HTML page: a gateway answered, not the API)",
+                "{} (an HTML page: from a gateway, not from the API)",
                 reason(status)
             )
         }
@@ -395,6 +395,7 @@ pub(crate) fn api_error(answer: Answer, secret: &str) -> Error {
         status,
         code,
         message,
+        is_from_api: parsed.is_object,
         in_progress: false,
         retry_after,
         headers: answer.headers,
@@ -411,6 +412,7 @@ fn reason(status: u16) -> &'static str {
 
 #[derive(Default)]
 struct ErrorBody {
+    is_object: bool,
     message: Option<String>,
     code: Option<String>,
     request_id: Option<String>,
@@ -456,6 +458,7 @@ impl ErrorBody {
             }));
         }
         ErrorBody {
+            is_object: true,
             message: message.filter(|message| !message.is_empty()),
             code,
             request_id,

@@ -28,7 +28,7 @@ use ureq::http::header::{
 };
 use ureq::http::{HeaderName, HeaderValue, Method};
 
-use crate::error::{CallInfo, CancelledError, ConnectionError, Error, TimeoutError};
+use crate::error::{CallInfo, CallTraits, CancelledError, ConnectionError, Error, TimeoutError};
 use crate::headers::Headers;
 use crate::random;
 use crate::types::Secret;
@@ -90,6 +90,14 @@ impl Call {
 
     fn is_write(&self) -> bool {
         !matches!(self.method, Method::GET | Method::HEAD | Method::OPTIONS)
+    }
+
+    pub(crate) fn traits(&self) -> CallTraits {
+        CallTraits {
+            is_write: self.is_write(),
+            has_id: self.path.has_id(),
+            has_key: true,
+        }
     }
 
     /// `POST /agents`, for errors and records.
@@ -160,6 +168,7 @@ impl Options {
 /// A whole answer.
 pub(crate) struct Answer {
     pub(crate) operation: String,
+    pub(crate) traits: CallTraits,
     pub(crate) status: u16,
     pub(crate) headers: Headers,
     pub(crate) body: Vec<u8>,
@@ -174,6 +183,7 @@ impl Answer {
             attempts: self.attempts,
             request_id: self.request_id.clone(),
             sent: true,
+            traits: self.traits,
             page: None,
         }
     }
@@ -213,6 +223,7 @@ impl Http {
             attempts: 0,
             request_id: prepared.request_id(),
             sent: false,
+            traits: call.traits(),
             page: None,
         };
         loop {
@@ -429,6 +440,7 @@ impl Http {
         let headers = Headers::new(head.headers, self.key.expose());
         Answer {
             operation: info.operation.clone(),
+            traits: info.traits,
             status: head.status.as_u16(),
             request_id: headers
                 .request_id()

@@ -29,6 +29,7 @@ const LONGEST_URL: usize = 65_534;
 #[derive(Debug, Clone)]
 pub(crate) struct Path {
     text: String,
+    has_id: bool,
     refused: Option<String>,
 }
 
@@ -36,6 +37,7 @@ impl Path {
     pub(crate) fn new(root: &str) -> Self {
         Path {
             text: format!("/{root}"),
+            has_id: false,
             refused: None,
         }
     }
@@ -55,6 +57,7 @@ impl Path {
     /// Like [`Path::id`] where some ids would be another route.
     pub(crate) fn id_except(mut self, name: &str, id: impl AsRef<str>, routes: &[&str]) -> Self {
         let id = id.as_ref();
+        self.has_id = true;
         if id.is_empty() {
             self.refuse(format!("{name} is empty; an id is needed here"));
         } else if id == "." || id == ".." {
@@ -75,6 +78,8 @@ impl Path {
     pub(crate) fn written(path: &str) -> Self {
         let mut written = Path {
             text: path.to_owned(),
+            // Collections have one segment, as far as anybody knows.
+            has_id: path.trim_matches('/').contains('/'),
             refused: None,
         };
         if !path.starts_with('/') {
@@ -103,6 +108,10 @@ impl Path {
 
     fn refuse(&mut self, why: impl Into<String>) {
         self.refused.get_or_insert(why.into());
+    }
+
+    pub(crate) fn has_id(&self) -> bool {
+        self.has_id
     }
 
     pub(crate) fn refused(&self) -> Option<&str> {

@@ -251,6 +251,8 @@ impl Reader {
             }
             if let Some(call) = error.call_mut() {
                 call.attempts = self.info.attempts;
+                // A ticket that is lost on the way changes nothing.
+                call.traits.is_write = false;
             }
             let is_final = is_too_many_streams(&error)
                 || matches!(error.status(), Some(401 | 403 | 404))
@@ -352,6 +354,7 @@ impl Reader {
     fn refused(&self, status: StatusCode, headers: Headers, body: Body, ticket: &str) -> Ending {
         let mut answer = Answer {
             operation: self.info.operation.clone(),
+            traits: self.info.traits,
             status: status.as_u16(),
             request_id: headers.request_id().map(str::to_owned),
             attempts: self.info.attempts,

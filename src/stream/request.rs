@@ -10,7 +10,7 @@ use super::queue::Queue;
 use super::reader::Reader;
 use super::{Inbox, LifecycleStream, MessageStream, Source, StreamHandle, StreamMessageEvent};
 use crate::client::Client;
-use crate::error::{CallInfo, CancelledError, ConnectionError, ConnectionKind, Error};
+use crate::error::{CallInfo, CallTraits, CancelledError, ConnectionError, ConnectionKind, Error};
 use crate::http::Http;
 use crate::http::headers::{CallerHeader, caller_header};
 use crate::http::path::{Path, push_query};
@@ -200,6 +200,7 @@ impl StreamRequest {
             attempts: 0,
             request_id: None,
             sent: false,
+            traits: CallTraits::STREAM,
             page: None,
         };
         let refuse = |error: Error| Err(error.in_operation(&info.operation));

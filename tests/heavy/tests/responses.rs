@@ -456,7 +456,7 @@ fn an_error_without_a_body_or_with_another_says_what_its_status_says() {
         (
             502,
             "<!doctype html><h1>canary</h1>",
-            "502: Bad Gateway (an HTML page: a gateway answered, not the API)",
+            "502: Bad Gateway (an HTML page: from a gateway, not from the API)",
         ),
         (500, "canary, not JSON", "500: Internal Server Error"),
         (500, r#""canary""#, "500: Internal Server Error"),
@@ -473,7 +473,7 @@ fn an_error_without_a_body_or_with_another_says_what_its_status_says() {
         keeps(&error, status, body.as_bytes());
         assert_eq!(
             error.to_string(),
-            format!("GET /agents/agt_1: {line} (request req_7)")
+            format!("GET /agents/agt_1: {line}; try again later (request req_7)")
         );
     }
 }

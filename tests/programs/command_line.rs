@@ -2,10 +2,11 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
+use std::time::{Duration, Instant};
 
-use bimpeai::emulator::Emulator;
+use bimpeai::emulator::{Emulator, Fault};
 
-use super::child::{Running, Talk, closed, example, example_with_key, run};
+use super::child::{Running, Talk, closed, example, example_with_key, received, run};
 
 const ALL: [&str; 7] = [
     "chat",
@@ -169,6 +170,25 @@ fn an_output_that_is_closed_ends_an_example_quietly() {
     for name in ALL {
         let ended = run(example(name).arg("--help").stdout(closed()));
         assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{name}");
+    }
+}
+
+#[test]
+fn ctrl_c_ends_an_example_during_a_call_that_hangs() {
+    for (name, arguments) in CLIENTS {
+        let emulator = Emulator::start().unwrap();
+        emulator.fault(Fault::stall().times(100));
+        let child = Running::start(example_with_key(name, &emulator).args(arguments));
+        received(&emulator, "", "");
+        let pressed = Instant::now();
+        child.signal("-INT");
+        let ended = child.end();
+        assert_eq!(
+            (ended.code, ended.stderr.as_str()),
+            (Some(130), ""),
+            "{name}"
+        );
+        assert!(pressed.elapsed() < Duration::from_secs(5), "{name}");
     }
 }
 

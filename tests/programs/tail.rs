@@ -114,6 +114,22 @@ fn nothing_is_missed_or_printed_twice_over_restarts() {
 }
 
 #[test]
+fn a_restart_before_the_first_message_misses_nothing() {
+    let setup = Setup::new("before-the-first");
+    let child = setup.start();
+    let opened = setup.stored();
+    assert!(
+        opened.starts_with("20") && opened.contains('T'),
+        "a time, not {opened:?}"
+    );
+    child.signal("-KILL");
+    child.end();
+    setup.say("sent while nothing ran");
+    let mut child = setup.start();
+    child.line_with("sent while nothing ran");
+}
+
+#[test]
 fn a_message_that_was_not_printed_is_not_stored() {
     let setup = Setup::new("unprinted");
     let mut child = Running::start(setup.command().stdout(closed()));
@@ -132,20 +148,20 @@ fn a_state_file_that_cannot_be_written_is_found_before_anything_is_sent() {
     let requests = setup.emulator.requests().len();
     fs::write(setup.folder.file("file"), "").unwrap();
     fs::create_dir(setup.folder.file("folder")).unwrap();
-    for state in [
-        "missing/state",
-        "file/state",
-        "folder",
-        "/dev/null",
-        "/dev/null/x",
-    ] {
+    // By a link: a program that gets it wrong replaces the link, not the device.
+    std::os::unix::fs::symlink("/dev/null", setup.folder.file("device")).unwrap();
+    for state in ["missing/state", "file/state", "folder", "device"] {
         let ended = run(setup.command().args(["--state", state]));
         assert_eq!(ended.code, Some(1), "{state}: {ended:?}");
         assert!(ended.stderr.contains(&format!("{state:?}: ")), "{ended:?}");
         assert_eq!(ended.stdout, "");
     }
     assert_eq!(setup.emulator.requests().len(), requests);
-    assert!(!fs::metadata("/dev/null").unwrap().is_file());
+    assert!(
+        fs::symlink_metadata(setup.folder.file("device"))
+            .unwrap()
+            .is_symlink()
+    );
 }
 
 #[test]

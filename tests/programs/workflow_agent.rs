@@ -5,6 +5,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use bimpeai::emulator::{Emulator, Fault};
+use serde_json::json;
 
 use super::child::{
     Ended, Running, agents, client, closed, example, example_with_key, received, run,
@@ -100,27 +101,19 @@ fn the_agent_is_deleted_when_a_signal_arrives() {
 }
 
 #[test]
-fn the_agent_is_deleted_when_ctrl_c_is_pressed_twice_in_a_row() {
-    let emulator = Emulator::start().unwrap();
-    let delete = Fault::delay(Duration::from_millis(300)).on("DELETE", "/agents/*");
-    emulator.fault(delete);
-    let mut child = Running::start(&mut with_key(&emulator));
-    child.line_with("3. Give it knowledge");
-    child.signal("-INT");
-    child.signal("-INT");
-    let ended = child.end();
-    assert_eq!((ended.code, agents(&emulator)), (Some(130), 0), "{ended:?}");
-}
-
-#[test]
 fn the_agent_is_deleted_when_a_signal_arrives_while_it_is_created() {
-    let emulator = Emulator::start().unwrap();
-    emulator.fault(Fault::delay(Duration::from_millis(500)).on("POST", "/agents"));
-    let child = Running::start(&mut with_key(&emulator));
-    received(&emulator, "POST", "/agents");
-    child.signal("-TERM");
-    let ended = child.end();
-    assert_eq!((ended.code, agents(&emulator)), (Some(130), 0), "{ended:?}");
+    // Twice in a row: it is one press to the user.
+    for signals in [&["-TERM"][..], &["-INT", "-INT"]] {
+        let emulator = Emulator::start().unwrap();
+        emulator.fault(Fault::delay(Duration::from_millis(1500)).on("POST", "/agents"));
+        let child = Running::start(&mut with_key(&emulator));
+        received(&emulator, "POST", "/agents");
+        for signal in signals {
+            child.signal(signal);
+        }
+        let ended = child.end();
+        assert_eq!((ended.code, agents(&emulator)), (Some(130), 0), "{ended:?}");
+    }
 }
 
 #[test]
@@ -235,6 +228,34 @@ fn a_failed_clean_up_is_reported() {
         ended.stderr.contains("was not deleted: DELETE /agents/"),
         "{ended:?}"
     );
+}
+
+#[test]
+fn a_failed_clean_up_is_reported_when_the_output_is_closed() {
+    let emulator = Emulator::start().unwrap();
+    emulator.fault(Fault::status(400).on("DELETE", "/agents/*"));
+    let mut child = Running::start(&mut with_key(&emulator));
+    child.line_with("2. Create an agent on it");
+    child.close_output();
+    assert_eq!(child.end().code, Some(1));
+}
+
+#[test]
+fn an_id_from_the_server_cannot_control_the_terminal() {
+    let emulator = Emulator::start().unwrap();
+    let agent =
+        json!({ "message": "Success", "data": { "id": "agt_\x1b[2J\n", "name": "\x1b[2J" } });
+    emulator.fault(Fault::json(201, &agent).on("POST", "/agents").times(2));
+    emulator.fault(Fault::status(400).on("DELETE", "/agents/*"));
+    let ended = run(&mut with_key(&emulator));
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(
+        ended
+            .stderr
+            .contains(r"agent agt_\u{1b}[2J\n was not deleted"),
+        "{ended:?}"
+    );
+    assert!(!(ended.stdout + &ended.stderr).contains('\x1b'));
 }
 
 #[test]

@@ -352,30 +352,120 @@ fn tls_kind(error: &rustls::Error) -> ConnectionKind {
     }
 }
 
-/// What is wrong with the other side's certificate, or with ours, and what to do.
+/// The error of a TLS handshake: what is wrong with the server's certificate or with ours, and what
+/// to do.
 fn tls_failed(kind: ConnectionKind, why: &dyn fmt::Display, peer: Peer) -> ConnectionFailure {
     let why = why.to_string();
-    let advice = if why.contains("UnknownIssuer") {
-        "; if the server has a private authority, trust it with ClientBuilder::root_certificates"
-    } else if why.contains("CertificateRequired") {
-        "; the server wants a certificate: give one with ClientBuilder::client_certificate"
-    } else {
-        ""
-    };
     let tls = match peer {
         Peer::Server => "TLS failed",
         Peer::Proxy => "TLS with the proxy failed",
     };
-    failed(
-        kind,
-        &format!("{tls}: {}{advice}", OneLine(&why, 300)),
-        None,
-    )
+    let (suspicion, advice) = tls_advice(&why);
+    let what = format!("{tls}: {suspicion}{}{advice}", OneLine(&why, 300));
+    failed(kind, &what, None)
+}
+
+/// What comes before and after the words of the TLS library: rustls, OpenSSL, or the system's.
+fn tls_advice(why: &str) -> (&'static str, &'static str) {
+    const UNTRUSTED: [&str; 7] = [
+        "unknownissuer",
+        "unknown issuer",
+        "badsignature",
+        "self-signed",
+        "self signed",
+        "local issuer",
+        "not trusted",
+    ];
+    let why = why.to_ascii_lowercase();
+    let says = |words: &[&str]| words.iter().any(|words| why.contains(words));
+    if says(&["expired", "not valid yet", "not yet valid"]) {
+        (
+            "",
+            "; check the clock of this machine, or have the certificate renewed",
+        )
+    } else if says(&["not valid for name", "hostname mismatch"]) {
+        (
+            "",
+            "; check the host in the URL, and whether something intercepts the connection",
+        )
+    } else if says(&["certificaterequired"]) {
+        (
+            "",
+            "; the server wants a certificate: give one with ClientBuilder::client_certificate",
+        )
+    } else if says(&UNTRUSTED) {
+        (
+            "the certificate is not trusted, so something may intercept the connection, such as a \
+             proxy or a virus scanner: ",
+            "; if the server has a private authority, trust it with \
+             ClientBuilder::root_certificates",
+        )
+    } else {
+        ("", "")
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_untrusted_certificate_is_told_from_an_expired_one_in_the_words_of_any_library() {
+        for (why, suspicious, advice) in [
+            (
+                "invalid peer certificate: UnknownIssuer",
+                true,
+                "a private authority",
+            ),
+            (
+                "invalid peer certificate: BadSignature",
+                true,
+                "a private authority",
+            ),
+            (
+                "certificate verify failed (self-signed certificate in certificate chain)",
+                true,
+                "a private authority",
+            ),
+            (
+                "certificate verify failed (unable to get local issuer certificate)",
+                true,
+                "a private authority",
+            ),
+            (
+                "The certificate was not trusted.",
+                true,
+                "a private authority",
+            ),
+            (
+                "certificate verify failed (certificate has expired)",
+                false,
+                "the clock",
+            ),
+            (
+                "invalid peer certificate: certificate not valid yet",
+                false,
+                "the clock",
+            ),
+            (
+                "certificate verify failed (Hostname mismatch)",
+                false,
+                "the host in the URL",
+            ),
+            (
+                "received fatal alert: CertificateRequired",
+                false,
+                "ClientBuilder::client_certificate",
+            ),
+            ("received fatal alert: UnknownCA", false, ""),
+            ("received fatal alert: HandshakeFailure", false, ""),
+        ] {
+            let (suspicion, found) = tls_advice(why);
+            assert_eq!(suspicion.contains("may intercept"), suspicious, "{why}");
+            assert!(found.contains(advice), "{why}: {found}");
+            assert!(!advice.is_empty() || found.is_empty(), "{why}: {found}");
+        }
+    }
 
     #[test]
     fn a_host_that_does_not_exist_is_told_from_a_resolver_that_fails() {

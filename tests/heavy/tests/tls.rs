@@ -18,8 +18,11 @@ use tls_support::{ANSWER, Authority, config, config_with_client_certificates, se
 fn a_private_authority_is_trusted_where_it_is_given_and_nowhere_else() {
     let authority = Authority::new("one");
     let server = serve(config(&authority.leaf(&["api.test"])), ANSWER, true);
-    let says =
-        "if the server has a private authority, trust it with ClientBuilder::root_certificates";
+    // The suspicion comes first: to trust whatever is there is not the way out.
+    let says = "TLS failed: the certificate is not trusted, so something may intercept the \
+                connection, such as a proxy or a virus scanner: invalid peer certificate: \
+                UnknownIssuer; if the server has a private authority, trust it with \
+                ClientBuilder::root_certificates";
     server.refused(server.builder(), says);
     server.refused(
         server
@@ -50,6 +53,11 @@ fn a_certificate_for_another_name_is_refused() {
     let server = serve(config(&authority.leaf(&["other.test"])), ANSWER, true);
     let builder = server.builder().root_certificates(authority.pem());
     server.refused(builder, "certificate not valid for name \"api.test\"");
+    let builder = server.builder().root_certificates(authority.pem());
+    server.refused(
+        builder,
+        "; check the host in the URL, and whether something intercepts",
+    );
 }
 
 #[test]
@@ -62,6 +70,8 @@ fn a_certificate_out_of_its_time_is_refused() {
     );
     let builder = expired.builder().root_certificates(authority.pem());
     expired.refused(builder, "certificate expired");
+    let builder = expired.builder().root_certificates(authority.pem());
+    expired.refused(builder, "; check the clock of this machine");
     let early = serve(
         config(&authority.leaf_of_years(&["api.test"], 2090, 2091)),
         ANSWER,

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use bimpeai::agents::{CreateAgent, CreateKnowledgeBase};
-use bimpeai::conversations::{ChannelType, CreateConversationMessage};
-use bimpeai::conversations::{MessageRole, SendMessage};
+use bimpeai::conversations::{CreateConversationMessage, MessageRole, SendMessage};
 use bimpeai::stream::Received;
 use bimpeai::workflows::WorkflowScope;
 use bimpeai::{Client, Error};
@@ -38,28 +37,23 @@ fn main() -> Result<(), Error> {
         println!("Channel {} is {}.", channel.name, channel.status);
     }
 
-    // 5. Converse, as a test visitor of a web page: open a conversation, ...
+    // 5. Converse, as a test visitor of a web page: ask a question, ...
     let conversations = client.conversations();
-    let visitor = "6f9619ff-8b86-4d01-b42d-00cf4fc964ff"; // Any UUID.
-    let hello = CreateConversationMessage::new("Hello!")
-        .channel_type(ChannelType::Webchat)
-        .channel_user_id(visitor)
-        .is_test_channel(true);
-    conversations.send(&agent.id, hello).send()?;
-    let opened = conversations.list(&agent.id).search(visitor).first()?;
-    let Some(conversation) = opened else {
-        println!("The agent has no conversation yet.");
-        return Ok(());
-    };
+    let hello = CreateConversationMessage::webchat("Hello!", "visitor 7");
+    let hello = hello.is_test_channel(true);
+    let reply = conversations.ask(&agent.id, hello).send()?;
+    println!("assistant: {}", reply.text());
 
-    // ... open its stream, ask a question, and wait up to 30 s for the reply.
+    // ... then open the stream of the conversation, ask another one, and wait
+    // up to 30 s for each message.
     let messages = conversations.messages();
-    let mut stream = messages.stream(&agent.id, &conversation.id).open()?;
-    let question = SendMessage::new("How much is a Margherita pizza?").role(MessageRole::User);
-    messages
-        .send(&agent.id, &conversation.id, question)
-        .send()?;
-    while let Received::Message(message) = stream.recv_timeout(Duration::from_secs(30))? {
+    let id = reply.conversation_id;
+    let mut stream = messages.stream(&agent.id, &id).open()?;
+    let question = SendMessage::new("How much is a Margherita pizza?");
+    let question = question.role(MessageRole::User);
+    messages.send(&agent.id, &id, question).send()?;
+    let patience = Duration::from_secs(30);
+    while let Received::Message(message) = stream.recv_timeout(patience)? {
         println!("{}: {}", message.role, message.message.unwrap_or_default());
         if message.role == MessageRole::Assistant {
             break;

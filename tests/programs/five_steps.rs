@@ -53,6 +53,16 @@ fn it_ends_with_the_reply_to_the_customers_question() {
 }
 
 #[test]
+fn it_ends_on_the_current_generation_alone_and_if_no_reply_is_in_the_response() {
+    use bimpeai::emulator::Generation;
+    let builder = Emulator::builder().generation(Generation::Current);
+    let emulator = builder.late_replies(true).start().unwrap();
+    let ended = run_on(&emulator);
+    assert!(ended.stdout.contains("assistant: Hello!"), "{ended:?}");
+    assert!(ended.stdout.contains("Margherita pizza £12."), "{ended:?}");
+}
+
+#[test]
 fn every_run_creates_an_agent_of_its_own() {
     let emulator = Emulator::start().unwrap();
     let (first, second) = (run_on(&emulator), run_on(&emulator));
@@ -62,20 +72,10 @@ fn every_run_creates_an_agent_of_its_own() {
 }
 
 #[test]
-fn it_says_so_if_nothing_is_found() {
-    let nothing = || Fault::json(200, &json!({"message": "Success", "data": []}));
+fn it_says_so_if_no_workflow_matches() {
     let emulator = Emulator::start().unwrap();
-    emulator.fault(nothing().on("GET", "/workflows"));
+    let nothing = Fault::json(200, &json!({"message": "Success", "data": []}));
+    emulator.fault(nothing.on("GET", "/workflows"));
     let ended = run_on(&emulator);
     assert_eq!(ended.stdout, "No public workflow matches \"restaurant\".\n");
-
-    let emulator = Emulator::start().unwrap();
-    emulator.fault(nothing().on("GET", "/agents/*/conversations"));
-    let ended = run_on(&emulator);
-    assert!(
-        ended
-            .stdout
-            .ends_with("The agent has no conversation yet.\n"),
-        "{ended:?}"
-    );
 }

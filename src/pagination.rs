@@ -141,6 +141,9 @@ impl<T> ListRequest<T> {
     }
 
     /// Filters by text. Maximum 255 characters.
+    ///
+    /// Conversations have the phone numbers of their users without the plus sign: search for the
+    /// digits.
     pub fn search(self, text: impl AsRef<str>) -> Self {
         self.filter("search", text.as_ref())
     }

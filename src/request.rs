@@ -47,8 +47,7 @@ use crate::pagination::{Items, ListRequest, Pages};
 ///
 /// # Lists that are not paginated
 ///
-/// A `Request<Vec<T>>` can be iterated over, as a [`ListRequest`](crate::ListRequest) can. The first
-/// `next()` sends it:
+/// A `Request<Vec<T>>` can be iterated over, as a [`ListRequest`] can. The first `next()` sends it:
 ///
 /// ```no_run
 /// # fn main() -> Result<(), bimpeai::Error> {

@@ -41,9 +41,11 @@ impl KnowledgeBases {
         Request::patch(&self.client, root(agent_id).id("kb_id", kb_id), &body)
     }
 
-    /// Takes something that an agent knows away.
+    /// Deletes a knowledge base.
     ///
-    /// `DELETE /agents/{agent_id}/knowledge_bases/{kb_id}`. All generations.
+    /// [`list`](Self::list) is not paginated, so deleting while iterating over it skips none.
+    ///
+    /// `DELETE /agents/{agent_id}/knowledge_bases/{kb_id}`.
     pub fn delete(&self, agent_id: impl AsRef<str>, kb_id: impl AsRef<str>) -> Request<()> {
         Request::delete(&self.client, root(agent_id).id("kb_id", kb_id))
     }

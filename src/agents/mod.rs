@@ -67,10 +67,19 @@ impl Agents {
 
     /// Creates an agent.
     ///
-    /// A workflow that the team does not own is copied first; `workflow_id` in the answer is the
-    /// copy's. A plan that has no agents left answers `agent_limit_reached`.
+    /// The server first copies a workflow that the team does not own. `workflow_id` in the response is
+    /// the id of the copy.
     ///
-    /// `POST /agents`. All generations.
+    /// If the plan allows no more agents, the live API returns a 400 with the message `Agent limit
+    /// reached for your plan`. The documented code is `agent_limit_reached`.
+    ///
+    /// Each request creates an agent, and its retries do not create another. To create an agent once
+    /// for all runs of a script, look for it first:
+    /// `client.agents().list().search(name).find(|agent| agent.name == name)`. A constant idempotency
+    /// key does not do that: it may return an agent that has been deleted since. See
+    /// [`Request::idempotency_key`].
+    ///
+    /// `POST /agents`.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), bimpeai::Error> {
@@ -84,7 +93,6 @@ impl Agents {
     ///             .workflow_id("wf_1")
     ///             .description("Takes orders and books tables."),
     ///     )
-    ///     .idempotency_key("create-restaurant-agent-v1")
     ///     .send()?;
     /// println!("{}", agent.id);
     /// # Ok(())
@@ -112,7 +120,11 @@ impl Agents {
 
     /// Deletes an agent.
     ///
-    /// `DELETE /agents/{agent_id}`. Since 0.4.
+    /// To delete agents while listing them, collect the list with
+    /// [`all`](ListRequest::all) first: each deletion moves the agents of later pages forward. See
+    /// [`ListRequest`](ListRequest#deleting-or-creating-while-listing).
+    ///
+    /// `DELETE /agents/{agent_id}`. API 0.4+.
     pub fn delete(&self, agent_id: impl AsRef<str>) -> Request<()> {
         Request::delete(&self.client, path(agent_id))
     }
@@ -213,7 +225,7 @@ macro_rules! agent {
                 business_email: Option<String>,
                 /// What the business does.
                 business_description: Option<String>,
-                /// The code that tries it out on a channel.
+                /// Code for testing the agent on a channel.
                 test_channel_code: Option<String>,
                 /// Whether it answers.
                 status: Option<AgentLiveStatusValue>,

@@ -40,12 +40,12 @@ impl Calls {
         Request::get(&self.client, Path::new("calls"))
     }
 
-    /// Has an agent call somebody.
+    /// Places an outbound phone call.
     ///
-    /// The phone rings once for all attempts, for they carry one idempotency key. A call that is
-    /// not a test needs a telephony channel, else it is a `channel_not_configured`.
+    /// Retries are safe: all attempts share one idempotency key, so the phone rings once. A call that
+    /// is not a test requires a telephony channel, otherwise it fails with `channel_not_configured`.
     ///
-    /// `POST /agents/{agent_id}/calls`. Since 0.2.
+    /// `POST /agents/{agent_id}/calls`. API 0.2+.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), bimpeai::Error> {
@@ -61,9 +61,12 @@ impl Calls {
         Request::post(&self.client, root(agent_id), &body)
     }
 
-    /// Reads one call with what was said.
+    /// Returns a call with its transcript.
     ///
-    /// `GET /agents/{agent_id}/calls/{call_id}`. Since 0.2.
+    /// The transcript is complete once the call is over. The API does not report the end of a call;
+    /// [`wait`](Self::wait) polls for it.
+    ///
+    /// `GET /agents/{agent_id}/calls/{call_id}`. API 0.2+.
     pub fn retrieve(
         &self,
         agent_id: impl AsRef<str>,
@@ -90,21 +93,23 @@ impl ListRequest<Call> {
 }
 
 open_enum! {
-    /// How far a call is. Since 0.2.
+    /// The status of a call. API 0.2+.
+    ///
+    /// `ended`, `busy`, `failed` and `cancelled` are final; see [`is_final`](Self::is_final).
     pub enum CallStatus ("status of a call") {
-        /// It waits to be made.
+        /// Waiting to be placed.
         Queued = "queued",
-        /// The phone rings.
+        /// Ringing.
         Ringing = "ringing",
-        /// Somebody is on the line.
+        /// Answered and in progress.
         Answered = "answered",
-        /// It is over.
+        /// Over. If `answered_at` is not set, probably nobody picked up.
         Ended = "ended",
         /// The line was busy.
         Busy = "busy",
-        /// It did not come about.
+        /// The call could not be placed.
         Failed = "failed",
-        /// It was called off.
+        /// Cancelled before it was answered.
         Cancelled = "cancelled",
     }
 }
@@ -151,13 +156,13 @@ call! {
 }
 
 call! {
-    /// A call with what was said, from [`Calls::retrieve`]. Since 0.2.
+    /// A call with its transcript, from [`Calls::retrieve`]. API 0.2+.
     CallDetail {
-        /// When it began, RFC 3339.
+        /// Start time (RFC 3339).
         started_at: Option<String>,
-        /// When somebody picked up, RFC 3339.
+        /// Time at which the call was answered (RFC 3339).
         answered_at: Option<String>,
-        /// What was said, in order.
+        /// Transcript, in order. Complete once the call is over.
         conversation_logs: Vec<CallMessage>,
     }
 }

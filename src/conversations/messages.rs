@@ -28,9 +28,13 @@ impl Messages {
         })
     }
 
-    /// Sends a message to a conversation.
+    /// Sends a message to a conversation and returns the sent message.
     ///
-    /// `POST /agents/{agent_id}/conversations/{conversation_id}/messages`. All generations.
+    /// The assistant replies to a message with the role `user`. Its reply arrives on the
+    /// [`stream`](Self::stream) and in the [`list`](Self::list). To write as the assistant,
+    /// [pause it](super::Conversations::set_ai_status) and set the role `assistant`.
+    ///
+    /// `POST /agents/{agent_id}/conversations/{conversation_id}/messages`.
     pub fn send(
         &self,
         agent_id: impl AsRef<str>,
@@ -170,8 +174,8 @@ body! {
             message: String,
         }
         optional {
-            /// Who speaks: user, the server's default, or assistant, which the server takes only
-            /// while the assistant is paused. Since 0.2.
+            /// Role of the sender: `user` (a customer) or `assistant`. The server accepts
+            /// `assistant` only while the assistant is paused. Default: `user`. API 0.2+.
             role: MessageRole,
         }
         list {

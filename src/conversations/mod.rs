@@ -37,11 +37,17 @@ impl Conversations {
         Messages::new(&self.client)
     }
 
-    /// Lists an agent's conversations; the filters are methods of the request.
+    /// Lists the conversations of an agent. The filters are methods of the request.
     ///
-    /// Documented limit: 120 calls a minute for each key.
+    /// A new agent has none until a customer writes to it, or [`send`](Self::send) opens one.
     ///
-    /// `GET /agents/{agent_id}/conversations`. All generations.
+    /// The API stores phone numbers without the plus sign.
+    /// [`search("2348012345678")`](ListRequest::search) finds the conversation of that number, and
+    /// `search("+2348012345678")` finds nothing.
+    ///
+    /// Documented rate limit: 120 requests per minute and API key.
+    ///
+    /// `GET /agents/{agent_id}/conversations`.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), bimpeai::Error> {
@@ -65,16 +71,28 @@ impl Conversations {
         })
     }
 
-    /// Sends a message to a conversation, opening one with the user where there is none, and waits
-    /// for the assistant's reply.
+    /// Sends a message to a conversation, and opens the conversation if there is none.
     ///
     /// The body names a [`conversation_id`](CreateConversationMessage::conversation_id), or a
     /// [`channel_type`](CreateConversationMessage::channel_type) with a
-    /// [`channel_user_id`](CreateConversationMessage::channel_user_id). The answer is the reply; its
-    /// `conversation_id`, where the server sends one, is in `extra`. One attempt may take 60 s here
-    /// unless call or client set a timeout.
+    /// [`channel_user_id`](CreateConversationMessage::channel_user_id).
     ///
-    /// `POST /agents/{agent_id}/conversations/messages`. Since 0.2.
+    /// The server usually waits for the assistant and returns its reply. It returns the sent message
+    /// instead while the assistant is paused, if the message has the role `assistant`, and if the reply
+    /// comes later. The [`role`](Message::role) of the result tells them apart.
+    /// [`ask`](Self::ask) returns the reply in all cases but a paused assistant.
+    ///
+    /// Default timeout of one attempt: 60 s.
+    ///
+    /// # Errors
+    ///
+    /// Besides those of [`Request::send`], the API refuses with a 400:
+    ///
+    /// * the role `assistant` while the assistant is not paused; see
+    ///   [`set_ai_status`](Self::set_ai_status),
+    /// * on the WhatsApp test channel, a phone number that has never written to it.
+    ///
+    /// `POST /agents/{agent_id}/conversations/messages`. API 0.2+.
     pub fn send(
         &self,
         agent_id: impl AsRef<str>,
@@ -143,7 +161,10 @@ impl ListRequest<Conversation> {
 }
 
 open_enum! {
-    /// The channel that a list of conversations is narrowed to.
+    /// A filter for [lists of conversations](ListRequest::channel).
+    ///
+    /// It has values for tests, such as `test_whatsapp`, and a conversation has not: its
+    /// [`ChannelType`] is `whatsapp`, and its flag `is_test_channel` is set.
     ///
     /// ```
     /// use bimpeai::conversations::ConversationChannel;
@@ -176,7 +197,9 @@ open_enum! {
 }
 
 open_enum! {
-    /// The channel that a conversation is on.
+    /// The channel of a conversation.
+    ///
+    /// Lists are filtered by a [`ConversationChannel`], which has values for tests too.
     pub enum ChannelType ("type of a channel") {
         /// WhatsApp.
         Whatsapp = "whatsapp",
@@ -203,7 +226,8 @@ macro_rules! conversation {
                 channel_type: ChannelType,
                 /// The agent's channel, by its id.
                 channel_id: Option<String>,
-                /// Who the user is on the channel: a phone number, or a UUID on the web page.
+                /// Identifier of the user on the channel. On whatsapp and telephony it is a phone
+                /// number in digits, without the plus sign that it was sent with; on webchat, a UUID.
                 channel_user_id: Option<String>,
                 /// What the user is called on the channel. Since 0.2.
                 channel_user_username: Option<String>,
@@ -275,15 +299,15 @@ body! {
             message: String,
         }
         optional {
-            /// Who speaks: user, the server's default, or assistant, which the server takes only
-            /// while the assistant is paused.
+            /// Role of the sender: `user` (a customer) or `assistant`. The server accepts
+            /// `assistant` only while the assistant is paused. Default: `user`.
             role: MessageRole,
-            /// The conversation, where there is one.
+            /// Identifier of an existing conversation.
             conversation_id: String,
-            /// Needed without a `conversation_id`: whatsapp, webchat or telephony.
+            /// Channel: whatsapp, webchat or telephony. Required without a `conversation_id`.
             channel_type: ChannelType,
-            /// Needed without a `conversation_id`: an E.164 number on whatsapp and telephony, a UUID
-            /// on webchat.
+            /// Identifier of the user. Required without a `conversation_id`. On whatsapp and telephony
+            /// an E.164 number with its plus sign, which responses leave out; on webchat a UUID.
             channel_user_id: String,
             /// What the user is called, at most 255 characters.
             channel_username: String,

@@ -60,10 +60,27 @@ impl Workflows {
 
     /// Copies a workflow, public or owned, into one that the team owns.
     ///
-    /// On this handle `clone` is this operation; the handle itself is copied by
-    /// `Clone::clone(&workflows)`.
+    /// A copied template brings its rules and flows, and they override the prompt. To let the agent
+    /// follow its prompt only, clear both lists of the copy:
     ///
-    /// `POST /workflows/clone`. Since 0.2.
+    /// ```no_run
+    /// # fn main() -> Result<(), bimpeai::Error> {
+    /// # let client = bimpeai::Client::from_env()?;
+    /// use bimpeai::workflows::{FlowInput, RuleInput, UpdateWorkflow};
+    ///
+    /// let copy = client.workflows().clone("wf_public").send()?;
+    /// let prompt_only = UpdateWorkflow::new()
+    ///     .system_prompt("You book tables.")
+    ///     .rules(Vec::<RuleInput>::new())
+    ///     .flows(Vec::<FlowInput>::new());
+    /// client.workflows().update(&copy.id, prompt_only).send()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// On this handle `clone` is this operation. `Clone::clone(&workflows)` copies the handle.
+    ///
+    /// `POST /workflows/clone`. API 0.2+.
     pub fn clone(&self, source_workflow_id: impl AsRef<str>) -> Request<Workflow> {
         let body = serde_json::json!({ "source_workflow_id": source_workflow_id.as_ref() });
         Request::post(&self.client, Path::new("workflows").then("clone"), &body)
@@ -76,11 +93,15 @@ impl Workflows {
         Request::get(&self.client, path(workflow_id))
     }
 
-    /// Changes a workflow that the team owns; what the body leaves out stays as it is.
+    /// Updates a workflow that the team owns. Fields that are not set keep their values.
     ///
-    /// A list that is sent replaces the whole list. A workflow of somebody else is a `not_found`.
+    /// The change applies to every agent that follows the workflow, and several may. To change one
+    /// agent only, [`clone`](Self::clone) the workflow and give the agent the copy's id.
     ///
-    /// `PATCH /workflows/{workflow_id}`. All generations.
+    /// A list that is set replaces the whole list. A workflow that the team does not own is a
+    /// `not_found`.
+    ///
+    /// `PATCH /workflows/{workflow_id}`.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), bimpeai::Error> {
@@ -100,7 +121,11 @@ impl Workflows {
 
     /// Deletes a workflow that the team owns.
     ///
-    /// `DELETE /workflows/{workflow_id}`. All generations.
+    /// To delete workflows while listing them, collect the list with
+    /// [`all`](ListRequest::all) first: each deletion moves the workflows of later pages forward. See
+    /// [`ListRequest`](ListRequest#deleting-or-creating-while-listing).
+    ///
+    /// `DELETE /workflows/{workflow_id}`.
     pub fn delete(&self, workflow_id: impl AsRef<str>) -> Request<()> {
         Request::delete(&self.client, path(workflow_id))
     }
@@ -140,7 +165,7 @@ open_enum! {
 }
 
 object! {
-    /// A workflow: prompt, rules and flows that agents share.
+    /// A workflow: the prompt, rules and flows that one agent or several follow.
     pub struct Workflow {
         /// Identifier.
         [required] id: String,

@@ -6,17 +6,17 @@ use serde_json::Value;
 use crate::types::{Extra, FieldPresence, Patch, body, object, open_enum};
 
 object! {
-    /// One rule of a workflow; on the first generation, of an agent.
+    /// A rule of a workflow; in API 0.1, of an agent.
     ///
-    /// Only the `id` is certain: older rules may lack any of the others.
+    /// Only the `id` is always present. Older rules may lack any other field.
     pub struct Rule {
-        /// Stable identifier, chosen by who wrote the rule.
+        /// Stable identifier, chosen by the author of the rule. The live API writes them in snake_case.
         [required] id: String,
         /// What the rule is called.
         name: String,
         /// What sets it off, in plain words.
         trigger: String,
-        /// A further condition, in plain words.
+        /// A further condition, in plain words. Many rules have none.
         condition: Option<String>,
         /// What the agent answers.
         response: String,
@@ -31,7 +31,7 @@ body! {
     /// A rule to be written: an item of `rules`. A [`Rule`] that was read converts into it.
     pub struct RuleInput {
         required {
-            /// Stable identifier in kebab-case, at most 100 characters.
+            /// Stable identifier in snake_case, such as `closed_on_sunday`. Maximum 100 characters.
             id: String,
             /// At most 200 characters.
             name: String,
@@ -43,7 +43,7 @@ body! {
             enabled: bool,
         }
         nullable {
-            /// A further condition, in plain words; at most 500 characters.
+            /// A further condition, in plain words. May be absent. Maximum 500 characters.
             condition / clear_condition: String,
             /// The tool to call, by its snake_case name; at most 100 characters.
             action / clear_action: String,

@@ -63,9 +63,9 @@ handle! {
 }
 
 impl CustomApiTools {
-    /// Lists the tools of an HTTP API; the API does not page this list.
+    /// Lists the tools of an HTTP API, without their definitions. Not paginated.
     ///
-    /// `GET /agents/{agent_id}/integrations/custom_api/{integration_id}/tools`. Since 0.3.
+    /// `GET /agents/{agent_id}/integrations/custom_api/{integration_id}/tools`. API 0.3+.
     pub fn list(
         &self,
         agent_id: impl AsRef<str>,
@@ -75,11 +75,12 @@ impl CustomApiTools {
         Request::get(&self.client, path)
     }
 
-    /// Defines a tool: one call of an HTTP API that the agent may make.
+    /// Adds a tool: a request to an HTTP API that the agent may make.
     ///
-    /// The id of an integration of another family is a `bad_request`.
+    /// [`CustomApiCreateTool`] describes what that HTTP API receives. The id of an integration of
+    /// another kind is a `bad_request`.
     ///
-    /// `POST /agents/{agent_id}/integrations/custom_api/{integration_id}/tools`. Since 0.3.
+    /// `POST /agents/{agent_id}/integrations/custom_api/{integration_id}/tools`. API 0.3+.
     pub fn add(
         &self,
         agent_id: impl AsRef<str>,
@@ -90,10 +91,12 @@ impl CustomApiTools {
         Request::post(&self.client, path, &body)
     }
 
-    /// Takes a tool away.
+    /// Deletes a tool.
+    ///
+    /// [`list`](Self::list) is not paginated, so deleting while iterating over it skips none.
     ///
     /// `DELETE /agents/{agent_id}/integrations/custom_api/{integration_id}/tools/{tool_id}`.
-    /// Since 0.3.
+    /// API 0.3+.
     pub fn delete(
         &self,
         agent_id: impl AsRef<str>,
@@ -176,32 +179,49 @@ open_enum! {
 }
 
 body! {
-    /// A tool: one call of an HTTP API. Since 0.3.
+    /// A tool: a request to an HTTP API that the agent may make. API 0.3+.
     ///
     /// ```
     /// use bimpeai::agents::{CustomApiCreateTool, ParameterDefinition, ToolHttpMethod};
     /// use serde_json::json;
     ///
-    /// let tool = CustomApiCreateTool::new("find_order", ToolHttpMethod::Get, "/orders/{{number}}")
-    ///     .url_params([ParameterDefinition::new("number", "string", "As on the receipt.").required(true)])
+    /// let table = ParameterDefinition::new("table", "string", "Table number.").required(true);
+    /// let guests = ParameterDefinition::new("guests", "integer", "Number of guests.").required(true);
+    /// let tool = CustomApiCreateTool::new("book_table", ToolHttpMethod::Post, "/tables/{{table}}")
+    ///     .description("Books a table.")
+    ///     .url_params([table])
+    ///     .body_params([guests])
+    ///     .body_template(json!({"guests": "{{guests}}"}))
     ///     .headers_template(json!({"X-Shop": "lagos"}))
     ///     .timeout(10_000);
     /// ```
+    ///
+    /// # What the HTTP API receives
+    ///
+    /// * `body_params` only declare parameters. Without a
+    ///   [`body_template`](Self::body_template), the request body is empty.
+    /// * Booleans and numbers arrive as text: `"true"`, `"4"`.
+    /// * An optional parameter that the agent omits arrives as `""` or as the literal `{{name}}`, a
+    ///   number as 0.
+    /// * The agent's requests carry `User-Agent: Bimpe-AI-Agent/1.0`.
+    /// * The agent may use a tool twice for one question, with different arguments. The HTTP API must
+    ///   tolerate that.
     pub struct CustomApiCreateTool {
         required {
             /// At most 80 characters.
             name: String,
             /// How it is called.
             http_method: ToolHttpMethod,
-            /// Where: relative to the API's base URL, or absolute; `{{name}}` stands for a parameter.
+            /// URL, relative to the API's base URL or absolute. `{{name}}` stands for a parameter.
             url_template: String,
         }
         optional {
-            /// What it does, for the agent; at most 800 characters.
+            /// Description for the agent. Maximum 800 characters.
             description: String,
-            /// Headers, an object in whose values `{{name}}` stands for a parameter. Not printed.
+            /// Request headers: an object. `{{name}}` in a value stands for a parameter. Not printed.
             headers_template: SecretValue,
-            /// The body, an object in which `{{name}}` stands for a parameter. Not printed.
+            /// Request body: an object in which `{{name}}` stands for a parameter. Required for a tool
+            /// that sends a body. Not printed.
             body_template: SecretValue,
             /// How the API is told who asks, where that differs from the API's own way.
             auth_type: IntegrationAuthType,
@@ -215,14 +235,14 @@ body! {
             require_human_approval: bool,
         }
         number {
-            /// How long one use may take, in milliseconds: 1,000 to 300,000, the server's default
-            /// is 30,000.
+            /// Maximum duration of one use, in milliseconds. Range: 1,000–300,000. Default: 30,000.
             timeout: u64,
         }
         list {
-            /// The parameters in the URL.
+            /// Parameters of the URL.
             url_params: ParameterDefinition,
-            /// The parameters in the body.
+            /// Parameters of the request body. They are sent only where
+            /// [`body_template`](Self::body_template) names them.
             body_params: ParameterDefinition,
         }
     }

@@ -125,7 +125,11 @@ object! {
 }
 
 object! {
-    /// A tool of an MCP server or a custom API. Since 0.3.
+    /// A tool of an MCP server or a custom API. API 0.3+.
+    ///
+    /// The API does not return the definition of a tool: its URL, method, parameters, templates and
+    /// credentials cannot be read back. Keep the
+    /// [`CustomApiCreateTool`] that defined it. To change a tool, delete it and add it again.
     pub struct IntegrationTool {
         /// Identifier.
         [required] id: String,

@@ -190,9 +190,15 @@ impl Running {
     }
 
     pub(crate) fn signal(&self, name: &str) {
+        self.signals(name, 1);
+    }
+
+    /// Sends a signal several times, with no time in between.
+    pub(crate) fn signals(&self, name: &str, times: usize) {
         let id = self.child.lock().unwrap().id().to_string();
-        let status = Command::new("kill").args([name, &id]).status().unwrap();
-        assert!(status.success());
+        let mut kill = Command::new("kill");
+        kill.arg(name).args(vec![&id; times]);
+        assert!(kill.status().unwrap().success());
     }
 
     /// Waits for its end, without reading what it writes.

@@ -1,6 +1,7 @@
 //! The examples as their users run them: child processes with real pipes and signals.
 //!
-//! Most of it needs Unix: signals, closed pipes, arguments that are not UTF-8.
+//! `cargo test` builds the examples first. `cargo test --test programs` does not: run
+//! `cargo build --examples` before it. Needs Unix, for signals and arguments that are not UTF-8.
 #![cfg(unix)]
 
 mod chat;

@@ -103,16 +103,18 @@ fn the_agent_is_deleted_when_a_signal_arrives() {
 #[test]
 fn the_agent_is_deleted_when_a_signal_arrives_while_it_is_created() {
     // Twice in a row: it is one press to the user.
-    for signals in [&["-TERM"][..], &["-INT", "-INT"]] {
+    for (signal, times) in [("-TERM", 1), ("-INT", 2)] {
         let emulator = Emulator::start().unwrap();
         emulator.fault(Fault::delay(Duration::from_millis(1500)).on("POST", "/agents"));
         let child = Running::start(&mut with_key(&emulator));
         received(&emulator, "POST", "/agents");
-        for signal in signals {
-            child.signal(signal);
-        }
+        child.signals(signal, times);
         let ended = child.end();
-        assert_eq!((ended.code, agents(&emulator)), (Some(130), 0), "{ended:?}");
+        assert_eq!(
+            (ended.code, agents(&emulator)),
+            (Some(130), 0),
+            "{signal} {ended:?}"
+        );
     }
 }
 

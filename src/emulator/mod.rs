@@ -51,6 +51,7 @@ mod clock;
 mod context;
 mod dispatch;
 mod fault;
+mod fault_text;
 mod generation;
 mod handle;
 mod http;
@@ -77,6 +78,7 @@ mod tickets;
 
 pub use self::builder::EmulatorBuilder;
 pub use self::fault::Fault;
+pub use self::fault_text::ParseFaultError;
 pub use self::generation::Generation;
 pub use self::handle::Emulator;
 pub use self::request_log::RecordedRequest;

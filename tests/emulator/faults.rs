@@ -161,6 +161,40 @@ fn faults_that_never_fired_are_unmet() {
 }
 
 #[test]
+fn a_fault_can_meet_every_nth_request() {
+    let api = api();
+    api.fault(Fault::status(503).on("GET", "/agents").every(3).times(2));
+    let statuses: Vec<u16> = (0..8)
+        .map(|_| {
+            // Requests that are not selected do not count.
+            api.get("/workflows");
+            api.get("/agents").status
+        })
+        .collect();
+    assert_eq!(statuses, [200, 200, 503, 200, 200, 503, 200, 200]);
+    assert_eq!(api.unmet_faults(), []);
+
+    // A request that one fault lets pass meets the next.
+    api.fault(Fault::status(500).every(2).times(usize::MAX));
+    api.fault(Fault::status(502).times(usize::MAX));
+    let statuses: Vec<u16> = (0..4).map(|_| api.get("/agents").status).collect();
+    assert_eq!(statuses, [502, 500, 502, 500]);
+}
+
+#[test]
+fn a_stream_fault_can_meet_every_nth_stream() {
+    let api = api();
+    let (agent, conversation) = api.conversation();
+    api.fault(Fault::cut(0).every(2).times(usize::MAX));
+    let ends = || {
+        let mut stream = api.stream(&agent, &conversation, "");
+        api.push_message(&agent, &conversation, "user", "x");
+        stream.next() == Next::End
+    };
+    assert_eq!([ends(), ends(), ends(), ends()], [false, true, false, true]);
+}
+
+#[test]
 fn a_stream_fault_is_unmet_until_it_takes_effect() {
     for fault in [
         Fault::cut(1),

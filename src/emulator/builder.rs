@@ -135,6 +135,13 @@ impl EmulatorBuilder {
         self
     }
 
+    /// Sets whether a replayed response has the header `Idempotent-Replayed: true`, as some servers
+    /// send it. The API does not document one. Default: false.
+    pub fn replay_header(mut self, on: bool) -> Self {
+        self.options.idempotency.marks_replays = on;
+        self
+    }
+
     /// Stores validation errors under the request's `Idempotency-Key` too: the same key gets the
     /// same error again, and 409 `conflict` with a corrected body. Default: false. All other
     /// errors of an operation are always stored.

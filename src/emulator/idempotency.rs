@@ -28,6 +28,8 @@ pub(super) struct Rules {
     pub(super) window: Option<Duration>,
     /// A request whose key is in progress is refused. Otherwise it waits.
     pub(super) conflicts: bool,
+    /// A replay says so in a header.
+    pub(super) marks_replays: bool,
 }
 
 #[derive(Default)]
@@ -103,7 +105,14 @@ impl IdempotencyStore {
                 Some(Entry {
                     result: Some(response),
                     ..
-                }) => return Ok(Lookup::Replay(response.clone())),
+                }) => {
+                    let mut replay = response.clone();
+                    if self.rules.marks_replays {
+                        let header = ("Idempotent-Replayed".to_owned(), "true".to_owned());
+                        replay.headers.push(header);
+                    }
+                    return Ok(Lookup::Replay(replay));
+                }
                 Some(_) if self.rules.conflicts => {
                     let message = "A request with this Idempotency-Key is still in progress.";
                     return Err(ErrorResponse::new(409, "conflict", message));

@@ -213,6 +213,17 @@ fn a_stored_fault_is_replayed_to_its_key() {
 }
 
 #[test]
+fn a_replay_has_a_header_only_on_demand() {
+    for on in [false, true] {
+        let api = start(quiet().replay_header(on));
+        let (first, replay) = (create(&api), create(&api));
+        assert_eq!(first.header("Idempotent-Replayed"), None);
+        assert_eq!(replay.header("Idempotent-Replayed"), on.then_some("true"));
+        assert_eq!(first.body, replay.body);
+    }
+}
+
+#[test]
 fn validation_errors_are_stored_only_on_demand() {
     let api = start(quiet().stored_validation_errors(true));
     let refused = api.send("POST", "/agents", &KEY, "{}");

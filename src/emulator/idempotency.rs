@@ -11,10 +11,6 @@ use super::ids::is_uuid;
 use super::response::{ErrorResponse, Response};
 use super::sync::lock;
 
-/// Memory for stored results, request bodies included. The oldest results make room for new ones.
-const LIMIT: usize = 32 * 1024 * 1024;
-
-#[derive(Default)]
 pub(super) struct IdempotencyStore {
     entries: Mutex<Entries>,
     changed: Condvar,
@@ -22,8 +18,11 @@ pub(super) struct IdempotencyStore {
 }
 
 /// How keys are treated.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub(super) struct Rules {
+    /// Memory for stored results, request bodies included. The oldest results make room for new
+    /// ones.
+    limit: usize,
     /// How long a key is remembered. `None` means as long as there is room.
     pub(super) window: Option<Duration>,
     /// A request whose key is in progress is refused. Otherwise it waits.
@@ -41,6 +40,17 @@ struct Entries {
     /// The memory that the entries take.
     bytes: usize,
     closed: bool,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Rules {
+            limit: 32 * 1024 * 1024,
+            window: None,
+            conflicts: false,
+            marks_replays: false,
+        }
+    }
 }
 
 /// Key, method and path.
@@ -72,8 +82,9 @@ pub(super) struct InFlight<'a> {
 impl IdempotencyStore {
     pub(super) fn new(rules: Rules) -> Self {
         IdempotencyStore {
+            entries: Mutex::default(),
+            changed: Condvar::new(),
             rules,
-            ..IdempotencyStore::default()
         }
     }
 
@@ -146,7 +157,8 @@ impl InFlight<'_> {
     /// Stores the result.
     pub(super) fn finish(mut self, response: &Response) {
         if let Some(id) = self.id.take() {
-            self.store.entries().finish(&id, response);
+            let limit = self.store.rules.limit;
+            self.store.entries().finish(&id, response, limit);
         }
         self.store.changed.notify_all();
     }
@@ -176,12 +188,12 @@ impl Entries {
         self.by_id.insert(id, entry);
     }
 
-    fn finish(&mut self, id: &Id, response: &Response) {
+    fn finish(&mut self, id: &Id, response: &Response, limit: usize) {
         if let Some(entry) = self.by_id.get_mut(id) {
             entry.result = Some(response.clone());
             self.bytes += response.body.len();
         }
-        while self.bytes > LIMIT {
+        while self.bytes > limit {
             let Some((oldest, _)) = self.oldest_finished() else {
                 break;
             };
@@ -225,4 +237,88 @@ fn size(id: &Id, entry: &Entry) -> usize {
         + size_of::<Entry>()
         + entry.body.len()
         + result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sends a write of 1,000 bytes with a response of 1,000 bytes. Returns the response.
+    fn send(store: &IdempotencyStore, key: &str, response: &[u8]) -> Vec<u8> {
+        let request = Request {
+            method: "POST".to_owned(),
+            path: "/agents".to_owned(),
+            body: vec![b'x'; 1000],
+            ..Request::default()
+        };
+        match store.look_up(key, &request, 0) {
+            Ok(Lookup::Replay(replay)) => replay.body,
+            Ok(Lookup::New(in_flight)) => {
+                let mut body = response.to_vec();
+                body.resize(1000, b' ');
+                in_flight.finish(&Response::new(200, "text/plain", body.clone()));
+                body
+            }
+            Err(error) => panic!("{}", error.message),
+        }
+    }
+
+    #[test]
+    fn the_oldest_results_make_room_for_new_ones() {
+        let store = IdempotencyStore::new(Rules {
+            limit: 10_000,
+            ..Rules::default()
+        });
+        let first: Vec<Vec<u8>> = (0..20)
+            .map(|n| send(&store, &n.to_string(), format!("first {n}").as_bytes()))
+            .collect();
+        let entries = store.entries();
+        // Bodies alone are 2,000 bytes each.
+        assert!(
+            entries.bytes <= 10_000 && entries.by_id.len() == 4,
+            "{}",
+            entries.bytes
+        );
+        assert_eq!(entries.by_id.len(), entries.order.len());
+        drop(entries);
+        for (n, first) in first.iter().enumerate().skip(16) {
+            assert_eq!(send(&store, &n.to_string(), b"again"), *first);
+        }
+        assert_ne!(send(&store, "0", b"again"), first[0]);
+    }
+
+    #[test]
+    fn a_request_in_progress_is_never_forgotten() {
+        let store = IdempotencyStore::new(Rules {
+            limit: 5000,
+            window: Some(Duration::ZERO),
+            conflicts: true,
+            ..Rules::default()
+        });
+        let request = Request::default();
+        let in_progress = store.look_up("slow", &request, 0);
+        for n in 0..20 {
+            send(&store, &n.to_string(), b"");
+        }
+        let again = store.look_up("slow", &request, 1000).err();
+        assert_eq!(again.map(|error| error.status), Some(409));
+        drop(in_progress);
+        // Given up without a result, the key is free.
+        assert!(store.look_up("slow", &request, 1000).is_ok());
+    }
+
+    #[test]
+    fn the_memory_of_all_entries_is_counted() {
+        let store = IdempotencyStore::new(Rules::default());
+        for n in 0..5 {
+            send(&store, &n.to_string(), b"");
+        }
+        let mut entries = store.entries();
+        let ids: Vec<Id> = entries.order.values().cloned().collect();
+        assert!(entries.bytes >= 10_000);
+        for id in ids {
+            entries.remove(&id);
+        }
+        assert_eq!(entries.bytes, 0);
+    }
 }

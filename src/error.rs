@@ -108,7 +108,7 @@ impl Error {
             Error::Connection(error) => !error.kind.is_permanent(),
             Error::Timeout(_) => true,
             Error::Api(error) => is_retryable_status(error.status) || error.in_progress,
-            Error::Decode(error) => error.cut,
+            Error::Decode(error) => error.truncated,
             Error::User(_) | Error::SkippedMessage(_) | Error::Cancelled(_) => false,
         }
     }
@@ -444,7 +444,7 @@ pub struct DecodeError {
     pub(crate) body: Vec<u8>,
     pub(crate) what: String,
     /// Whether the connection closed too early: another attempt may bring the whole.
-    pub(crate) cut: bool,
+    pub(crate) truncated: bool,
     #[source]
     pub(crate) source: Option<Mismatch>,
 }

@@ -9,28 +9,32 @@ use ureq::http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::agents::AgentDetail;
 use crate::conversations::Message;
-use crate::error::{CallTraits, Error};
+use crate::error::{CallInfo, CallTraits, Error};
 use crate::headers::Headers;
 use crate::http::headers::{CallerHeader, caller_header, visible};
 use crate::http::path::{BaseUrl, Path};
-use crate::http::{Answer, envelope};
+use crate::http::{Response, envelope};
 use crate::workflows::Workflow;
 
 const KEY: &str = "sk_secret";
 
-fn answer(status: u16, headers: HeaderMap, body: &[u8]) -> Answer {
-    Answer {
-        operation: "GET /fuzz".to_owned(),
-        traits: CallTraits {
-            is_write: true,
-            has_id: false,
-            has_key: true,
+fn response(status: u16, headers: HeaderMap, body: &[u8]) -> Response {
+    Response {
+        call: CallInfo {
+            operation: "GET /fuzz".to_owned(),
+            attempts: 1,
+            request_id: None,
+            sent: true,
+            traits: CallTraits {
+                is_write: true,
+                has_id: false,
+                has_key: true,
+            },
+            page: None,
         },
         status,
         headers: Headers::new(headers, KEY),
         body: body.to_vec(),
-        request_id: None,
-        attempts: 1,
     }
 }
 
@@ -48,7 +52,7 @@ fn check(error: &Error) {
 /// A body of a success: it decodes, or is an error that keeps it.
 pub fn envelope(body: &[u8]) {
     fn decode<T: serde::de::DeserializeOwned + serde::Serialize>(body: &[u8]) {
-        match envelope::data::<T>(&answer(200, HeaderMap::new(), body)) {
+        match envelope::data::<T>(&response(200, HeaderMap::new(), body)) {
             Ok(value) => drop(serde_json::to_vec(&value)),
             Err(Error::Decode(error)) => {
                 assert_eq!(error.body(), body);
@@ -61,12 +65,12 @@ pub fn envelope(body: &[u8]) {
     decode::<Vec<Workflow>>(body);
     decode::<Vec<Message>>(body);
     decode::<serde_json::Value>(body);
-    let _ = envelope::nothing(&answer(204, HeaderMap::new(), body));
+    let _ = envelope::nothing(&response(204, HeaderMap::new(), body));
 }
 
 /// A body of an error: its line shows no key, however the body quotes it.
 pub fn error(status: u16, body: &[u8]) {
-    let error = envelope::api_error(answer(status, HeaderMap::new(), body), KEY);
+    let error = envelope::api_error(response(status, HeaderMap::new(), body), KEY);
     check(&error);
     assert!(!error.to_string().contains(KEY), "{error}");
     let Error::Api(error) = error else {

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use memchr::memmem;
 use ureq::http::HeaderMap;
 
-use crate::http::REQUEST_ID;
+use crate::http::operation::REQUEST_ID;
 
 /// The headers of a response. Names are compared without regard to case.
 #[derive(Clone, Default)]

@@ -13,9 +13,10 @@ use ureq::http::{HeaderValue, Method};
 use crate::client::Client;
 use crate::error::Error;
 use crate::http::headers::LONGEST_ID;
+use crate::http::operation::{IDEMPOTENCY_KEY, REQUEST_ID};
 use crate::http::path::{Path, push_query};
 use crate::http::retry::Cancel;
-use crate::http::{Call, Http, IDEMPOTENCY_KEY, Options, REQUEST_ID, envelope};
+use crate::http::{Http, Operation, envelope};
 use crate::request::{ApiResponse, Request, call_options};
 
 pub use crate::http::envelope::PaginationMeta;
@@ -60,12 +61,11 @@ pub use crate::http::envelope::PaginationMeta;
 #[must_use = "a request does nothing until it is sent or iterated over"]
 pub struct ListRequest<T> {
     http: Arc<Http>,
-    call: Call,
+    operation: Operation,
     /// The number of the page to request; without one the server chooses.
     page: Option<u64>,
     /// The other parameters of the query, each as an encoded `name=value`.
     filters: Vec<String>,
-    options: Options,
     /// The caller's request id, from which each page has its own.
     request_id: Option<String>,
     prefetch: bool,
@@ -85,23 +85,17 @@ impl<T> ListRequest<T> {
     pub(crate) fn new(client: &Client, path: Path, id: fn(&T) -> &str) -> Self {
         ListRequest {
             page: Some(1),
-            ..Self::from_call(
-                client.http().clone(),
-                Call::new(Method::GET, path),
-                Options::default(),
-                id,
-            )
+            ..Self::from_operation(client.http().clone(), Operation::new(Method::GET, path), id)
         }
     }
 
-    /// The list that a call returns; its query may name the page to start with.
-    pub(crate) fn from_call(
+    /// Lists what an operation returns. Its query may name the page to start with.
+    pub(crate) fn from_operation(
         http: Arc<Http>,
-        mut call: Call,
-        options: Options,
+        mut operation: Operation,
         id: fn(&T) -> &str,
     ) -> Self {
-        let query = std::mem::take(&mut call.query);
+        let query = std::mem::take(&mut operation.query);
         let mut page = None;
         let mut filters = Vec::new();
         for pair in query.split(['?', '&']).filter(|pair| !pair.is_empty()) {
@@ -110,16 +104,15 @@ impl<T> ListRequest<T> {
                 _ => filters.push(pair.to_owned()),
             }
         }
-        let request_id = options.request_id.as_ref();
+        let request_id = operation.request_id.as_ref();
         ListRequest {
             http,
-            call,
             page,
             filters,
             request_id: request_id
                 .and_then(|id| id.to_str().ok())
                 .map(str::to_owned),
-            options,
+            operation,
             prefetch: false,
             id,
             previous: None,
@@ -178,7 +171,7 @@ impl<T> ListRequest<T> {
     /// 1 to 255 visible ASCII characters. Default: a random UUID for each page. Each page is a
     /// request of its own: the first one carries `id`, page 2 carries `id-2`, and so on.
     pub fn request_id(mut self, id: impl AsRef<str>) -> Self {
-        self.options.set_request_id(id.as_ref());
+        self.operation.set_request_id(id.as_ref());
         self.request_id = Some(id.as_ref().to_owned());
         self
     }
@@ -194,29 +187,29 @@ impl<T> ListRequest<T> {
             return self.request_id(value);
         }
         if name.eq_ignore_ascii_case(IDEMPOTENCY_KEY.as_str()) {
-            self.options.refuse(
+            self.operation.refuse(
                 "the header \"Idempotency-Key\" is for writes, and a list only reads; remove it",
             );
             return self;
         }
-        self.options.set_header(name, value);
+        self.operation.set_header(name, value);
         self
     }
 
     call_options!();
 
-    fn call(&self) -> Call {
+    fn operation(&self) -> Operation {
         let page = self.page.map(|page| format!("page={page}"));
         let pairs: Vec<&str> = page
             .iter()
             .chain(&self.filters)
             .map(String::as_str)
             .collect();
-        let mut call = self.call.clone();
+        let mut operation = self.operation.clone();
         if !pairs.is_empty() {
-            call.query = format!("?{}", pairs.join("&"));
+            operation.query = format!("?{}", pairs.join("&"));
         }
-        call
+        operation
     }
 
     /// The ids of some items.
@@ -234,8 +227,8 @@ impl<T> ListRequest<T> {
             ..self.clone()
         };
         // One id for each page: a server that sees an id or a key again may replay its response.
-        next.options.idempotency_key = None;
-        next.options.request_id = self
+        next.operation.idempotency_key = None;
+        next.operation.request_id = self
             .request_id
             .as_ref()
             .map(|id| format!("{id}-{page}"))
@@ -328,14 +321,14 @@ impl<T: DeserializeOwned> ListRequest<T> {
     }
 
     fn fetch_page(&self, cancel: Option<&Cancel>) -> Result<ApiResponse<Page<T>>, Error> {
-        let answer = self.http.execute(&self.call(), &self.options, cancel)?;
+        let response = self.http.execute(&self.operation(), cancel)?;
         let (data, meta) = match self.page {
-            Some(_) => envelope::page(&answer)?,
-            None => envelope::page_if_any(&answer)?,
+            Some(_) => envelope::page(&response)?,
+            None => envelope::page_if_any(&response)?,
         };
         let Some(mut data) = data else {
             let what = "`data` is missing or null, and a list was due".to_owned();
-            return Err(envelope::decode_error(&answer, what, None));
+            return Err(envelope::decode_error(&response, what, None));
         };
         // The first page has nothing to be compared with: `Page::following` reads its ids.
         let mut ids = None;
@@ -350,14 +343,14 @@ impl<T: DeserializeOwned> ListRequest<T> {
         };
         let next = self
             .next_page(meta.as_ref(), fruitless)
-            .map_err(|what| envelope::decode_error(&answer, what, None))?;
+            .map_err(|what| envelope::decode_error(&response, what, None))?;
         let page = Page {
             data,
             meta,
-            request_id: answer.request_id.clone(),
+            request_id: response.call.request_id.clone(),
             next: next.map(|page| Box::new(self.following(page, ids, fruitless))),
         };
-        Ok(ApiResponse::new(page, answer))
+        Ok(ApiResponse::new(page, response))
     }
 }
 
@@ -435,10 +428,9 @@ impl<T> Clone for ListRequest<T> {
     fn clone(&self) -> Self {
         ListRequest {
             http: self.http.clone(),
-            call: self.call.clone(),
             page: self.page,
             filters: self.filters.clone(),
-            options: self.options.clone(),
+            operation: self.operation.clone(),
             request_id: self.request_id.clone(),
             prefetch: self.prefetch,
             id: self.id,
@@ -452,7 +444,7 @@ impl<T> Clone for ListRequest<T> {
 impl<T> fmt::Debug for ListRequest<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("ListRequest")
-            .field(&format_args!("{}", self.call.operation()))
+            .field(&format_args!("{}", self.operation.name()))
             .finish()
     }
 }

@@ -14,7 +14,7 @@ use crate::client::Client;
 use crate::error::{Error, OneLine, RateLimit};
 use crate::headers::Headers;
 use crate::http::path::{Path, push_query};
-use crate::http::{Answer, Call, Http, Options, envelope};
+use crate::http::{Http, Operation, Response, envelope};
 use crate::pagination::{Items, ListRequest, Pages};
 
 /// A call, ready to be sent.
@@ -61,8 +61,7 @@ use crate::pagination::{Items, ListRequest, Pages};
 #[must_use = "a request does nothing until it is sent"]
 pub struct Request<T> {
     http: Arc<Http>,
-    call: Call,
-    options: Options,
+    operation: Operation,
     decode: Decode<T>,
 }
 
@@ -73,7 +72,7 @@ enum Decode<T> {
     /// From its data; without data this is the result.
     DataOr(fn() -> T),
     /// From the whole response.
-    Whole(fn(&mut Answer) -> Result<T, Error>),
+    Whole(fn(&mut Response) -> Result<T, Error>),
 }
 
 impl<T> Clone for Decode<T> {
@@ -93,9 +92,9 @@ macro_rules! call_options {
         /// response.
         pub fn timeout(mut self, timeout: std::time::Duration) -> Self {
             if timeout.is_zero() {
-                self.options.refuse("timeout must not be zero");
+                self.operation.refuse("timeout must not be zero");
             }
-            self.options.timeout = Some(timeout);
+            self.operation.timeout = Some(timeout);
             self
         }
 
@@ -104,13 +103,13 @@ macro_rules! call_options {
         ///
         /// On a list it applies to each page.
         pub fn deadline(mut self, deadline: std::time::Duration) -> Self {
-            self.options.deadline = Some(deadline);
+            self.operation.deadline = Some(deadline);
             self
         }
 
         /// Sets the maximum number of retries. Default: the client's, which is 2.
         pub fn max_retries(mut self, retries: u32) -> Self {
-            self.options.max_retries = Some(retries);
+            self.operation.max_retries = Some(retries);
             self
         }
 
@@ -120,7 +119,7 @@ macro_rules! call_options {
         /// If the server asks for more, the call fails immediately;
         /// [`Error::retry_after`](crate::Error::retry_after) returns the requested delay.
         pub fn max_retry_wait(mut self, wait: std::time::Duration) -> Self {
-            self.options.max_retry_wait = Some(wait);
+            self.operation.max_retry_wait = Some(wait);
             self
         }
     };
@@ -130,15 +129,13 @@ pub(crate) use call_options;
 impl<T> Request<T> {
     /// Returns the call on the wire, such as `POST /agents`.
     pub(crate) fn operation(&self) -> String {
-        self.call.operation()
+        self.operation.name()
     }
 
     fn new(client: &Client, method: Method, path: Path) -> Self {
-        let call = Call::new(method, path);
         Request {
             http: client.http().clone(),
-            options: Options::of(&call),
-            call,
+            operation: Operation::new(method, path),
             decode: Decode::Data(PhantomData),
         }
     }
@@ -161,8 +158,8 @@ impl<T> Request<T> {
 
     fn with_body(mut self, body: &impl Serialize) -> Self {
         match serde_json::to_vec(body) {
-            Ok(bytes) => self.call.body = Some(bytes),
-            Err(_) => self.options.refuse("the body cannot be written as JSON"),
+            Ok(bytes) => self.operation.body = Some(bytes),
+            Err(_) => self.operation.refuse("the body cannot be written as JSON"),
         }
         self
     }
@@ -175,7 +172,7 @@ impl<T> Request<T> {
 
     /// The maximum duration of one attempt, unless the caller or the client's builder sets one.
     pub(crate) fn default_timeout(mut self, timeout: Duration) -> Self {
-        self.call.default_timeout = Some(timeout);
+        self.operation.default_timeout = Some(timeout);
         self
     }
 
@@ -195,7 +192,7 @@ impl<T> Request<T> {
     /// So do not use a constant key. Set a key only to repeat one particular write after a restart,
     /// and store the key with that work, such as the row of an import.
     pub fn idempotency_key(mut self, key: impl AsRef<str>) -> Self {
-        self.options.set_idempotency_key(key.as_ref());
+        self.operation.set_idempotency_key(key.as_ref());
         self
     }
 
@@ -204,7 +201,7 @@ impl<T> Request<T> {
     /// 1 to 255 visible ASCII characters. Default: a random UUID for each call. All attempts of the
     /// call carry it.
     pub fn request_id(mut self, id: impl AsRef<str>) -> Self {
-        self.options.set_request_id(id.as_ref());
+        self.operation.set_request_id(id.as_ref());
         self
     }
 
@@ -220,7 +217,7 @@ impl<T> Request<T> {
     /// * The headers of one connection: `Connection`, `HTTP2-Settings`, `Keep-Alive`,
     ///   `Proxy-Connection`, `TE`, `Trailer`, `Transfer-Encoding` and `Upgrade`.
     pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
-        self.options.set_header(name.as_ref(), value.as_ref());
+        self.operation.set_header(name.as_ref(), value.as_ref());
         self
     }
 
@@ -234,7 +231,7 @@ impl Request<()> {
 
     /// Ignores the data of the response.
     pub(crate) fn ignoring_data(mut self) -> Self {
-        self.decode = Decode::Whole(|answer| envelope::nothing(answer));
+        self.decode = Decode::Whole(|response| envelope::nothing(response));
         self
     }
 }
@@ -255,18 +252,18 @@ impl<T: DeserializeOwned> Request<T> {
     ///
     /// Those of [`send`](Request::send).
     pub fn send_with_response(&self) -> Result<ApiResponse<T>, Error> {
-        let (data, answer) = self.perform()?;
-        Ok(ApiResponse::new(data, answer))
+        let (data, response) = self.perform()?;
+        Ok(ApiResponse::new(data, response))
     }
 
-    fn perform(&self) -> Result<(T, Answer), Error> {
-        let mut answer = self.http.execute(&self.call, &self.options, None)?;
+    fn perform(&self) -> Result<(T, Response), Error> {
+        let mut response = self.http.execute(&self.operation, None)?;
         let data = match self.decode {
-            Decode::Data(_) => envelope::data(&answer)?,
-            Decode::DataOr(empty) => envelope::open(&answer)?.unwrap_or_else(empty),
-            Decode::Whole(whole) => whole(&mut answer)?,
+            Decode::Data(_) => envelope::data(&response)?,
+            Decode::DataOr(empty) => envelope::open(&response)?.unwrap_or_else(empty),
+            Decode::Whole(whole) => whole(&mut response)?,
         };
-        Ok((data, answer))
+        Ok((data, response))
     }
 }
 
@@ -278,10 +275,11 @@ impl<T: DeserializeOwned + Send + 'static> IntoIterator for Request<Vec<T>> {
     ///
     /// If the response to a `GET` has a `meta` that announces more pages, iteration fetches them too.
     fn into_iter(self) -> Items<T> {
-        let is_list = self.call.method == Method::GET && matches!(self.decode, Decode::Data(_));
+        let is_list =
+            self.operation.method == Method::GET && matches!(self.decode, Decode::Data(_));
         Items::of(if is_list {
             // The items may be of any type, and have no id that is known here.
-            ListRequest::from_call(self.http, self.call, self.options, |_| "").pages()
+            ListRequest::from_operation(self.http, self.operation, |_| "").pages()
         } else {
             Pages::single(self)
         })
@@ -334,14 +332,14 @@ impl Request<Value> {
         };
         let mut request = Self::new(client, parsed, Path::written(path)).or_empty(|| Value::Null);
         if let Some(why) = refused {
-            request.options.refuse(why);
+            request.operation.refuse(why);
         }
         request
     }
 
     /// Appends a query parameter. Escapes its name and value.
     pub fn query(mut self, name: impl AsRef<str>, value: impl fmt::Display) -> Self {
-        push_query(&mut self.call.query, name.as_ref(), &value.to_string());
+        push_query(&mut self.operation.query, name.as_ref(), &value.to_string());
         self
     }
 
@@ -366,8 +364,7 @@ impl Request<Value> {
     pub fn typed<T: DeserializeOwned>(self) -> Request<T> {
         Request {
             http: self.http,
-            call: self.call,
-            options: self.options,
+            operation: self.operation,
             decode: Decode::Data(PhantomData),
         }
     }
@@ -376,9 +373,8 @@ impl Request<Value> {
     pub fn nothing(self) -> Request<()> {
         Request {
             http: self.http,
-            call: self.call,
-            options: self.options,
-            decode: Decode::Whole(|answer| envelope::nothing(answer)),
+            operation: self.operation,
+            decode: Decode::Whole(|response| envelope::nothing(response)),
         }
     }
 
@@ -386,9 +382,8 @@ impl Request<Value> {
     pub fn raw(self) -> Request<Vec<u8>> {
         Request {
             http: self.http,
-            call: self.call,
-            options: self.options,
-            decode: Decode::Whole(|answer| Ok(std::mem::take(&mut answer.body))),
+            operation: self.operation,
+            decode: Decode::Whole(|response| Ok(std::mem::take(&mut response.body))),
         }
     }
 }
@@ -397,8 +392,7 @@ impl<T> Clone for Request<T> {
     fn clone(&self) -> Self {
         Request {
             http: self.http.clone(),
-            call: self.call.clone(),
-            options: self.options.clone(),
+            operation: self.operation.clone(),
             decode: self.decode.clone(),
         }
     }
@@ -408,7 +402,7 @@ impl<T> Clone for Request<T> {
 impl<T> fmt::Debug for Request<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Request")
-            .field(&format_args!("{}", self.call.operation()))
+            .field(&format_args!("{}", self.operation.name()))
             .finish()
     }
 }
@@ -432,14 +426,14 @@ pub struct ApiResponse<T> {
 }
 
 impl<T> ApiResponse<T> {
-    pub(crate) fn new(data: T, answer: Answer) -> Self {
+    pub(crate) fn new(data: T, response: Response) -> Self {
         ApiResponse {
             data,
-            request_id: answer.request_id,
-            status: answer.status,
-            rate_limit: answer.headers.rate_limit(),
-            headers: answer.headers,
-            attempts: answer.attempts,
+            request_id: response.call.request_id,
+            status: response.status,
+            rate_limit: response.headers.rate_limit(),
+            headers: response.headers,
+            attempts: response.call.attempts,
         }
     }
 }

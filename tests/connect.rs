@@ -458,13 +458,9 @@ fn a_request_that_cannot_be_written_ends_in_the_response_that_is_there() {
     let client = server.builder().max_retries(0).build().unwrap();
     let body = serde_json::json!({ "text": "x".repeat(16 << 20) });
     let limit = Duration::from_millis(1_000);
+    let request = client.request("POST", "/x").json(&body).timeout(limit);
     let started = Instant::now();
-    let error = client
-        .request("POST", "/x")
-        .json(&body)
-        .timeout(limit)
-        .send()
-        .unwrap_err();
+    let error = request.send().unwrap_err();
     assert_eq!(error.status(), Some(413), "{error}");
     assert!(error.to_string().contains("too large"), "{error}");
     assert!(started.elapsed() < limit + SLACK, "{:?}", started.elapsed());

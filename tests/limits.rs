@@ -57,24 +57,27 @@ fn item_18_a_timeout_bounds_a_whole_attempt_a_trickled_body_included() {
     for (server, says) in [
         (
             trickling(HEAD, "x"),
-            "the answer was not complete in time; the limit is 150ms",
+            "the response was not complete in time; the limit is 150ms",
         ),
         (
             trickling(CHUNKED, "1\r\nx\r\n"),
-            "the answer was not complete in time",
+            "the response was not complete in time",
         ),
-        (trickling(CLOSE, "x"), "the answer was not complete in time"),
+        (
+            trickling(CLOSE, "x"),
+            "the response was not complete in time",
+        ),
         (
             trickling("", "HTTP/1.1 200 OK\r\nX: "),
-            "the answer was not complete in time",
+            "the response was not complete in time",
         ),
         (
             trickling("", "HTTP/1.1 103 X\r\n\r\n"),
-            "the answer was not complete in time",
+            "the response was not complete in time",
         ),
         (
             silent(),
-            "no answer came in time; the limit is 150ms, raise it with `timeout`",
+            "no response was received in time; the limit is 150ms, raise it with `timeout`",
         ),
     ] {
         let client = server.builder().max_retries(0).build().unwrap();
@@ -149,12 +152,12 @@ fn a_connection_that_cannot_be_made_in_time_says_which_limit_it_was() {
     };
     let client = builder().connect_timeout(SHORT).build().unwrap();
     let get = client.agents().retrieve("a");
-    let says = "no connection could be made in time; the limit is 150ms, raise it with \
+    let says = "no connection was established in time; the limit is 150ms, raise it with \
                 ClientBuilder::connect_timeout";
     let error = timed_out(|| get.send().map(|_| ()), SHORT, says);
     assert!(!error.may_have_been_sent());
     let get = builder().build().unwrap().agents().retrieve("a");
-    let says = "no connection could be made in time; the limit is 150ms, raise it with `timeout`";
+    let says = "no connection was established in time; the limit is 150ms, raise it with `timeout`";
     let error = timed_out(
         || get.clone().timeout(SHORT).send().map(|_| ()),
         SHORT,
@@ -258,7 +261,7 @@ fn item_19_a_body_is_bounded_and_the_error_says_how_to_raise_the_limit() {
             assert_eq!((error.status(), error.attempts()), (Some(200), 1));
             let line = error.to_string();
             assert!(
-                line.contains("the body is larger than 10000 bytes"),
+                line.contains("the response body is larger than 10000 bytes"),
                 "{line}"
             );
             assert!(line.contains("ClientBuilder::max_response_size"), "{line}");

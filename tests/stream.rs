@@ -349,7 +349,11 @@ fn a_server_that_never_answers_the_stream_is_given_up_in_time() {
         .max_retries(0);
     let error = request.open().unwrap_err();
     assert!(matches!(error, Error::Timeout(_)), "{error}");
-    assert!(error.to_string().contains("no answer came in time"));
+    assert!(
+        error
+            .to_string()
+            .contains("no response was received in time")
+    );
     assert!(error.may_have_been_sent());
     assert_eq!(server.streams().len(), 1);
 }

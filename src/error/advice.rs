@@ -66,7 +66,7 @@ impl ConnectionError {
 
 impl DecodeError {
     pub(super) fn advice(&self) -> Advice {
-        self.cut.then(|| self.call.try_again()).flatten()
+        self.truncated.then(|| self.call.try_again()).flatten()
     }
 }
 

@@ -7,7 +7,7 @@ use serde::de::{DeserializeOwned, Error as _, IgnoredAny};
 use serde_json::Value;
 use serde_json::error::Category;
 
-use super::Answer;
+use super::Response;
 use crate::error::{
     ApiError, ApiErrorKind, DecodeError, Error, ErrorCode, FieldError, Mismatch, OneLine,
 };
@@ -44,45 +44,45 @@ struct Envelope<T, M> {
 }
 
 /// The data of a success; `None` where there is no body or no data.
-pub(crate) fn open<T: DeserializeOwned>(answer: &Answer) -> Result<Option<T>, Error> {
+pub(crate) fn open<T: DeserializeOwned>(response: &Response) -> Result<Option<T>, Error> {
     // Lists alone have a `meta`: whatever it is elsewhere, nobody looks at it.
-    Ok(envelope::<T, IgnoredAny>(answer)?.data)
+    Ok(envelope::<T, IgnoredAny>(response)?.data)
 }
 
 /// The items of a page, and what it says of its list.
 pub(crate) fn page<T: DeserializeOwned>(
-    answer: &Answer,
+    response: &Response,
 ) -> Result<(Option<Vec<T>>, Option<PaginationMeta>), Error> {
-    let page = envelope(answer)?;
+    let page = envelope(response)?;
     Ok((page.data, page.meta))
 }
 
 /// Like [`page`] for a call that may not be a list: a `meta` of another form does not matter.
 pub(crate) fn page_if_any<T: DeserializeOwned>(
-    answer: &Answer,
+    response: &Response,
 ) -> Result<(Option<Vec<T>>, Option<PaginationMeta>), Error> {
-    let page = envelope::<_, Value>(answer)?;
+    let page = envelope::<_, Value>(response)?;
     let meta = page.meta.and_then(|meta| serde_json::from_value(meta).ok());
     Ok((page.data, meta))
 }
 
-fn envelope<T, M>(answer: &Answer) -> Result<Envelope<T, M>, Error>
+fn envelope<T, M>(response: &Response) -> Result<Envelope<T, M>, Error>
 where
     T: DeserializeOwned,
     M: DeserializeOwned,
 {
-    if is_empty(&answer.body) {
+    if is_empty(&response.body) {
         return Ok(Envelope {
             data: None,
             meta: None,
         });
     }
     // serde would read a list as the fields of an envelope in their order.
-    if without_bom(&answer.body).trim_ascii_start().first() == Some(&b'[') {
+    if without_bom(&response.body).trim_ascii_start().first() == Some(&b'[') {
         let what = "not what is documented: a list, and an envelope (an object) was expected";
-        return Err(decode_error(answer, what.to_owned(), None));
+        return Err(decode_error(response, what.to_owned(), None));
     }
-    decode(&answer.body).map_err(|error| mismatch(answer, &error))
+    decode(&response.body).map_err(|error| mismatch(response, &error))
 }
 
 /// Returns whether a body says nothing: some frameworks write `null` for no body.
@@ -106,17 +106,17 @@ pub(crate) fn decode<T: DeserializeOwned>(json: &[u8]) -> Result<T, serde_json::
 }
 
 /// The data of a success that has to have some.
-pub(crate) fn data<T: DeserializeOwned>(answer: &Answer) -> Result<T, Error> {
-    let empty = is_empty(&answer.body);
-    match open(answer)? {
+pub(crate) fn data<T: DeserializeOwned>(response: &Response) -> Result<T, Error> {
+    let empty = is_empty(&response.body);
+    match open(response)? {
         Some(data) => Ok(data),
         None if empty => Err(decode_error(
-            answer,
+            response,
             "the body is empty, and data was due".to_owned(),
             None,
         )),
         None => Err(decode_error(
-            answer,
+            response,
             "`data` is missing or null, and was due".to_owned(),
             None,
         )),
@@ -124,8 +124,8 @@ pub(crate) fn data<T: DeserializeOwned>(answer: &Answer) -> Result<T, Error> {
 }
 
 /// A success whose data says nothing: no body, or any envelope.
-pub(crate) fn nothing(answer: &Answer) -> Result<(), Error> {
-    open::<IgnoredAny>(answer).map(|_| ())
+pub(crate) fn nothing(response: &Response) -> Result<(), Error> {
+    open::<IgnoredAny>(response).map(|_| ())
 }
 
 /// How much of a media type is shown; real ones are shorter.
@@ -134,35 +134,39 @@ const SHOWN_TYPE: usize = 80;
 /// How much of the path to a value is shown: keys are the server's.
 const SHOWN_PLACE: usize = 200;
 
-fn mismatch(answer: &Answer, error: &serde_json::Error) -> Error {
+fn mismatch(response: &Response, error: &serde_json::Error) -> Error {
     let (what, expected) = match error.classify() {
         Category::Data => ("not what is documented", expectation(&error.to_string())),
         Category::Eof => ("the JSON ends early", "more JSON was expected".to_owned()),
         Category::Syntax | Category::Io => {
-            if looks_like_html(&answer.body) {
+            if looks_like_html(&response.body) {
                 let what = "an HTML page, not JSON: a gateway or a login page answered, or the \
                             base URL is not the API's";
-                return decode_error(answer, what.to_owned(), None);
+                return decode_error(response, what.to_owned(), None);
             }
-            let media_type = answer.headers.media_type().unwrap_or_default();
-            if let Some(encoding) = answer.headers.get("content-encoding") {
+            let media_type = response.headers.media_type().unwrap_or_default();
+            if let Some(encoding) = response.headers.get("content-encoding") {
                 let encoding = OneLine(encoding, SHOWN_TYPE);
                 let what = format!("compressed (\"{encoding}\") though nobody asked for it");
-                return decode_error(answer, what, None);
+                return decode_error(response, what, None);
             }
             if error.to_string().starts_with("recursion limit exceeded") {
                 let what = "the JSON is nested too deeply".to_owned();
-                return decode_error(answer, what, None);
+                return decode_error(response, what, None);
             }
             return if media_type.contains("json") {
                 decode_error(
-                    answer,
+                    response,
                     "not valid JSON".to_owned(),
-                    Some(located(answer, error, "valid JSON was expected".to_owned())),
+                    Some(located(
+                        response,
+                        error,
+                        "valid JSON was expected".to_owned(),
+                    )),
                 )
             } else {
                 decode_error(
-                    answer,
+                    response,
                     format!(
                         "not JSON (its type is \"{}\")",
                         OneLine(&media_type, SHOWN_TYPE)
@@ -173,15 +177,15 @@ fn mismatch(answer: &Answer, error: &serde_json::Error) -> Error {
         }
     };
     decode_error(
-        answer,
+        response,
         what.to_owned(),
-        Some(located(answer, error, expected)),
+        Some(located(response, error, expected)),
     )
 }
 
-fn located(answer: &Answer, error: &serde_json::Error, expected: String) -> Mismatch {
+fn located(response: &Response, error: &serde_json::Error, expected: String) -> Mismatch {
     // Line and column are those of the text that was decoded.
-    let body = without_bom(&answer.body);
+    let body = without_bom(&response.body);
     let repaired = repair_json(body);
     let body = repaired.as_ref().map_or(body, String::as_bytes);
     Mismatch {
@@ -193,22 +197,22 @@ fn located(answer: &Answer, error: &serde_json::Error, expected: String) -> Mism
 }
 
 /// A success whose connection closed before its body was whole.
-pub(crate) fn cut_error(answer: &Answer) -> Error {
+pub(crate) fn truncated_error(response: &Response) -> Error {
     let what = "the connection closed before the body was whole".to_owned();
-    let mut error = decode_error(answer, what, None);
+    let mut error = decode_error(response, what, None);
     if let Error::Decode(error) = &mut error {
-        error.cut = true;
+        error.truncated = true;
     }
     error
 }
 
-pub(crate) fn decode_error(answer: &Answer, what: String, source: Option<Mismatch>) -> Error {
+pub(crate) fn decode_error(response: &Response, what: String, source: Option<Mismatch>) -> Error {
     Error::Decode(Box::new(DecodeError {
-        cut: false,
-        call: answer.call_info(),
-        status: answer.status,
-        headers: answer.headers.clone(),
-        body: answer.body.clone(),
+        truncated: false,
+        call: response.call.clone(),
+        status: response.status,
+        headers: response.headers.clone(),
+        body: response.body.clone(),
         what,
         source,
     }))
@@ -351,12 +355,12 @@ fn looks_like_html(body: &[u8]) -> bool {
 }
 
 /// The error that an answer with no success status is.
-pub(crate) fn api_error(answer: Answer, secret: &str) -> Error {
-    let parsed = ErrorBody::parse(&answer.body, secret);
-    let status = answer.status;
-    let mut call = answer.call_info();
+pub(crate) fn api_error(response: Response, secret: &str) -> Error {
+    let parsed = ErrorBody::parse(&response.body, secret);
+    let status = response.status;
+    let mut call = response.call.clone();
     call.request_id = call.request_id.filter(|id| !id.contains(secret));
-    if answer.headers.request_id().is_none() {
+    if response.headers.request_id().is_none() {
         call.request_id = parsed.request_id.or(call.request_id);
     }
     let code = parsed
@@ -364,7 +368,7 @@ pub(crate) fn api_error(answer: Answer, secret: &str) -> Error {
         .filter(|code| !code.is_empty())
         .map(ErrorCode::from);
     let validation = code == Some(ErrorCode::ValidationError);
-    let retry_after = answer.headers.retry_after();
+    let retry_after = response.headers.retry_after();
     let kind = match status {
         400 | 422 if validation => ApiErrorKind::Validation {
             field_errors: parsed.field_errors,
@@ -374,14 +378,14 @@ pub(crate) fn api_error(answer: Answer, secret: &str) -> Error {
         403 => ApiErrorKind::PermissionDenied,
         404 => ApiErrorKind::NotFound,
         409 => ApiErrorKind::Conflict,
-        429 => ApiErrorKind::RateLimit(answer.headers.rate_limit()),
+        429 => ApiErrorKind::RateLimit(response.headers.rate_limit()),
         501 => ApiErrorKind::NotImplemented,
         500..=599 => ApiErrorKind::InternalServer,
         _ => ApiErrorKind::Other,
     };
     let message = match parsed.message {
         Some(message) => message,
-        None if looks_like_html(&answer.body) => {
+        None if looks_like_html(&response.body) => {
             format!(
                 "{} (an HTML page: from a gateway, not from the API)",
                 reason(status)
@@ -398,8 +402,8 @@ pub(crate) fn api_error(answer: Answer, secret: &str) -> Error {
         is_from_api: parsed.is_object,
         in_progress: false,
         retry_after,
-        headers: answer.headers,
-        body: answer.body,
+        headers: response.headers,
+        body: response.body,
     }))
 }
 

@@ -5,18 +5,23 @@
 
 use std::fmt;
 use std::io;
+use std::time::Duration;
 
 use ureq::Timeout;
 use ureq::http::response::Parts;
 
+use super::retry::Deadline;
 use super::trace::ExchangeTrace;
-use crate::error::{ConnectionKind, OneLine, is_retryable_status};
+use super::{Http, envelope};
+use crate::error::{
+    CallInfo, ConnectionError, ConnectionKind, Error, OneLine, TimeoutError, is_retryable_status,
+};
 
 /// Why there is no response, and how far the exchange got.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) kind: FailureKind,
-    pub(crate) wire: ExchangeTrace,
+    pub(crate) trace: ExchangeTrace,
 }
 
 #[derive(Debug)]
@@ -39,37 +44,113 @@ pub(crate) struct ConnectionFailure {
     pub(crate) source: Option<io::Error>,
 }
 
+/// The limits of an attempt; the smallest of them is the one that was exceeded.
+pub(crate) struct Limits<'a> {
+    /// Of the attempt.
+    pub(crate) timeout: Option<Duration>,
+    /// What the deadline left when the attempt began.
+    pub(crate) left: Option<Duration>,
+    pub(crate) deadline: &'a Deadline,
+}
+
 impl Failure {
-    /// Returns whether a connection from the pool turned out to be dead: nothing came back on it.
-    pub(crate) fn is_stale(&self) -> bool {
+    /// Returns whether a connection from the pool turned out to be dead: nothing was received on it.
+    pub(crate) fn is_dead_on_reuse(&self) -> bool {
         let ExchangeTrace {
             connects,
             sent,
             received,
             ..
-        } = self.wire;
+        } = self.trace;
         let broke = matches!(self.kind, FailureKind::Connection(..));
         broke && connects == 0 && sent && !received
     }
+
+    /// Turns the failure of an attempt into the error that the caller gets.
+    pub(crate) fn into_error(self, http: &Http, mut call: CallInfo, limits: Limits<'_>) -> Error {
+        call.sent |= self.trace.sent;
+        match self.kind {
+            FailureKind::Timeout { connecting } => {
+                let Limits {
+                    timeout,
+                    left,
+                    deadline,
+                } = limits;
+                let least = |a: Option<Duration>, b| a.into_iter().chain(b).min();
+                let connect = Some(http.network.connect_timeout).filter(|_| connecting);
+                if left.is_some() && left == least(left, least(timeout, connect)) {
+                    return deadline.expired(call);
+                }
+                let is_of_connect = connecting && connect == least(connect, timeout);
+                let limit = if is_of_connect { connect } else { timeout };
+                timed_out(call, connecting, is_of_connect, self.trace.received, limit)
+            }
+            FailureKind::Connection(ConnectionFailure { kind, what, source }) => {
+                let base = http.base.as_str();
+                let what = match http.network.proxy_address() {
+                    Some(proxy) => format!("{what} ({base}, by the proxy {proxy})"),
+                    None => format!("{what} ({base})"),
+                };
+                Error::Connection(Box::new(ConnectionError {
+                    call,
+                    kind,
+                    what,
+                    source,
+                }))
+            }
+            FailureKind::TooLarge(head) => {
+                let what = format!(
+                    "the response body is larger than {} bytes; if that is expected, raise the \
+                     limit with ClientBuilder::max_response_size",
+                    http.largest_body
+                );
+                envelope::decode_error(&http.response(&call, *head, Vec::new()), what, None)
+            }
+        }
+    }
+}
+
+/// The error of an exchange that took too long.
+pub(crate) fn timed_out(
+    call: CallInfo,
+    connecting: bool,
+    is_of_connect: bool,
+    received: bool,
+    limit: Option<Duration>,
+) -> Error {
+    let what = match (connecting, received) {
+        (true, _) => "no connection was established in time",
+        (false, false) => "no response was received in time",
+        (false, true) => "the response was not complete in time",
+    };
+    let raise = match is_of_connect {
+        true => "ClientBuilder::connect_timeout",
+        false => "`timeout`",
+    };
+    let what = match limit {
+        Some(limit) => format!("{what}; the limit is {limit:?}, raise it with {raise}"),
+        None => format!("{what}; raise the limit with {raise}"),
+    };
+    Error::Timeout(Box::new(TimeoutError { call, what, limit }))
 }
 
 /// Sorts ureq's errors.
 pub(crate) fn failure(error: ureq::Error) -> Failure {
     use ConnectionKind::*;
-    let wire = ExchangeTrace::get();
+    let trace = ExchangeTrace::get();
     let failed = |kind, what: &str| failed(kind, what, None);
     let failure = match error {
         ureq::Error::Timeout(timeout) => {
             let connecting = matches!(timeout, Timeout::Resolve | Timeout::Connect)
-                || (!wire.sent && wire.connects > 0);
+                || (!trace.sent && trace.connects > 0);
             let kind = FailureKind::Timeout { connecting };
-            return Failure { kind, wire };
+            return Failure { kind, trace };
         }
         ureq::Error::Other(error) => match error.downcast::<ConnectionFailure>() {
             Ok(failure) => *failure,
             Err(_) => failed(Lost, "the exchange failed"),
         },
-        ureq::Error::Io(error) => lost(error, wire),
+        ureq::Error::Io(error) => lost(error, trace),
         ureq::Error::LargeResponseHeader(_, most) => failed(
             MalformedResponse,
             &format!("the response's headers are larger than {most} bytes"),
@@ -83,7 +164,7 @@ pub(crate) fn failure(error: ureq::Error) -> Failure {
             "http parse resulted in too many headers" => {
                 failed(MalformedResponse, "the response has too many headers")
             }
-            _ if wire.head => failed(MalformedResponse, "the response's body is damaged"),
+            _ if trace.head => failed(MalformedResponse, "the response's body is damaged"),
             _ => failed(
                 MalformedResponse,
                 "the response is not HTTP; is this the API's port, and does it speak plain http?",
@@ -98,7 +179,7 @@ pub(crate) fn failure(error: ureq::Error) -> Failure {
         _ => failed(Lost, "the exchange failed"),
     };
     let kind = FailureKind::Connection(failure);
-    Failure { kind, wire }
+    Failure { kind, trace }
 }
 
 const NOT_CONNECTED: &str = "no connection could be established";
@@ -270,22 +351,22 @@ impl fmt::Display for ConnectionFailure {
 impl std::error::Error for ConnectionFailure {}
 
 /// Sorts what broke an established connection.
-fn lost(error: io::Error, wire: ExchangeTrace) -> ConnectionFailure {
+fn lost(error: io::Error, trace: ExchangeTrace) -> ConnectionFailure {
     use io::ErrorKind;
     if let Some((kind, why)) = tls_error(&error) {
         return tls_failed(kind, &why, Peer::Server);
     }
     let what = match error.kind() {
-        ErrorKind::UnexpectedEof if wire.received => {
+        ErrorKind::UnexpectedEof if trace.received => {
             "the connection ended in the middle of the response"
         }
-        ErrorKind::UnexpectedEof if wire.sent => {
+        ErrorKind::UnexpectedEof if trace.sent => {
             "the server closed the connection without a response"
         }
         ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => {
             "the server broke the connection"
         }
-        _ if !wire.sent => NOT_CONNECTED,
+        _ if !trace.sent => NOT_CONNECTED,
         _ => "the connection failed",
     };
     failed(ConnectionKind::Lost, what, Some(error))

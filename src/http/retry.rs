@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use backoff::ExponentialBackoff;
 use backoff::backoff::Backoff as _;
 
+use crate::error::{CallInfo, Error, TimeoutError};
 use crate::random;
 
 /// The delays before retries: a random 50–100 % of an interval that starts at 0.5 s and doubles up
@@ -84,6 +85,38 @@ impl RetryPolicy {
             Some(left) if wait >= left => Decision::GiveUp,
             _ => Decision::Wait(wait),
         }
+    }
+}
+
+/// The limit of a whole call: all attempts, and the waits between them.
+pub(crate) struct Deadline {
+    total: Option<Duration>,
+    started: Option<Instant>,
+}
+
+impl Deadline {
+    pub(crate) fn start(total: Option<Duration>, clock: &dyn Clock) -> Self {
+        Deadline {
+            total,
+            started: total.map(|_| clock.now()),
+        }
+    }
+
+    pub(crate) fn left(&self, clock: &dyn Clock) -> Option<Duration> {
+        let passed = clock.now().saturating_duration_since(self.started?);
+        Some(self.total?.saturating_sub(passed))
+    }
+
+    pub(crate) fn expired(&self, call: CallInfo) -> Error {
+        let what = match self.total {
+            Some(total) => format!("not done within its deadline of {total:?}"),
+            None => "not done within its deadline".to_owned(),
+        };
+        Error::Timeout(Box::new(TimeoutError {
+            call,
+            what,
+            limit: self.total,
+        }))
     }
 }
 

@@ -7,6 +7,11 @@ use std::sync::Mutex;
 
 use support::{Connection, Server};
 
+use std::time::Instant;
+
+use ureq::http::Method;
+
+use super::path::Path;
 use super::*;
 use crate::client::{Client, ClientBuilder};
 
@@ -35,9 +40,25 @@ impl Clock for FakeClock {
     }
 }
 
+/// The options of a call.
+#[derive(Clone, Default)]
+struct Options {
+    deadline: Option<Duration>,
+    max_retries: Option<u32>,
+    max_retry_wait: Option<Duration>,
+}
+
+impl Options {
+    fn apply(&self, operation: &mut Operation) {
+        operation.deadline = self.deadline;
+        operation.max_retries = self.max_retries;
+        operation.max_retry_wait = self.max_retry_wait;
+    }
+}
+
 /// What one call did.
 struct Outcome {
-    result: Result<Answer, Error>,
+    result: Result<Response, Error>,
     waits: Vec<Duration>,
     requests: Vec<support::Request>,
 }
@@ -49,7 +70,7 @@ impl Outcome {
     }
 
     #[track_caller]
-    fn answer(&self) -> &Answer {
+    fn response(&self) -> &Response {
         self.result.as_ref().expect("a success")
     }
 }
@@ -104,11 +125,12 @@ fn run_on(
     cancel: Option<&Cancel>,
 ) -> Outcome {
     let http = http(client, clock.clone());
-    let mut call = Call::new(method, Path::new("agents"));
+    let mut call = Operation::new(method, Path::new("agents"));
+    options.apply(&mut call);
     if call.is_write() {
         call.body = Some(b"{}".to_vec());
     }
-    let result = http.execute(&call, &options, cancel);
+    let result = http.execute(&call, cancel);
     let waits = clock.waits.lock().unwrap().clone();
     Outcome {
         result,
@@ -169,7 +191,7 @@ fn what_will_not_pass_is_not_tried_again() {
 #[test]
 fn a_success_after_failures_says_how_many_attempts_it_took() {
     let outcome = call(Method::GET, &["503", "cut", "ok"], Options::default(), None);
-    assert_eq!(outcome.answer().attempts, 3);
+    assert_eq!(outcome.response().call.attempts, 3);
 }
 
 #[test]
@@ -178,7 +200,7 @@ fn a_409_to_a_retried_write_means_still_in_progress_and_is_retried() {
         for first in ["503", "408", "429", "cut"] {
             let responses: &'static [&'static str] = Vec::leak(vec![first, "409", "ok"]);
             let outcome = call(method.clone(), responses, Options::default(), None);
-            assert_eq!(outcome.answer().attempts, 3, "{method} {first}");
+            assert_eq!(outcome.response().call.attempts, 3, "{method} {first}");
             let waits = seconds(&outcome.waits);
             assert!((0.499..=1.001).contains(&waits[1]), "{waits:?}");
             let keys = outcome.requests.iter();
@@ -266,10 +288,10 @@ fn a_409_after_a_dead_pooled_connection_is_retried() {
         }
     });
     let http = http(Client::builder("sk_canary").base_url(server.url()), clock());
-    let post = Call::new(Method::POST, Path::new("agents"));
-    http.execute(&post, &Options::default(), None).unwrap();
-    let answer = http.execute(&post, &Options::default(), None).unwrap();
-    assert_eq!(answer.attempts, 2);
+    let post = || Operation::new(Method::POST, Path::new("agents"));
+    http.execute(&post(), None).unwrap();
+    let response = http.execute(&post(), None).unwrap();
+    assert_eq!(response.call.attempts, 2);
     assert_eq!(server.requests().len(), 4);
 }
 
@@ -277,7 +299,7 @@ fn a_409_after_a_dead_pooled_connection_is_retried() {
 fn one_key_and_one_request_id_for_all_attempts_of_a_write() {
     for method in [Method::POST, Method::PATCH, Method::PUT, Method::DELETE] {
         let outcome = call(method, &["503", "cut", "ok"], Options::default(), None);
-        assert_eq!(outcome.answer().attempts, 3);
+        assert_eq!(outcome.response().call.attempts, 3);
         for header in ["idempotency-key", "x-request-id"] {
             let first = outcome.requests[0].header(header).unwrap();
             assert_eq!(first.len(), 36);
@@ -306,7 +328,7 @@ fn item_14_and_15_and_16_retry_after_is_kept_whole_in_all_its_forms_on_every_ret
             let first: &'static str = format!("{status} Retry-After: {header}").leak();
             let answers: &'static [&'static str] = Vec::leak(vec![first, "ok"]);
             let outcome = call(Method::POST, answers, Options::default(), None);
-            assert_eq!(outcome.answer().attempts, 2, "{first}");
+            assert_eq!(outcome.response().call.attempts, 2, "{first}");
             assert_eq!(seconds(&outcome.waits), [wait], "{first}");
         }
     }
@@ -443,7 +465,7 @@ fn no_retries_is_one_attempt_and_a_write_has_its_key_all_the_same() {
 #[test]
 fn item_18_a_truncated_body_is_read_again() {
     let outcome = call(Method::POST, &["cut", "ok"], Options::default(), None);
-    assert_eq!(outcome.answer().attempts, 2);
+    assert_eq!(outcome.response().call.attempts, 2);
     let outcome = call(Method::POST, &["cut"], Options::default(), None);
     assert!(
         matches!(outcome.error(), Error::Connection(_)),
@@ -495,16 +517,14 @@ fn a_dead_pooled_connection_costs_no_attempt_and_no_wait_even_without_retries() 
     });
     let client = Client::builder("sk_canary").base_url(server.url());
     let http = http(client.max_retries(0), clock.clone());
-    let mut post = Call::new(Method::POST, Path::new("agents"));
-    post.body = Some(b"{\"n\":1}".to_vec());
-    assert_eq!(
-        http.execute(&post, &Options::default(), None)
-            .unwrap()
-            .attempts,
-        1
-    );
-    let answer = http.execute(&post, &Options::default(), None).unwrap();
-    assert_eq!(answer.attempts, 1);
+    let post = || {
+        let mut post = Operation::new(Method::POST, Path::new("agents"));
+        post.body = Some(b"{\"n\":1}".to_vec());
+        post
+    };
+    assert_eq!(http.execute(&post(), None).unwrap().call.attempts, 1);
+    let response = http.execute(&post(), None).unwrap();
+    assert_eq!(response.call.attempts, 1);
     let requests = server.requests();
     assert_eq!(requests.len(), 3, "the second call went out twice");
     for header in ["idempotency-key", "x-request-id"] {

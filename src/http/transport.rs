@@ -3,12 +3,12 @@
 use std::io::Read as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ureq::config::{AutoHeaderValue, ConfigBuilder};
-use ureq::http::header::{CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
+use ureq::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use ureq::http::response::Parts;
-use ureq::http::{Method, Request, Uri};
+use ureq::http::{Method, Request, Response};
 use ureq::typestate::AgentScope;
 use ureq::{Agent, Body};
 
@@ -28,7 +28,7 @@ pub(crate) fn finite(time: Duration) -> Duration {
     time.min(YEAR)
 }
 
-/// What error bodies are cut at: enough for any message.
+/// The maximum length of an error body; the rest is ignored.
 const LARGEST_ERROR_BODY: usize = 1 << 20;
 
 /// How a client reaches its server; shared by the client and all its streams.
@@ -83,54 +83,41 @@ impl Network {
     }
 }
 
-/// What goes out in one exchange.
-pub(crate) struct Outgoing<'a> {
-    pub(crate) method: &'a Method,
-    pub(crate) uri: Uri,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Option<&'a [u8]>,
-}
-
-/// How one exchange differs from what the agent is configured for.
+/// How long an exchange may take.
 #[derive(Clone, Copy)]
-pub(crate) struct Limits {
-    pub(crate) bound: Bound,
-    /// Refuse the connections that the pool holds.
-    pub(crate) fresh: bool,
-}
-
-/// What an exchange may take.
-#[derive(Clone, Copy)]
-pub(crate) enum Bound {
+pub(crate) enum Timeouts {
     /// What the agent is configured for.
     Agent,
-    /// So long in all.
+    /// A limit for the whole exchange.
     Whole(Option<Duration>),
-    /// So long until the head of the answer, and then between one read and the next.
+    /// A limit until the head of the response, and then one between two reads.
     Stream {
         head: Option<Duration>,
         idle: Duration,
     },
 }
 
-/// Sends a request and waits for the head of its answer.
+/// Sends a request and waits for the head of its response. With `force_new`, the connections of the
+/// pool are not used.
 pub(crate) fn exchange(
     agent: &Agent,
-    outgoing: Outgoing<'_>,
-    limits: Limits,
-) -> Result<ureq::http::Response<Body>, Failure> {
-    ExchangeTrace::start(outgoing.body.is_some_and(|body| !body.is_empty()));
-    let mut request = Request::new(());
-    *request.method_mut() = outgoing.method.clone();
-    *request.uri_mut() = outgoing.uri;
-    *request.headers_mut() = outgoing.headers;
-    let result = match outgoing.body {
-        Some(body) => run(agent, request.map(|()| body), limits),
+    request: Request<()>,
+    body: Option<&[u8]>,
+    timeouts: Timeouts,
+    force_new: bool,
+) -> Result<Response<Body>, Failure> {
+    ExchangeTrace::start(body.is_some_and(|body| !body.is_empty()));
+    let result = match body {
+        Some(body) => run(agent, request.map(|()| body), timeouts, force_new),
         // Without a length, a method that usually has a body is sent with an empty chunked one.
-        None if matches!(*outgoing.method, Method::POST | Method::PUT | Method::PATCH) => {
-            run(agent, request.map(|()| &[][..]), limits)
+        None if matches!(
+            *request.method(),
+            Method::POST | Method::PUT | Method::PATCH
+        ) =>
+        {
+            run(agent, request.map(|()| &[][..]), timeouts, force_new)
         }
-        None => run(agent, request, limits),
+        None => run(agent, request, timeouts, force_new),
     };
     ExchangeTrace::note(|trace| trace.head = result.is_ok());
     result.map_err(failure)
@@ -139,16 +126,17 @@ pub(crate) fn exchange(
 fn run<B: ureq::AsSendBody>(
     agent: &Agent,
     request: Request<B>,
-    limits: Limits,
-) -> Result<ureq::http::Response<Body>, ureq::Error> {
-    if let (Bound::Agent, false) = (limits.bound, limits.fresh) {
+    timeouts: Timeouts,
+    force_new: bool,
+) -> Result<Response<Body>, ureq::Error> {
+    if let (Timeouts::Agent, false) = (timeouts, force_new) {
         return agent.run(request);
     }
     let mut config = agent.configure_request(request);
-    config = match limits.bound {
-        Bound::Agent => config,
-        Bound::Whole(timeout) => config.timeout_global(timeout.map(finite)),
-        Bound::Stream { head, idle } => config
+    config = match timeouts {
+        Timeouts::Agent => config,
+        Timeouts::Whole(timeout) => config.timeout_global(timeout.map(finite)),
+        Timeouts::Stream { head, idle } => config
             .timeout_global(None)
             .timeout_connect(
                 agent
@@ -163,43 +151,60 @@ fn run<B: ureq::AsSendBody>(
             .timeout_recv_response(head.map(finite))
             .timeout_per_read(Some(finite(idle))),
     };
-    if limits.fresh {
+    if force_new {
         config = config.max_idle_age(Duration::ZERO);
     }
     agent.run(config.build())
 }
 
-/// A whole body; `cut` where it has no length of its own, and its JSON ends early.
-pub(crate) struct Read {
+/// Reads a whole response.
+pub(crate) fn read(
+    response: Response<Body>,
+    largest: usize,
+) -> Result<(Parts, ResponseBody), Failure> {
+    let (head, body) = response.into_parts();
+    let body = match head.status.is_success() {
+        true => read_body(&head, body, largest)?,
+        false => ResponseBody {
+            bytes: read_error_body(body, None),
+            truncated: false,
+        },
+    };
+    Ok((head, body))
+}
+
+/// The body of a response.
+pub(crate) struct ResponseBody {
     pub(crate) bytes: Vec<u8>,
-    pub(crate) cut: bool,
+    /// Whether its connection ended too early, for a body that has no length of its own.
+    pub(crate) truncated: bool,
 }
 
 /// Reads the whole body of a success.
-pub(crate) fn read_body(head: &Parts, body: Body, most: usize) -> Result<Read, Failure> {
+fn read_body(head: &Parts, body: Body, largest: usize) -> Result<ResponseBody, Failure> {
     // A length that the server only claims is not worth more than this in memory.
     const BELIEVED: u64 = 1 << 20;
     let claimed = body.content_length().unwrap_or(0).min(BELIEVED) as usize;
-    let mut bytes = Vec::with_capacity(claimed.min(most));
-    let mut reader = body.into_reader().take((most as u64).saturating_add(1));
+    let mut bytes = Vec::with_capacity(claimed.min(largest));
+    let mut reader = body.into_reader().take((largest as u64).saturating_add(1));
     if let Err(error) = reader.read_to_end(&mut bytes) {
         return Err(failure(ureq::Error::from(error)));
     }
-    if bytes.len() > most {
+    if bytes.len() > largest {
         return Err(Failure {
             kind: FailureKind::TooLarge(Box::new(head.clone())),
-            wire: ExchangeTrace::get(),
+            trace: ExchangeTrace::get(),
         });
     }
     let until_close =
         !head.headers.contains_key(CONTENT_LENGTH) && !head.headers.contains_key(TRANSFER_ENCODING);
-    let cut = until_close && is_cut(&bytes, ExchangeTrace::get().broken);
-    Ok(Read { bytes, cut })
+    let truncated = until_close && is_truncated(&bytes, ExchangeTrace::get().broken);
+    Ok(ResponseBody { bytes, truncated })
 }
 
-/// Whether a body that ends with its connection ends too early: its JSON tells, and where there is
-/// none, whether the connection was closed in order.
-fn is_cut(bytes: &[u8], broken: bool) -> bool {
+/// Returns whether a body that ends with its connection ends too early: its JSON tells, or else
+/// whether the connection was closed cleanly.
+fn is_truncated(bytes: &[u8], broken: bool) -> bool {
     if bytes.trim_ascii().is_empty() {
         return broken;
     }
@@ -209,11 +214,18 @@ fn is_cut(bytes: &[u8], broken: bool) -> bool {
     }
 }
 
-/// Reads the body of an error that has said enough in its status: what there is of it.
-pub(crate) fn read_error_body(body: Body) -> Vec<u8> {
+/// Reads what there is of the body of an error, until a point in time: nothing else limits a body
+/// that trickles.
+pub(crate) fn read_error_body(body: Body, until: Option<Instant>) -> Vec<u8> {
+    let mut reader = body.into_reader();
     let mut bytes = Vec::new();
-    let mut reader = body.into_reader().take(LARGEST_ERROR_BODY as u64);
-    // The bytes that came before a failure are kept in place.
-    let _ = reader.read_to_end(&mut bytes);
+    let mut piece = [0; 4096];
+    while bytes.len() < LARGEST_ERROR_BODY && until.is_none_or(|until| Instant::now() < until) {
+        match reader.read(&mut piece) {
+            Ok(0) | Err(_) => break,
+            Ok(read) => bytes.extend_from_slice(&piece[..read]),
+        }
+    }
+    bytes.truncate(LARGEST_ERROR_BODY);
     bytes
 }

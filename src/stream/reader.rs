@@ -1,13 +1,12 @@
 //! The background thread: it owns the connection, makes it anew when it breaks, and knows where
 //! the stream has got to.
 
-use std::io::Read as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use ureq::Body;
 use ureq::http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, HeaderMap};
-use ureq::http::{HeaderName, HeaderValue, Method, StatusCode};
+use ureq::http::{HeaderName, HeaderValue, Method, Request, StatusCode};
 
 use super::batch::{self, Batch, BatchEvent, Kind};
 use super::buffer::ReadBuffer;
@@ -25,8 +24,8 @@ use crate::http::headers::set_all;
 use crate::http::path::{Path, push_query};
 use crate::http::retry::Backoff;
 use crate::http::trace::ExchangeTrace;
-use crate::http::transport::{self, Bound, Limits, Outgoing};
-use crate::http::{Answer, Call, Http, Options, envelope};
+use crate::http::transport::{self, Timeouts};
+use crate::http::{Http, Operation, Response, envelope};
 use crate::sse::{Oversized, RawEvent, Span, Splitter};
 
 /// The largest event that is taken; a message of the API has 4,096 characters at most.
@@ -227,15 +226,12 @@ impl Reader {
     }
 
     fn ticket(&mut self) -> Result<StreamTicket, Ending> {
-        let call = Call::new(Method::POST, self.ticket_path.clone());
+        let mut operation = Operation::new(Method::POST, self.ticket_path.clone());
         // One budget for the whole stream, not one within the other.
-        let options = Options {
-            max_retries: Some(0),
-            timeout: self.options.timeout,
-            headers: self.options.headers.clone(),
-            ..Options::default()
-        };
-        let answer = self.http.execute_on(&self.agent, &call, &options, None);
+        operation.max_retries = Some(0);
+        operation.timeout = self.options.timeout;
+        operation.headers = self.options.headers.clone();
+        let answer = self.http.execute_on(&self.agent, &operation, None);
         let ticket = answer.and_then(|answer| {
             self.response_dated(&answer.headers);
             let ticket = envelope::data::<StreamTicket>(&answer)?;
@@ -309,24 +305,21 @@ impl Reader {
                     what: error.to_string(),
                     source: None,
                 }),
-                wire: ExchangeTrace::default(),
+                trace: ExchangeTrace::default(),
             })?;
-        let bound = Bound::Stream {
+        let timeouts = Timeouts::Stream {
             head: self.timeout(),
             idle: self.options.idle_timeout,
         };
-        let exchange = |fresh| {
-            let outgoing = Outgoing {
-                method: &Method::GET,
-                uri: uri.clone(),
-                headers: self.stream_headers(),
-                body: None,
-            };
-            transport::exchange(&self.agent, outgoing, Limits { bound, fresh })
+        let mut request = Request::new(());
+        *request.uri_mut() = uri;
+        *request.headers_mut() = self.stream_headers();
+        let exchange = |force_new| {
+            transport::exchange(&self.agent, request.clone(), None, timeouts, force_new)
         };
         // On the ticket's connection, or, where that has died since, on one of its own.
         let response = match exchange(false) {
-            Err(failure) if failure.is_stale() => exchange(true)?,
+            Err(failure) if failure.is_dead_on_reuse() => exchange(true)?,
             other => other?,
         };
         Ok(response.into_parts())
@@ -352,12 +345,12 @@ impl Reader {
 
     /// An answer that is no stream.
     fn refused(&self, status: StatusCode, headers: Headers, body: Body, ticket: &str) -> Ending {
-        let mut answer = Answer {
-            operation: self.info.operation.clone(),
-            traits: self.info.traits,
+        let mut answer = Response {
+            call: CallInfo {
+                request_id: headers.request_id().map(str::to_owned),
+                ..self.call(true)
+            },
             status: status.as_u16(),
-            request_id: headers.request_id().map(str::to_owned),
-            attempts: self.info.attempts,
             headers,
             body: Vec::new(),
         };
@@ -380,7 +373,10 @@ impl Reader {
                 stood: false,
             };
         }
-        answer.body = self.error_body(body);
+        let until = self
+            .timeout()
+            .and_then(|timeout| Instant::now().checked_add(timeout));
+        answer.body = transport::read_error_body(body, until);
         let error = envelope::api_error(answer, ticket);
         let is_final = match status.as_u16() {
             _ if is_too_many_streams(&error) => true,
@@ -395,25 +391,6 @@ impl Reader {
             is_final,
             stood: false,
         }
-    }
-
-    /// What there is of the body of an error, within the time of the call: nothing else bounds the
-    /// reading of a body that comes in drops.
-    fn error_body(&self, body: Body) -> Vec<u8> {
-        const MOST: usize = 1 << 20;
-        let until = self
-            .timeout()
-            .and_then(|timeout| Instant::now().checked_add(timeout));
-        let mut reader = body.into_reader();
-        let mut bytes = Vec::new();
-        let mut piece = [0; 4096];
-        while bytes.len() < MOST && until.is_none_or(|until| Instant::now() < until) {
-            match reader.read(&mut piece) {
-                Ok(0) | Err(_) => break,
-                Ok(read) => bytes.extend_from_slice(&piece[..read]),
-            }
-        }
-        bytes
     }
 
     /// Returns whether another connection may succeed after this error of the ticket call.
@@ -580,12 +557,13 @@ impl Reader {
 
     /// Why there is no stream.
     fn not_opened(&self, failure: Failure) -> Error {
-        let call = self.call(failure.wire.sent);
+        let call = self.call(failure.trace.sent);
         match failure.kind {
             FailureKind::Timeout { connecting } => {
-                let received = failure.wire.received;
-                let error = crate::http::timed_out(call, connecting, received, self.timeout());
-                Error::Timeout(Box::new(error))
+                let received = failure.trace.received;
+                // Which limit it was is not known here.
+                let limit = self.timeout().filter(|_| !connecting);
+                failure::timed_out(call, connecting, connecting, received, limit)
             }
             FailureKind::Connection(ConnectionFailure { kind, what, source }) => {
                 let what = format!("the stream could not be opened: {what}");

@@ -4,16 +4,16 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ureq::http::HeaderMap;
+use ureq::http::{HeaderMap, Method};
 
 use super::queue::Queue;
 use super::reader::Reader;
 use super::{Inbox, LifecycleStream, MessageStream, Source, StreamHandle, StreamMessageEvent};
 use crate::client::Client;
 use crate::error::{CallInfo, CallTraits, CancelledError, ConnectionError, ConnectionKind, Error};
-use crate::http::Http;
 use crate::http::headers::{CallerHeader, caller_header};
 use crate::http::path::{Path, push_query};
+use crate::http::{Http, Operation};
 
 /// A request that opens an event stream.
 ///
@@ -189,7 +189,7 @@ impl StreamRequest {
     }
 
     pub(super) fn operation(&self) -> String {
-        crate::http::Call::new(ureq::http::Method::GET, self.stream_path.clone()).operation()
+        Operation::new(Method::GET, self.stream_path.clone()).name()
     }
 
     /// Starts the reader's thread.

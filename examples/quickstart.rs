@@ -31,10 +31,10 @@ fn quickstart(arguments: Vec<String>) -> support::Result<()> {
         print(format_args!("{}  {}", workflow.id, workflow.name))?;
     }
     let Some(first) = workflows.first() else {
-        return Err(Failure::Other("there are no public workflows".to_owned()));
+        return Err(Failure::Other("found no public workflow".to_owned()));
     };
     let agent = CreateAgent::new("Assistant")
-        .description("Answers questions.")
+        .description("Takes orders and books tables.")
         .workflow_id(&first.id);
     let agent = client.agents().create(agent).send()?;
     print(format_args!("created {} {}", agent.id, agent.name))

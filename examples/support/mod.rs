@@ -173,7 +173,7 @@ pub(crate) fn escape(text: impl Display) -> String {
     escaped
 }
 
-/// Checks the variables that no client reads if there is no key.
+/// Checks the variables that no client reads while `BIMPEAI_API_KEY` is unset.
 pub(crate) fn check_environment() -> Result<()> {
     for name in ["BIMPEAI_API_KEY", "BIMPEAI_BASE_URL", "BIMPEAI_ALLOW_HTTP"] {
         if std::env::var_os(name).is_some_and(|value| value.to_str().is_none()) {
@@ -202,7 +202,7 @@ pub(crate) struct Conversation {
     pub(crate) client: Client,
     pub(crate) agent_id: String,
     pub(crate) id: String,
-    /// The emulator, if there is no key. It stops when it is dropped.
+    /// The emulator, if `BIMPEAI_API_KEY` is unset. It stops when it is dropped.
     pub(crate) emulator: Option<Emulator>,
 }
 

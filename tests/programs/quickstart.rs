@@ -49,5 +49,5 @@ fn a_library_without_workflows_is_reported() {
     emulator.fault(Fault::json(200, &empty).on("GET", "/workflows"));
     let ended = run(&mut example_with_key("quickstart", &emulator));
     assert_eq!(ended.code, Some(1), "{ended:?}");
-    assert_eq!(ended.stderr, "quickstart: there are no public workflows\n");
+    assert_eq!(ended.stderr, "quickstart: found no public workflow\n");
 }

@@ -244,6 +244,15 @@ impl Span {
         }
     }
 
+    /// The memory that it has of its own, in bytes.
+    #[inline]
+    pub(crate) fn memory(&self) -> usize {
+        match self {
+            Span::Range(_) => 0,
+            Span::Owned(bytes) => bytes.capacity(),
+        }
+    }
+
     /// The same, with invalid UTF-8 replaced.
     #[inline]
     pub(crate) fn into_text(self, buf: &[u8]) -> Span {

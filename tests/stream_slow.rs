@@ -124,6 +124,127 @@ fn the_queue_is_bounded_in_bytes_too() {
     assert_eq!(server.connections(), 1);
 }
 
+/// What a server can fill a queue with. The bytes on the wire are the least of it.
+const KINDS: [&str; 5] = [
+    "data of many lines",
+    "events smaller than what is kept of each",
+    "ids that only the data has",
+    "heartbeats",
+    "errors with large bodies",
+];
+
+/// Sends what is of this kind, without end.
+fn fill(connection: &mut Connection, kind: &str) {
+    if kind == "errors with large bodies" {
+        let body = format!("{{\"message\":\"{}\"}}", "x".repeat(1_000_000));
+        connection.answer(503, &["Retry-After: 0.001"], body);
+        return;
+    }
+    connection.event_stream();
+    let mut number = 0;
+    let event = |number: usize| match kind {
+        "data of many lines" => {
+            let line = format!("data: {}\n", "x".repeat(1_000));
+            format!("id: m{number}\n{}", line.repeat(500))
+        }
+        "events smaller than what is kept of each" => "data\n\n".repeat(5_000),
+        "ids that only the data has" => {
+            let id = "i".repeat(1_000);
+            let of = |n: usize| format!("data: {{\"id\":\"{number}-{n}-{id}\"}}\n\n");
+            (0..20).map(of).collect()
+        }
+        _ => "event: heartbeat\ndata\n\n".repeat(2_000),
+    };
+    while connection.raw(event(number)) {
+        number += 1;
+        if kind == "data of many lines" {
+            // The read that ends the event has no other byte.
+            std::thread::sleep(Duration::from_millis(10));
+            connection.raw("\n");
+        }
+    }
+}
+
+/// The child's part: opens streams and takes nothing. Prints by how many KiB it has grown once it
+/// grows no more.
+#[test]
+fn child_that_takes_nothing() {
+    let Ok(url) = std::env::var("BIMPEAI_TEST_URL") else {
+        return;
+    };
+    let memory = || -> usize {
+        let text = std::fs::read_to_string("/proc/self/statm").unwrap();
+        let pages = text.split(' ').nth(1).unwrap();
+        pages.parse::<usize>().unwrap() * 4
+    };
+    let client = bimpeai::Client::builder(support::KEY).base_url(url);
+    let client = client.build().unwrap();
+    let before = memory();
+    let mut streams: Vec<_> = (0..STREAMS)
+        .map(|_| {
+            let messages = client.conversations().messages();
+            let request = messages.stream("agt_1", "cnv_1").buffer(usize::MAX);
+            request.max_retries(u32::MAX).lifecycle()
+        })
+        .collect();
+    for stream in &mut streams {
+        let _ = stream.try_recv();
+    }
+    let (mut most, mut quiet) = (0, 0);
+    let until = std::time::Instant::now() + PATIENCE;
+    while quiet < 20 && std::time::Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(50));
+        let grown = memory().saturating_sub(before);
+        quiet = if grown > most + 64 { 0 } else { quiet + 1 };
+        most = most.max(grown);
+        // It has failed, and the machine is not to suffer.
+        if most > 200 * 1024 {
+            break;
+        }
+    }
+    println!("grown by {most} KiB");
+}
+
+const STREAMS: usize = 8;
+
+/// In KiB: for each stream 512, a group above it, what the allocator keeps, and its buffers. While an
+/// error of 1 MB is made there are copies of its body.
+fn limit(kind: &str) -> usize {
+    match kind {
+        "errors with large bodies" => STREAMS * 4 * 1024,
+        _ => STREAMS * 1792,
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn whatever_waits_is_bounded_in_memory() {
+    let grown_by = |kind: &'static str| -> usize {
+        let server = Server::streaming(move |connection, _, _| fill(connection, kind));
+        let child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "child_that_takes_nothing", "--nocapture"])
+            .env("BIMPEAI_TEST_URL", server.url())
+            .output()
+            .unwrap();
+        let output = String::from_utf8_lossy(&child.stdout).into_owned();
+        let grown = output.split("grown by ").nth(1).expect(&output);
+        grown.split(' ').next().unwrap().parse().unwrap()
+    };
+    let grown: Vec<(&str, usize)> = std::thread::scope(|scope| {
+        let run = |kind| scope.spawn(move || (kind, grown_by(kind)));
+        let running: Vec<_> = KINDS.into_iter().map(run).collect();
+        running.into_iter().map(|it| it.join().unwrap()).collect()
+    });
+    println!("{grown:?}");
+    for (kind, grown) in grown {
+        let limit = limit(kind);
+        assert!(
+            grown < limit,
+            "{kind}: {grown} KiB, and {limit} is the limit"
+        );
+    }
+}
+
 #[test]
 fn a_buffer_of_none_is_a_buffer_of_one() {
     let (server, _, _) = eager(50, 10);

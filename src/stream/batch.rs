@@ -18,7 +18,9 @@ use crate::types::ObjectFields as _;
 #[derive(Default)]
 pub(super) struct Batch {
     pub(super) bytes: Vec<u8>,
-    pub(super) events: Vec<BatchEvent>,
+    events: Vec<BatchEvent>,
+    /// The memory of what the events have of their own: data of several lines, and ids.
+    owned: usize,
     /// How many of the events the caller has had.
     taken: usize,
 }
@@ -47,13 +49,20 @@ impl BatchEvent {
 }
 
 impl Batch {
+    #[inline]
+    pub(super) fn push(&mut self, event: BatchEvent) {
+        self.owned += event.data.memory() + event.id.as_ref().map_or(0, Span::memory);
+        self.events.push(event);
+    }
+
     pub(super) fn len(&self) -> usize {
         self.events.len()
     }
 
-    /// The memory it takes.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes.capacity()
+    /// All memory that it takes, in bytes.
+    pub(super) fn memory(&self) -> usize {
+        let events = self.events.capacity() * size_of::<BatchEvent>();
+        self.bytes.capacity() + events + self.owned
     }
 
     /// Moves to the next event; `false` where there is none.
@@ -76,6 +85,7 @@ impl Batch {
     /// Empties it, and keeps its memory.
     pub(super) fn clear(&mut self) {
         self.events.clear();
+        self.owned = 0;
         self.taken = 0;
     }
 
@@ -100,6 +110,13 @@ impl Batch {
             true => Ok(message),
             false => unusual_message(self.data(event), self.id(event), stream),
         }
+    }
+
+    /// The ids of all its events that are text, the last one first. `bytes` is the memory that the
+    /// events lie in as long as it is not the batch's own.
+    pub(super) fn ids<'a>(&'a self, bytes: &'a [u8]) -> impl Iterator<Item = &'a str> {
+        let ids = self.events.iter().rev().filter_map(|it| it.id.as_ref());
+        ids.filter_map(|id| std::str::from_utf8(id.bytes(bytes)).ok())
     }
 
     /// The last id of this kind among the messages that the caller has taken.
@@ -196,4 +213,40 @@ pub(super) fn skipped(
         data: data.to_vec(),
         reason,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_memory_of_a_batch_counts_and_none_of_it_once_it_is_empty() {
+        let mut batch = Batch::default();
+        assert_eq!(batch.memory(), 0);
+        batch.bytes = Vec::with_capacity(1000);
+        let spans = [
+            (None, Span::Range(0..5), 0),
+            (
+                Some(Span::Range(0..1)),
+                Span::Owned(Vec::with_capacity(300)),
+                300,
+            ),
+            (
+                Some(Span::Owned(Vec::with_capacity(20))),
+                Span::Range(0..5),
+                20,
+            ),
+        ];
+        let mut owned = 0;
+        for (id, data, memory) in spans {
+            let kind = Kind::Message;
+            batch.push(BatchEvent { kind, id, data });
+            owned += memory;
+            let events = batch.events.capacity() * size_of::<BatchEvent>();
+            assert_eq!(batch.memory(), 1000 + events + owned);
+        }
+        let events = batch.events.capacity() * size_of::<BatchEvent>();
+        batch.clear();
+        assert_eq!(batch.memory(), 1000 + events);
+    }
 }

@@ -8,9 +8,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::batch::Batch;
-use crate::error::Error;
+use crate::error::{ApiError, DecodeError, Error, FieldError};
+use crate::headers::Headers;
 
-/// The most bytes that wait for the caller: more would be out of the processor's cache when the
+/// The most bytes of memory that wait for the caller: more would be out of the processor's cache when the
 /// caller comes to them.
 const MOST_BYTES: usize = 512 << 10;
 
@@ -34,12 +35,35 @@ pub(super) enum Item {
 }
 
 impl Item {
-    /// How many messages it counts for, and how many bytes.
+    /// How many messages it counts for, and how many bytes of memory.
     fn weight(&self) -> (usize, usize) {
         match self {
-            Item::Batch(batch) => (batch.len(), batch.bytes()),
-            Item::Connected | Item::Disconnected { .. } => (1, 0),
+            Item::Batch(batch) => (batch.len(), size_of::<Item>() + batch.memory()),
+            Item::Connected => (1, size_of::<Item>()),
+            Item::Disconnected { error, .. } => (1, size_of::<Item>() + memory_of(error)),
         }
+    }
+}
+
+/// The memory that an error takes: it may hold a response, whose body is up to 1 MiB.
+fn memory_of(error: &Error) -> usize {
+    let of_headers = |headers: &Headers| -> usize {
+        let each = headers.iter().map(|(name, value)| name.len() + value.len());
+        each.map(|text| text + size_of::<[usize; 12]>()).sum()
+    };
+    match error {
+        Error::Api(error) => {
+            let fields = error.field_errors().iter();
+            let fields: usize = fields
+                .map(|field| size_of::<FieldError>() + field.path.len() + field.message.len())
+                .sum();
+            let text = error.body().len() + error.message().len();
+            size_of::<ApiError>() + text + fields + of_headers(error.headers())
+        }
+        Error::Decode(error) => {
+            size_of::<DecodeError>() + error.body().len() + of_headers(error.headers())
+        }
+        _ => size_of::<ApiError>(),
     }
 }
 
@@ -139,7 +163,7 @@ impl Queue {
     pub(super) fn spare(&self, most: usize) -> Batch {
         let mut state = self.state();
         let spare = state.spares.pop().unwrap_or_default();
-        if spare.bytes() <= most {
+        if spare.memory() <= most {
             return spare;
         }
         let spares = std::mem::take(&mut state.spares);
@@ -209,10 +233,10 @@ impl Queue {
         let mut state = self.state();
         // In a burst the reader has the next batch in a moment: a caller that lets it go first, and
         // does not wait, need not be woken for each.
-        let mut burst = done.as_ref().is_some_and(|done| done.bytes() >= BURST);
+        let mut burst = done.as_ref().is_some_and(|done| done.memory() >= BURST);
         if let Some(mut done) = done {
-            if done.bytes() <= LARGEST_SPARE && state.spares.len() < MOST_SPARES {
-                done.clear();
+            done.clear();
+            if done.memory() <= LARGEST_SPARE && state.spares.len() < MOST_SPARES {
                 state.spares.push(done);
             }
         }
@@ -362,6 +386,10 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::error::{CallInfo, CallTraits};
+    use crate::http::{Response, envelope};
+    use crate::sse::Span;
+    use crate::stream::batch::{BatchEvent, Kind};
 
     /// Such as one inside a look-up, which nothing can wake.
     fn reader_that_stays(queue: &Queue) -> mpsc::Sender<()> {
@@ -426,6 +454,87 @@ mod tests {
             done = Some(batch);
         }
         assert_eq!(queue.state().spares.len(), IDLE_SPARES);
+    }
+
+    /// Takes all of it once the reader waits for room; how many items it could put in before, and
+    /// how many there were.
+    fn fill(items: impl Iterator<Item = Item> + Send + 'static) -> (usize, usize) {
+        let queue = Arc::new(Queue::default());
+        queue.bound(usize::MAX);
+        let filling = queue.clone();
+        let reader = std::thread::spawn(move || {
+            for item in items {
+                assert!(filling.put(item));
+            }
+            filling.end(None);
+        });
+        let full = loop {
+            let state = queue.state();
+            if state.reader_waits || state.ended {
+                break state.items.len();
+            }
+            drop(state);
+            std::thread::yield_now();
+        };
+        let mut taken = 0;
+        while let Taken::Item(_) = queue.take(None, None) {
+            taken += 1;
+        }
+        reader.join().unwrap();
+        let state = queue.state();
+        assert_eq!((state.messages, state.bytes), (0, 0));
+        (full, taken)
+    }
+
+    #[test]
+    fn all_memory_of_what_waits_counts() {
+        let with_data = || {
+            let mut batch = Batch::default();
+            batch.push(BatchEvent {
+                kind: Kind::Message,
+                id: None,
+                data: Span::Owned(vec![b'x'; 100 << 10]),
+            });
+            Item::Batch(batch)
+        };
+        let items = std::iter::repeat_with(with_data).take(50);
+        assert_eq!(fill(items), (6, 50));
+
+        let tiny = || {
+            let mut batch = Batch::default();
+            for _ in 0..128 {
+                batch.push(BatchEvent {
+                    kind: Kind::Heartbeat,
+                    id: None,
+                    data: Span::Range(0..0),
+                });
+            }
+            Item::Batch(batch)
+        };
+        let (full, taken) = fill(std::iter::repeat_with(tiny).take(200));
+        let each = 128 * size_of::<BatchEvent>() + size_of::<Item>();
+        assert_eq!((full, taken), (MOST_BYTES.div_ceil(each), 200));
+
+        let with_body = || {
+            let response = Response {
+                call: CallInfo {
+                    operation: String::new(),
+                    attempts: 1,
+                    request_id: None,
+                    sent: true,
+                    traits: CallTraits::STREAM,
+                    page: None,
+                },
+                status: 503,
+                headers: Headers::default(),
+                body: vec![b'x'; 200 << 10],
+            };
+            let error = envelope::api_error(response, "");
+            let wait = Duration::ZERO;
+            Item::Disconnected { error, wait }
+        };
+        let items = std::iter::repeat_with(with_body).take(10);
+        assert_eq!(fill(items), (3, 10));
     }
 
     #[test]

@@ -31,6 +31,10 @@ use crate::sse::{Oversized, RawEvent, Span, Splitter};
 /// The largest event that is taken; a message of the API has 4,096 characters at most.
 const LARGEST_EVENT: usize = 1 << 20;
 
+/// The most events in one batch. Those of an event stream may be smaller than what is kept of each,
+/// and what waits for the caller is bounded to a batch.
+const MOST_EVENTS: usize = 256;
+
 /// What no wait before a connection goes below, unless the server says so.
 const SHORTEST_WAIT: Duration = Duration::from_millis(250);
 
@@ -431,64 +435,76 @@ impl Reader {
                     stood: true,
                 };
             }
-            self.split(
-                &mut splitter,
-                buffer.bytes(),
-                &mut left_out,
-                &mut batch.events,
-            );
-            let done = splitter.consumed(buffer.bytes());
-            if batch.events.is_empty() {
-                buffer.skip(done);
-                continue;
-            }
-            buffer.take(done, &mut batch.bytes);
-            let spare = self.queue.spare(buffer.most());
-            let batch = std::mem::replace(&mut batch, spare);
-            if !self.queue.put(Item::Batch(batch)) {
-                return Ending {
-                    error: self.closed(),
-                    is_final: true,
-                    stood: true,
-                };
+            loop {
+                let is_whole = self.split(&mut splitter, buffer.bytes(), &mut left_out, &mut batch);
+                let done = splitter.consumed(buffer.bytes());
+                if batch.len() == 0 {
+                    buffer.skip(done);
+                    break;
+                }
+                buffer.take(done, &mut batch.bytes);
+                let spare = self.queue.spare(buffer.most());
+                let batch = std::mem::replace(&mut batch, spare);
+                if !self.queue.put(Item::Batch(batch)) {
+                    return Ending {
+                        error: self.closed(),
+                        is_final: true,
+                        stood: true,
+                    };
+                }
+                if is_whole {
+                    break;
+                }
             }
         }
     }
 
-    /// Finds the events in the buffer that are for the caller.
+    /// Finds the events in the buffer that are for the caller. Returns `false` if a batch cannot
+    /// hold all of them.
     ///
     /// `left_out` is an event that was too large and has not ended yet: it is reported at its end,
-    /// when its id is known, so that a repeat of it is recognised.
+    /// when its id is known, so that a duplicate of it is recognized.
     fn split(
         &mut self,
         splitter: &mut Splitter,
         buffer: &[u8],
         left_out: &mut Option<Oversized>,
-        events: &mut Vec<BatchEvent>,
-    ) {
+        batch: &mut Batch,
+    ) -> bool {
+        let mut is_whole = true;
         while let Some(next) = splitter.next(buffer) {
             // What an event without data set came before this one.
             let id = splitter.take_bare_id();
-            events.extend(left_out.take().and_then(|event| self.report(event, id)));
+            if let Some(event) = left_out.take().and_then(|event| self.report(event, id)) {
+                batch.push(event);
+            }
             match next {
-                Ok(raw) => events.extend(self.sort(raw, buffer)),
+                Ok(raw) => {
+                    if let Some(event) = self.sort(raw, buffer) {
+                        batch.push(event);
+                    }
+                }
                 Err(oversized) => *left_out = Some(oversized),
+            }
+            if batch.len() >= MOST_EVENTS {
+                is_whole = false;
+                break;
             }
         }
         if let Some(id) = splitter.take_bare_id() {
-            events.extend(
-                left_out
-                    .take()
-                    .and_then(|event| self.report(event, Some(id))),
-            );
+            if let Some(event) = left_out
+                .take()
+                .and_then(|event| self.report(event, Some(id)))
+            {
+                batch.push(event);
+            }
         }
         if let Some(retry) = splitter.retry() {
             self.retry = Some(retry);
         }
-        // Once for all of them: the stream goes on after the last.
-        let ids = events.iter().rev().filter_map(|event| event.id.as_ref());
-        ids.filter_map(|id| std::str::from_utf8(id.bytes(buffer)).ok())
-            .any(|id| self.cursor.message(id));
+        // Once for all of them: the stream continues after the last.
+        batch.ids(buffer).any(|id| self.cursor.message(id));
+        is_whole
     }
 
     /// Reports an event that was left out for its size, once, and moves past it: else it would come

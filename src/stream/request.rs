@@ -113,12 +113,12 @@ impl StreamRequest {
         self
     }
 
-    /// Sets how many messages may wait for the caller. Default: 1,024. Their memory is limited to
-    /// 512 KiB in any case.
+    /// Sets how many messages may wait for the caller. Default: 1,024.
     ///
-    /// When the queue is full, nothing more is read from the connection until the caller has taken
-    /// three quarters of it. The result of one socket read is queued as a whole, so the queue may
-    /// exceed either limit by that much.
+    /// Their memory is limited to 512 KiB in any case, with everything that is kept of them. When
+    /// either limit is reached, nothing more is read from the connection until the caller has taken
+    /// three quarters of it. Messages arrive in groups of up to 256, and a single message has up to
+    /// 1 MiB: the queue may exceed its limits by one group.
     pub fn buffer(mut self, messages: usize) -> Self {
         self.buffer = messages;
         self

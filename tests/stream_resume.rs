@@ -307,6 +307,99 @@ fn a_date_that_cannot_be_right_is_not_a_position() {
     }
 }
 
+// Duplicates.
+
+#[test]
+fn a_replay_of_more_than_is_remembered_repeats_only_what_was_forgotten() {
+    const ALL: usize = 5_000;
+    let server = Server::streaming(|connection, _, number| {
+        // The second replay is cut off, and the third is whole.
+        let to = if number == 1 { 3_000 } else { ALL };
+        let messages: String = (0..to).map(|n| message(&format!("m{n}"), "x")).collect();
+        match number {
+            0..2 => stream(connection, "", format!("{AT_ONCE}{messages}")),
+            _ => silent(connection, "", messages + &message("end", "x")),
+        }
+    });
+    let mut stream = request(&server).open().unwrap();
+    let expected = (0..ALL).chain(0..ALL - 4096);
+    for (place, number) in expected.enumerate() {
+        assert_eq!(next(&mut stream).unwrap(), format!("m{number}"), "{place}");
+    }
+    assert_eq!(next(&mut stream).unwrap(), "end");
+}
+
+/// Delivers these blocks over two connections, of which each sends them all; what was delivered.
+fn delivered(first: &[&str], second: &[&str]) -> Vec<String> {
+    let block = |text: &&str| format!("{text}\n\n");
+    let first: String = first.iter().map(block).collect();
+    let second: String = second.iter().map(block).collect();
+    let server = Server::streaming(move |connection, _, number| match number {
+        0 => stream(connection, "", format!("{AT_ONCE}{first}")),
+        _ => silent(connection, "", format!("{second}{}", message("end", "x"))),
+    });
+    let mut stream = request(&server).open().unwrap();
+    let next = || match next(&mut stream) {
+        Ok(id) => id,
+        Err(Error::SkippedMessage(skipped)) => format!("skipped {:?}", skipped.id()),
+        Err(error) => panic!("{error}"),
+    };
+    std::iter::repeat_with(next)
+        .take_while(|id| id != "end")
+        .collect()
+}
+
+#[test]
+fn different_messages_with_one_block_id_are_delivered() {
+    // A server that numbers the blocks of each connection anew, in whatever form its JSON is.
+    let first = [
+        "id: 1\ndata: {\"id\":\"a\"}",
+        "id: 2\ndata: {\"id\": \"b\"}",
+        "id: 3\ndata: {\"message\":\"x\",\"id\":\"c\"}",
+        "id: 3\ndata: {\"id\":4}",
+        "id: 3\ndata: {\ndata: \"id\":\"e\"}",
+    ];
+    let second = [
+        "id: 1\ndata: {\"id\":\"b\"}",
+        "id: 2\ndata: {\"id\":\"f\"}",
+        "id: 3\ndata: {\"id\":\"4\"}",
+        "id: 4\ndata: {\"id\":\"g\"}",
+        "id: 5\ndata: {\"id\":\"e\"}",
+        "data: {\"id\":\"c\"}",
+        "id: a\ndata: {\"id\":\"h\",\"role\":\"user\"}",
+    ];
+    let expected = ["a", "b", "c", "4", "e", "f", "g", "h"];
+    assert_eq!(delivered(&first, &second), expected);
+}
+
+#[test]
+fn a_message_without_an_id_of_its_own_is_known_by_its_block() {
+    let blocks = [
+        "id: 1\ndata: {\"message\":\"x\"}",
+        "id: 2\ndata: {\"id\":null}",
+        "id: 3\ndata: {\"id\":\"\"}",
+        "id: 4\ndata: {",
+    ];
+    let once = delivered(&blocks, &[]);
+    assert_eq!(once, ["1", "2", "", "skipped Some(\"4\")"]);
+    assert_eq!(delivered(&blocks, &blocks), once);
+}
+
+#[test]
+fn ids_that_only_look_alike_are_different() {
+    let first = [
+        "id: a\ndata: {\"id\":\"a\"}",
+        "id: a\ndata: {\"id\":\"aa\"}",
+        "id: a\ndata: {\"id\":\"A\"}",
+        "id: \u{e9}\ndata: {\"id\":\"\\u00e9\"}",
+    ];
+    let second = [
+        "id: \u{e9}\ndata: {\"id\":\"\u{e9}\"}",
+        "id: a\ndata: {\"id\":\"aa\"}",
+    ];
+    assert_eq!(delivered(&first, &second), ["a", "aa", "A", "\u{e9}"]);
+}
+
 // The lifecycle, in one thread.
 
 #[test]

@@ -127,7 +127,21 @@ impl Batch {
     }
 }
 
-/// The id within a message, for one whose block has none.
+/// Whether this is evidently the id within a message, as it nearly always is: a look at the first
+/// bytes instead of a decoding.
+#[inline]
+pub(super) fn starts_with_id(data: &[u8], id: &[u8]) -> bool {
+    let Some(rest) = data.strip_prefix(b"{\"id\":") else {
+        return false;
+    };
+    let rest = rest.strip_prefix(b" ").unwrap_or(rest);
+    let text = rest
+        .strip_prefix(b"\"")
+        .and_then(|rest| rest.strip_prefix(id));
+    text.is_some_and(|rest| rest.first() == Some(&b'"'))
+}
+
+/// The id within a message.
 pub(super) fn id_in_data(data: &[u8]) -> Option<String> {
     text_in_data(data, |message| message.id, "id")
 }

@@ -1,4 +1,4 @@
-//! Which messages a stream has seen.
+//! Which messages a stream has delivered.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -6,43 +6,88 @@ use std::hash::BuildHasher;
 /// How many messages back a duplicate is recognized.
 const REMEMBERED: usize = 4096;
 
-/// The ids of the last messages, by a seeded hash of each.
+/// Recognizes messages that arrive again, by a seeded hash of the id of each.
 ///
-/// A ring of hashes with chains through it, 12 bytes a message. A chain goes from the newest hash
-/// of its bucket to ever older ones and ends at the first that is no longer remembered, so nothing
-/// has to be taken out of a chain when its hash is overwritten.
-pub(super) struct Seen {
+/// It remembers the last 4,096 messages, and those that were the last 4,096 at the last break. A
+/// server may replay more than it remembers. The oldest ones are then new again, and must not push
+/// out what the replay has yet to reach. Memory: 12 bytes for each message, 96 KiB in all.
+pub(super) struct Deduplicator {
     seed: [u64; 2],
-    hashes: Vec<u64>,
-    /// The number of the next hash, which has its place at `number % REMEMBERED`.
-    next: Number,
-    /// The number of the newest hash in each bucket; there are as many as the ring has places, a
-    /// power of two.
-    newest: Vec<Number>,
-    /// What follows in the chain of each hash.
-    older: Vec<Number>,
+    recent: Ring,
+    /// What was known at the break, since the first one.
+    at_break: Option<AtBreak>,
+    /// Whether this connection has brought a new message.
+    brought_new: bool,
 }
 
-/// How many hashes came before this one, modulo 2^16: of two that are remembered it tells which is
-/// older, and one that is not can only lead to hashes of other buckets, which are not equal.
-type Number = u16;
+struct AtBreak {
+    known: Ring,
+    replay: Replay,
+}
 
-impl Default for Seen {
+/// How far a connection has repeated what was known at the break.
+#[derive(Clone, Copy, PartialEq)]
+enum Replay {
+    /// Nothing of it was repeated.
+    None,
+    /// There may be more of it.
+    Running,
+    /// A new message followed.
+    Over,
+}
+
+impl Default for Deduplicator {
     fn default() -> Self {
         let random = RandomState::new();
-        Seen {
+        Deduplicator {
             seed: [random.hash_one(0), random.hash_one(1) | 1],
-            hashes: Vec::new(),
-            next: 0,
-            newest: Vec::new(),
-            older: Vec::new(),
+            recent: Ring::default(),
+            at_break: None,
+            brought_new: false,
         }
     }
 }
 
-impl Seen {
+impl Deduplicator {
+    /// Notes that another connection is established, which may replay messages.
+    pub(super) fn connected(&mut self) {
+        let brought_new = std::mem::take(&mut self.brought_new);
+        let is_old = match &mut self.at_break {
+            None => true,
+            // The replay was cut off, and may start anew: what it did not reach stays known.
+            Some(AtBreak { replay, .. }) if *replay == Replay::Running => {
+                *replay = Replay::None;
+                false
+            }
+            Some(AtBreak { replay, .. }) => brought_new || *replay == Replay::Over,
+        };
+        if is_old && !self.recent.is_empty() {
+            self.at_break = Some(AtBreak {
+                known: self.recent.clone(),
+                replay: Replay::None,
+            });
+        }
+    }
+
+    /// Remembers an id. Returns `false` if it was known already.
+    #[inline]
+    pub(super) fn is_new(&mut self, id: &[u8]) -> bool {
+        let hash = self.hash(id);
+        let is_recent = self.recent.has(hash);
+        let was_known = match &mut self.at_break {
+            None => false,
+            Some(at_break) => at_break.note(hash),
+        };
+        if !is_recent {
+            self.recent.push(hash);
+        }
+        let is_new = !is_recent && !was_known;
+        self.brought_new |= is_new;
+        is_new
+    }
+
     /// The id by eights, each multiplied to 128 bits that are folded: a fifth of what the standard
-    /// hash costs, and who does not know the seed finds no two ids with one hash here either.
+    /// hash costs. Without the seed nobody finds two ids with one hash here either.
     #[inline]
     fn hash(&self, id: &[u8]) -> u64 {
         let fold = |hash: u64, word: [u8; 8]| {
@@ -62,13 +107,51 @@ impl Seen {
         };
         fold(hash, last).wrapping_mul(self.seed[1])
     }
+}
 
-    /// Remembers an id; `false` when it was known already.
-    pub(super) fn is_new(&mut self, id: &[u8]) -> bool {
-        let hash = self.hash(id);
-        if self.has(hash) {
-            return false;
-        }
+impl AtBreak {
+    /// Returns whether a message was known at the break, and notes how far the replay is.
+    #[inline]
+    fn note(&mut self, hash: u64) -> bool {
+        let was_known = self.known.has(hash);
+        self.replay = match (was_known, self.replay) {
+            (true, Replay::None) => Replay::Running,
+            // Servers replay in order.
+            (false, Replay::Running) => Replay::Over,
+            (_, replay) => replay,
+        };
+        was_known
+    }
+}
+
+/// The last hashes.
+///
+/// A ring of hashes with chains through it, 12 bytes a message. A chain goes from the newest hash
+/// of its bucket to ever older ones and ends at the first that is no longer remembered, so nothing
+/// has to be taken out of a chain when its hash is overwritten.
+#[derive(Clone, Default)]
+struct Ring {
+    hashes: Vec<u64>,
+    /// The number of the next hash, which has its place at `number % REMEMBERED`.
+    next: Number,
+    /// The number of the newest hash in each bucket; there are as many as the ring has places, a
+    /// power of two.
+    newest: Vec<Number>,
+    /// What follows in the chain of each hash.
+    older: Vec<Number>,
+}
+
+/// How many hashes came before this one, modulo 2^16: of two that are remembered it tells which is
+/// older, and one that is not can only lead to hashes of other buckets, which are not equal.
+type Number = u16;
+
+impl Ring {
+    fn is_empty(&self) -> bool {
+        self.hashes.is_empty()
+    }
+
+    /// Adds a hash that it does not have.
+    fn push(&mut self, hash: u64) {
         if self.hashes.len() < REMEMBERED {
             if self.hashes.len() == self.newest.len() {
                 self.grow();
@@ -77,7 +160,6 @@ impl Seen {
             self.older.push(0);
         }
         self.link(hash);
-        true
     }
 
     #[inline]
@@ -132,33 +214,111 @@ mod tests {
 
     use super::*;
 
+    fn id(number: usize) -> Vec<u8> {
+        format!("message-{number}").into_bytes()
+    }
+
+    /// How many of these are new.
+    fn count_new(seen: &mut Deduplicator, numbers: std::ops::Range<usize>) -> usize {
+        numbers.filter(|number| seen.is_new(&id(*number))).count()
+    }
+
     #[test]
-    fn repeats_are_known_4096_messages_back_and_no_memory_is_kept_beyond() {
-        let mut seen = Seen::default();
-        let id = |n: usize| format!("message-{n}").into_bytes();
-        for n in 0..REMEMBERED {
-            assert!(seen.is_new(&id(n)));
+    fn duplicates_are_known_4096_messages_back_and_no_memory_is_kept_beyond() {
+        let mut seen = Deduplicator::default();
+        assert_eq!(count_new(&mut seen, 0..REMEMBERED), REMEMBERED);
+        assert_eq!(count_new(&mut seen, 0..REMEMBERED), 0);
+        let more = REMEMBERED..3 * REMEMBERED;
+        assert_eq!(count_new(&mut seen, more), 2 * REMEMBERED);
+        for _ in 0..3 {
+            let all = &seen.recent;
+            assert_eq!(
+                [
+                    all.hashes.capacity(),
+                    all.older.capacity(),
+                    all.newest.capacity()
+                ],
+                [REMEMBERED; 3]
+            );
+            seen.connected();
+            count_new(&mut seen, 0..3 * REMEMBERED);
         }
-        for n in 0..REMEMBERED {
-            assert!(!seen.is_new(&id(n)));
+    }
+
+    #[test]
+    fn a_replay_of_any_length_repeats_only_what_was_forgotten() {
+        for all in [
+            REMEMBERED + 1,
+            REMEMBERED + 900,
+            2 * REMEMBERED,
+            3 * REMEMBERED + 7,
+        ] {
+            let mut seen = Deduplicator::default();
+            assert_eq!(count_new(&mut seen, 0..all), all);
+            for _ in 0..3 {
+                seen.connected();
+                let forgotten = all - REMEMBERED;
+                assert_eq!(count_new(&mut seen, 0..forgotten), forgotten, "{all}");
+                assert_eq!(count_new(&mut seen, forgotten..all), 0, "{all}");
+            }
+            // Then the stream goes on as always.
+            assert_eq!(count_new(&mut seen, all..all + 10), 10);
+            seen.connected();
+            assert_eq!(count_new(&mut seen, all..all + 20), 10);
         }
-        for n in REMEMBERED..3 * REMEMBERED {
-            assert!(seen.is_new(&id(n)));
+    }
+
+    #[test]
+    fn a_replay_that_was_cut_off_begins_anew_with_what_it_had_not_reached() {
+        let all = REMEMBERED + 900;
+        for cut in [901, 2000, all - 1] {
+            let mut seen = Deduplicator::default();
+            count_new(&mut seen, 0..all);
+            seen.connected();
+            assert_eq!(count_new(&mut seen, 0..cut), 900);
+            // Some connections that bring nothing change nothing.
+            for _ in 0..3 {
+                seen.connected();
+            }
+            assert_eq!(count_new(&mut seen, 900..cut), 0, "{cut}");
+            seen.connected();
+            assert_eq!(count_new(&mut seen, 900..all), 0, "{cut}");
         }
-        assert_eq!(
-            [
-                seen.hashes.capacity(),
-                seen.older.capacity(),
-                seen.newest.capacity()
-            ],
-            [REMEMBERED; 3]
-        );
-        assert!(seen.is_new(&id(0)));
+    }
+
+    #[test]
+    fn what_is_known_at_a_break_is_replaced_after_a_replay_that_was_whole() {
+        let mut seen = Deduplicator::default();
+        let mut all = 0;
+        for _ in 0..4 {
+            seen.connected();
+            let forgotten = all - all.min(REMEMBERED);
+            assert_eq!(count_new(&mut seen, 0..forgotten), forgotten, "{all}");
+            assert_eq!(count_new(&mut seen, forgotten..all), 0, "{all}");
+            let more = all..all + REMEMBERED + 5;
+            all = more.end;
+            assert_eq!(count_new(&mut seen, more), REMEMBERED + 5);
+        }
+    }
+
+    #[test]
+    fn what_is_known_at_a_break_is_replaced_after_a_connection_that_resumed_as_asked() {
+        let mut seen = Deduplicator::default();
+        let mut from = 0;
+        for _ in 0..5 {
+            seen.connected();
+            let to = from + REMEMBERED + 5;
+            assert_eq!(count_new(&mut seen, from..to), REMEMBERED + 5);
+            seen.connected();
+            let known = to - REMEMBERED;
+            assert_eq!(count_new(&mut seen, from..to), known - from);
+            from = to;
+        }
     }
 
     #[test]
     fn what_is_seen_is_what_a_plain_list_says() {
-        let mut seen = Seen::default();
+        let mut seen = Deduplicator::default();
         let (mut list, mut set) = (VecDeque::new(), HashSet::new());
         let mut number = 1_u64;
         // More than there are numbers for, several times.

@@ -11,7 +11,7 @@ use ureq::http::{HeaderName, HeaderValue, Method, Request, StatusCode};
 use super::batch::{self, Batch, BatchEvent, Kind};
 use super::buffer::ReadBuffer;
 use super::cursor::Cursor;
-use super::dedup::Seen;
+use super::dedup::Deduplicator;
 use super::event::StreamTicket;
 use super::queue::{Item, Queue};
 use super::request::StreamOptions;
@@ -49,7 +49,7 @@ pub(super) struct Reader {
     pub(super) info: CallInfo,
     pub(super) lifecycle: bool,
     pub(super) cursor: Cursor,
-    pub(super) seen: Seen,
+    pub(super) seen: Deduplicator,
     /// When the `Date` came that the cursor has.
     dated: Option<Instant>,
     /// On a connection that resumes from the time of the opening: messages that are older are not
@@ -84,7 +84,7 @@ impl Reader {
         info: CallInfo,
         lifecycle: bool,
     ) -> Self {
-        let mut seen = Seen::default();
+        let mut seen = Deduplicator::default();
         let cursor = match &options.after {
             Some(after) => {
                 seen.is_new(after.as_bytes());
@@ -411,6 +411,7 @@ impl Reader {
 
     /// Reads a connection to its end.
     fn follow(&mut self, body: Body) -> Ending {
+        self.seen.connected();
         let mut body = body.into_reader();
         let mut splitter = Splitter::new(LARGEST_EVENT);
         let mut left_out = None;
@@ -546,17 +547,23 @@ impl Reader {
                 data: raw.data,
             });
         }
+        // The id within the data tells messages apart, because a server may number the blocks of
+        // each connection anew.
         let own = raw.id.filter(|id| !id.bytes(buffer).is_empty());
-        let id = own.or_else(|| batch::id_in_data(data).map(|id| Span::Owned(id.into_bytes())));
-        let is_new = id
-            .as_ref()
-            .is_none_or(|id| self.seen.is_new(id.bytes(buffer)));
+        let in_data = match &own {
+            Some(id) if batch::starts_with_id(data, id.bytes(buffer)) => None,
+            _ => batch::id_in_data(data),
+        };
+        let in_block = own.as_ref().map(|id| id.bytes(buffer));
+        let key = in_data.as_deref().map(str::as_bytes).or(in_block);
+        let is_new = key.is_none_or(|key| self.seen.is_new(key));
         if !is_new || self.is_too_old(data) {
             return None;
         }
         // One without any id cannot be told from its duplicate: it is delivered, and is not a sign
         // of progress.
-        self.alive |= id.is_some();
+        self.alive |= key.is_some();
+        let id = own.or_else(|| in_data.map(|id| Span::Owned(id.into_bytes())));
         Some(BatchEvent {
             kind,
             id: id.map(|id| id.into_text(buffer)),

@@ -34,7 +34,10 @@ use crate::http::{Http, Operation};
 /// ```
 ///
 /// The stream reconnects and resumes after the last message automatically. Each message is
-/// delivered once. Duplicates are recognized among at least the last 4,096 messages.
+/// delivered once: a server that repeats messages is recognized by the `id` within the message, or
+/// by the `id:` line of its block if there is none. The last 4,096 messages are remembered. After a
+/// break, the last 4,096 before it are remembered too until the replay is over, however long it is.
+/// That takes up to 96 KiB.
 #[must_use = "a stream does nothing until it is opened or iterated over"]
 pub struct StreamRequest {
     pub(super) http: Arc<Http>,

@@ -32,8 +32,8 @@ const LONGEST_KEY: usize = 4096;
 
 /// A client of the BimpeAI Console API.
 ///
-/// Cheap to clone; clones share one pool of connections. It may be used from any number of threads
-/// at once, a call blocks the thread that sends it and no other.
+/// Cheap to clone; clones share one pool of connections. Any number of threads can use it at once: a
+/// call blocks only the thread that sends it.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), bimpeai::Error> {
@@ -105,7 +105,7 @@ impl Client {
     }
 }
 
-/// The base URL; never the key.
+/// Shows the base URL, never the API key.
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
@@ -114,7 +114,7 @@ impl fmt::Debug for Client {
     }
 }
 
-/// Sets a [`Client`] up.
+/// Configures a [`Client`].
 ///
 /// ```
 /// use std::time::Duration;
@@ -144,7 +144,7 @@ pub struct ClientBuilder {
     proxy: Proxy,
     tls: TlsSettings,
     addresses: Vec<(String, Vec<SocketAddr>)>,
-    /// The first setting that was not acceptable, reported by `build`.
+    /// The first invalid setting, reported by `build`.
     refused: Option<Error>,
 }
 
@@ -226,12 +226,13 @@ impl ClientBuilder {
         self
     }
 
-    /// Bounds one attempt of a call, from its look-up to the last byte of its answer.
+    /// Limits one attempt of a call, from the DNS lookup to the last byte of the response.
     ///
-    /// 30 s unless set, and then 60 s for `conversations().send`, which waits for the assistant.
+    /// Default: 30 s, and 60 s for `conversations().send`, which waits for the assistant. A value
+    /// that is set applies to both.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         if timeout.is_zero() {
-            self.refuse(Error::user("a timeout of zero lets no call succeed"));
+            self.refuse(Error::user("timeout must not be zero"));
         }
         self.timeout = Some(finite(timeout));
         self
@@ -241,7 +242,7 @@ impl ClientBuilder {
     ///
     /// Default: 10 s. The timeout of the call and its deadline limit it too.
     ///
-    /// - A host with several addresses is tried as in RFC 8305: an address that has not answered
+    /// - A host with several addresses is tried as in RFC 8305: an address that has not responded
     ///   after 250 ms is tried on while the next one starts. The address that worked is tried first
     ///   from then on, so an address that drops packets costs 250 ms once.
     /// - A DNS lookup runs on a thread of its own. Nothing can end a lookup, so after a timeout this
@@ -249,22 +250,22 @@ impl ClientBuilder {
     ///   runs on the calling thread, and the system's resolver alone limits it.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         if timeout.is_zero() {
-            self.refuse(Error::user(
-                "a connect timeout of zero lets no call succeed",
-            ));
+            self.refuse(Error::user("connect_timeout must not be zero"));
         }
         self.connect_timeout = timeout;
         self
     }
 
-    /// How often a failed attempt is made again; 2 unless set.
+    /// Sets the maximum number of retries of a call. Default: 2.
     pub fn max_retries(mut self, retries: u32) -> Self {
         self.retry.max_retries = retries;
         self
     }
 
-    /// The longest wait that the server may ask for (`Retry-After`); 60 s unless set. What asks for
-    /// more fails at once, and says when to come back.
+    /// Sets the maximum delay that the server may ask for (`Retry-After`). Default: 60 s.
+    ///
+    /// If the server asks for more, the call fails immediately; [`Error::retry_after`] returns the
+    /// requested delay.
     pub fn max_retry_wait(mut self, wait: Duration) -> Self {
         self.retry.max_retry_wait = wait;
         self
@@ -290,13 +291,13 @@ impl ClientBuilder {
         self
     }
 
-    /// Appended to the user agent, such as `my-tool/1.2`.
+    /// Appends a text to the user agent, such as `my-tool/1.2`. Maximum 1,024 bytes.
     pub fn user_agent_suffix(mut self, suffix: impl Into<String>) -> Self {
         self.user_agent_suffix = Some(suffix.into());
         self
     }
 
-    /// The largest body of an answer that is read, in bytes, after decompression; 16 MiB unless set.
+    /// Sets the maximum size of a response body, in bytes after decompression. Default: 16 MiB.
     pub fn max_response_size(mut self, bytes: usize) -> Self {
         self.max_response_size = bytes;
         self
@@ -341,8 +342,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Trusts these certificates (PEM, one or more), and no others: the authority of a private
-    /// server.
+    /// Trusts these root certificates (PEM, one or more) and no others, for a server with a private
+    /// authority.
     pub fn root_certificates(mut self, pem: impl AsRef<[u8]>) -> Self {
         if let Err(error) = self.tls.trust(pem.as_ref()) {
             self.refuse(error);
@@ -350,7 +351,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Shows this certificate (PEM, with its chain) and key (PEM) to a server that asks for one.
+    /// Sets the client certificate (PEM, with its chain) and its private key (PEM), for mTLS.
     pub fn client_certificate(mut self, chain: impl AsRef<[u8]>, key: impl AsRef<str>) -> Self {
         if let Err(error) = self.tls.show(chain.as_ref(), key.as_ref()) {
             self.refuse(error);
@@ -358,7 +359,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Connects to these addresses for this host, without a look-up.
+    /// Sets the addresses of a host, which is then not resolved by DNS.
     ///
     /// For tests and for networks without DNS. The certificate is still checked for `host`.
     pub fn resolve(
@@ -370,7 +371,7 @@ impl ClientBuilder {
         let host = host.into().to_ascii_lowercase();
         if addresses.is_empty() {
             self.refuse(Error::user(format!(
-                "{host:?} is to have no address at all"
+                "the host {host:?} has no address at all; give `resolve` one"
             )));
         }
         self.addresses.retain(|(known, _)| *known != host);
@@ -378,11 +379,12 @@ impl ClientBuilder {
         self
     }
 
-    /// The client.
+    /// Builds the client.
     ///
     /// # Errors
     ///
-    /// [`Error::User`] names the setting that is not acceptable, and never shows a key.
+    /// [`Error::User`] if the API key or another setting is invalid, or a variable of the environment
+    /// that [`proxy`](ClientBuilder::proxy) lists. The message names it, and shows no secret.
     pub fn build(self) -> Result<Client, Error> {
         if let Some(error) = self.refused {
             return Err(error);
@@ -417,13 +419,13 @@ impl ClientBuilder {
     }
 }
 
-/// Where it goes; never the key, nor what else may be secret.
+/// Shows the base URL and the limits; no secret.
 impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // One that is refused may have a password in it.
+        // An invalid one may have a password in it.
         let base_url = match self.base_url.as_deref().unwrap_or(DEFAULT_BASE_URL) {
             url if BaseUrl::parse(url, &self.http_hosts).is_ok() => url,
-            _ => "[not acceptable]",
+            _ => "[invalid]",
         };
         f.debug_struct("ClientBuilder")
             .field("base_url", &base_url)

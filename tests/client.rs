@@ -1,4 +1,4 @@
-//! How a client is set up, and what it answers to wrong use.
+//! How a client is configured, and what wrong use is refused with.
 
 mod support;
 
@@ -121,11 +121,11 @@ fn settings_that_make_no_sense_are_refused() {
     for (builder, says) in [
         (
             Client::builder(KEY).timeout(Duration::ZERO),
-            "timeout of zero",
+            "timeout must not be zero",
         ),
         (
             Client::builder(KEY).connect_timeout(Duration::ZERO),
-            "timeout of zero",
+            "timeout must not be zero",
         ),
         (
             Client::builder(KEY).default_header("Authorization", "x"),

@@ -277,12 +277,13 @@ impl<T: DeserializeOwned + Send + 'static> IntoIterator for Request<Vec<T>> {
     fn into_iter(self) -> Items<T> {
         let is_list =
             self.operation.method == Method::GET && matches!(self.decode, Decode::Data(_));
-        Items::of(if is_list {
+        let pages = if is_list {
             // The items may be of any type, and have no id that is known here.
             ListRequest::from_operation(self.http, self.operation, |_| "").pages()
         } else {
             Pages::single(self)
-        })
+        };
+        Items::new(Vec::new(), pages)
     }
 }
 

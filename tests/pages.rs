@@ -124,17 +124,12 @@ fn a_server_that_repeats_or_miscounts_pages_ends_in_an_error() {
             2,
             "requested page 2, got page 1 of 3",
         ),
-        (
-            |_| page(TWO, 0, 3, true),
-            0,
-            1,
-            "requested page 1, got page 0 of 3",
-        ),
+        (|_| page(TWO, 0, 3, true), 0, 1, "the page has no number"),
         (
             |n| page(TWO, n - 1, 3, true),
             0,
             1,
-            "requested page 1, got page 0 of 3",
+            "the page has no number",
         ),
         (
             |_| page(TWO, 2, 3, true),

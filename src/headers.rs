@@ -55,8 +55,8 @@ impl Headers {
         Some(number.as_secs().saturating_add(part))
     }
 
-    /// How long the server asks to wait: seconds, fractions too, or a date that is read against
-    /// the answer's own `Date`. Zero and what is past ask for nothing.
+    /// The delay that the server asks for: seconds, also fractions, or a date, which is compared with
+    /// the `Date` of the response. `None` for zero and for a date in the past.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         // A caller may add it to an `Instant`, which not every `Duration` can be added to.
         const MOST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
@@ -72,7 +72,7 @@ impl Headers {
         (!wait.is_zero()).then_some(wait)
     }
 
-    /// When the server answered, by its own clock.
+    /// The time of the response by the server's clock.
     pub(crate) fn date(&self) -> Option<SystemTime> {
         httpdate::parse_http_date(self.get("date")?).ok()
     }

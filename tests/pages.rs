@@ -350,6 +350,7 @@ fn first_and_find_fetch_no_more_than_they_need() {
             .id,
         "i1a"
     );
+    assert_eq!(list.clone().page(2).first().unwrap().unwrap().id, "i2a");
     let limits = |server: &Server| -> Vec<_> {
         let requests = server.take_requests();
         let limit = |request: &support::Request| request.query("limit").map(str::to_owned);
@@ -357,7 +358,7 @@ fn first_and_find_fetch_no_more_than_they_need() {
     };
     assert_eq!(
         limits(&server),
-        [Some("1".to_owned()), Some("7".to_owned())]
+        [Some("1".to_owned()), Some("7".to_owned()), None]
     );
 
     let found = list.find(|agent| agent.id == "i2b").unwrap().unwrap();

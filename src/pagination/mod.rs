@@ -178,7 +178,8 @@ impl<T: DeserializeOwned> ListRequest<T> {
 impl<T: DeserializeOwned + Send + 'static> ListRequest<T> {
     /// Returns the first item, or `None` if the list is empty.
     ///
-    /// Requests a single item, unless [`limit`](ListRequest::limit) is set.
+    /// Requests a single item, unless [`limit`](ListRequest::limit) or [`page`](ListRequest::page) is
+    /// set: the place of a page depends on its size.
     ///
     /// # Errors
     ///
@@ -197,7 +198,8 @@ impl<T: DeserializeOwned + Send + 'static> ListRequest<T> {
     pub fn first(&self) -> Result<Option<T>, Error> {
         let mut list = self.clone();
         list.prefetch = false;
-        if !list.filters.iter().any(|pair| is_named(pair, "limit")) {
+        let is_limited = list.filters.iter().any(|pair| is_named(pair, "limit"));
+        if !is_limited && list.page == Some(1) {
             list = list.limit(1);
         }
         list.into_iter().next().transpose()

@@ -56,14 +56,7 @@ pub(crate) struct Limits<'a> {
 impl Failure {
     /// Returns whether a connection from the pool turned out to be dead: nothing was received on it.
     pub(crate) fn is_dead_on_reuse(&self) -> bool {
-        let ExchangeTrace {
-            connects,
-            sent,
-            received,
-            ..
-        } = self.trace;
-        let broke = matches!(self.kind, FailureKind::Connection(..));
-        broke && connects == 0 && sent && !received
+        matches!(self.kind, FailureKind::Connection(..)) && self.trace.is_silent_on_reuse()
     }
 
     /// Turns the failure of an attempt into the error that the caller gets.

@@ -33,6 +33,11 @@ impl ExchangeTrace {
         });
     }
 
+    /// Returns whether a connection from the pool took a request and has brought nothing yet.
+    pub(crate) fn is_silent_on_reuse(&self) -> bool {
+        self.connects == 0 && self.sent && !self.received
+    }
+
     pub(crate) fn get() -> ExchangeTrace {
         TRACE.get()
     }

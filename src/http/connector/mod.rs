@@ -27,7 +27,7 @@ use ureq::{ProxyProtocol, Timeout};
 
 use self::early::EarlyResponse;
 use self::socket::Socket;
-use self::traced::TracedTransport;
+use self::traced::{TracedTransport, Trust};
 use super::failure::{self, Peer};
 use super::path::{bare_host, port};
 use super::resolver::{LookupError, Resolver};
@@ -42,6 +42,7 @@ use ureq::unversioned::transport::RustlsConnector as TlsConnector;
 pub(crate) struct Connector {
     resolver: Resolver,
     proxy: Option<ureq::Proxy>,
+    trust: Arc<Trust>,
     /// Keeps the TLS configuration, which takes long to build.
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
     tls: TlsConnector,
@@ -52,6 +53,7 @@ impl Connector {
         Connector {
             resolver,
             proxy,
+            trust: Arc::default(),
             #[cfg(any(feature = "rustls", feature = "native-tls"))]
             tls: TlsConnector::default(),
         }
@@ -344,7 +346,10 @@ impl UreqConnector<()> for Handle {
         ExchangeTrace::note(|trace| trace.connects += 1);
         let deadline = ConnectDeadline::start(details.timeout);
         match self.0.establish(details, deadline) {
-            Ok(transport) => Ok(Some(TracedTransport::new(transport))),
+            Ok(transport) => {
+                let trust = self.0.trust.clone();
+                Ok(Some(TracedTransport::new(transport, trust)))
+            }
             Err(error) => {
                 self.0.forget(details.uri);
                 Err(error)

@@ -1,5 +1,8 @@
 //! The outermost layer of a connection: sees a request leave and its response arrive.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use ureq::Timeout;
 use ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
 
@@ -14,14 +17,38 @@ pub(super) struct TracedTransport {
     held: Vec<u8>,
     /// Whether the connection went back to the pool since it was last used.
     idle: bool,
+    /// Shared by all connections of a client.
+    trust: Arc<Trust>,
+    /// The count of [`Trust`] when the connection went back to the pool.
+    trusted_at: u64,
+}
+
+/// Counts how often a connection from the pool has turned out to be dead without a sign.
+///
+/// When a way to the server dies, such as a NAT that forgot or a VPN that ended, all idle connections
+/// die with it, and each would cost a whole timeout. So after one of them timed out with nothing
+/// received, all that were idle at that time are closed when they are next asked for.
+#[derive(Debug, Default)]
+pub(super) struct Trust(AtomicU64);
+
+impl Trust {
+    fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn lose(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 impl TracedTransport {
-    pub(super) fn new(inner: Box<dyn Transport>) -> Self {
+    pub(super) fn new(inner: Box<dyn Transport>, trust: Arc<Trust>) -> Self {
         TracedTransport {
             inner,
             held: Vec::new(),
             idle: false,
+            trusted_at: trust.count(),
+            trust,
         }
     }
 
@@ -82,6 +109,9 @@ impl Transport for TracedTransport {
         match &result {
             Ok(true) => ExchangeTrace::note(|trace| trace.received = true),
             Err(ureq::Error::Io(_)) => ExchangeTrace::note(|trace| trace.broken = true),
+            Err(ureq::Error::Timeout(_)) if ExchangeTrace::get().is_silent_on_reuse() => {
+                self.trust.lose();
+            }
             _ => {}
         }
         result
@@ -90,7 +120,11 @@ impl Transport for TracedTransport {
     fn is_open(&mut self) -> bool {
         // The pool asks twice, when a connection comes back and when it goes out again; only the
         // second answer counts, and each costs three system calls.
-        std::mem::replace(&mut self.idle, true).then(|| self.inner.is_open()) != Some(false)
+        if !std::mem::replace(&mut self.idle, true) {
+            self.trusted_at = self.trust.count();
+            return true;
+        }
+        self.trusted_at == self.trust.count() && self.inner.is_open()
     }
 
     fn is_tls(&self) -> bool {
@@ -100,7 +134,7 @@ impl Transport for TracedTransport {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
 
     use ureq::unversioned::transport::LazyBuffers;
 
@@ -136,10 +170,11 @@ mod tests {
     /// Returns the writes for what ureq hands over, with so much room for output.
     fn writes(has_body: bool, room: usize, parts: &[&str]) -> Vec<String> {
         let writes = Arc::default();
-        let mut transport = TracedTransport::new(Box::new(Recorder {
+        let recorder = Box::new(Recorder {
             buffers: LazyBuffers::new(1, room),
             writes: Arc::clone(&writes),
-        }));
+        });
+        let mut transport = TracedTransport::new(recorder, Arc::default());
         ExchangeTrace::start(has_body);
         let timeout = NextTimeout::default;
         for part in parts {

@@ -1,0 +1,90 @@
+//! Connections that are used again, and those that are not: one that has died without a sign is not
+//! followed by the next one.
+
+mod support;
+
+use std::sync::{Arc, Barrier};
+use std::time::{Duration, Instant};
+
+use bimpeai::Client;
+use support::Server;
+
+const LIMIT: Duration = Duration::from_millis(300);
+/// What a busy machine may add to a limit.
+const SLACK: Duration = Duration::from_millis(1_500);
+
+/// Each of the first connections responds once and then never again; later ones always do.
+fn silent_after_one_response(dead: usize) -> Server {
+    // All of them are open at once.
+    let together = Arc::new(Barrier::new(dead));
+    Server::start(move |mut connection| {
+        let mut first = true;
+        while let Some(request) = connection.request() {
+            if connection.number < dead {
+                if !first {
+                    connection.closed_by_client();
+                    return;
+                }
+                together.wait();
+                first = false;
+            }
+            match request.path().ends_with("/stream-ticket") {
+                true => connection.ticket("t"),
+                false => connection.data(r#"{"id":"abc"}"#),
+            };
+        }
+    })
+}
+
+/// Fills the pool with this many connections.
+fn warm_up(client: &Client, connections: usize) {
+    std::thread::scope(|scope| {
+        for _ in 0..connections {
+            scope.spawn(|| client.agents().retrieve("a").send().unwrap());
+        }
+    });
+}
+
+#[test]
+fn a_retry_after_a_timeout_takes_a_new_connection() {
+    let server = silent_after_one_response(4);
+    let client = server.builder().timeout(LIMIT).build().unwrap();
+    warm_up(&client, 4);
+    let started = Instant::now();
+    let create = bimpeai::agents::CreateAgent::new("n");
+    let response = client.agents().create(create).send_with_response().unwrap();
+    assert_eq!((response.attempts, &response.data.id[..]), (2, "abc"));
+    assert!(started.elapsed() < LIMIT + SLACK, "{:?}", started.elapsed());
+}
+
+#[test]
+fn the_next_call_and_other_threads_do_not_meet_the_rest_of_the_dead() {
+    let server = silent_after_one_response(4);
+    let client = server
+        .builder()
+        .timeout(LIMIT)
+        .max_retries(0)
+        .build()
+        .unwrap();
+    warm_up(&client, 4);
+    let get = client.agents().retrieve("a");
+    let error = get.send().unwrap_err();
+    assert!(error.may_have_been_sent(), "{error}");
+    assert_eq!(get.send().unwrap().id, "abc");
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| get.send().unwrap());
+        }
+    });
+}
+
+#[test]
+fn one_new_connection_replaces_a_silent_one_and_is_used_again() {
+    let server = silent_after_one_response(1);
+    let client = server.builder().timeout(LIMIT).build().unwrap();
+    warm_up(&client, 1);
+    for _ in 0..3 {
+        client.agents().retrieve("a").send().unwrap();
+    }
+    assert_eq!(server.connections(), 2);
+}

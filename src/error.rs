@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
+use std::io;
 use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::headers::Headers;
@@ -19,6 +21,11 @@ pub use crate::headers::RateLimit;
 /// Its text is one line that says what happened, to which call, and what to do; `Debug` prints the
 /// same line, because `fn main() -> Result<(), Error>` prints `Debug`. No key, ticket or body is
 /// ever in it.
+///
+/// The line of an I/O failure ends with the system's own words, such as `Too many open files (os
+/// error 24)`. So that a report that follows sources does not print them twice,
+/// [`source`](std::error::Error::source) has no words: it is a [`std::io::Error`] of the same kind, or
+/// `None` where the kind says nothing. [`ConnectionError::io_error`] returns the system's error itself.
 ///
 /// ```no_run
 /// use bimpeai::{Client, Error};
@@ -233,10 +240,10 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Error::Connection(error) => error.source(),
-            Error::Decode(error) => error.source(),
             Error::User(_)
             | Error::Timeout(_)
             | Error::Api(_)
+            | Error::Decode(_)
             | Error::SkippedMessage(_)
             | Error::Cancelled(_) => None,
         }
@@ -361,26 +368,69 @@ impl ConnectionKind {
 }
 
 /// The details of a connection that could not be established, or was lost.
-#[derive(thiserror::Error)]
+#[derive(Clone)]
 pub struct ConnectionError {
     pub(crate) call: CallInfo,
     pub(crate) kind: ConnectionKind,
     /// What happened, in words, with what to do about it.
     pub(crate) what: String,
-    #[source]
-    pub(crate) source: Option<std::io::Error>,
+    /// The system's error, whose words end the line.
+    pub(crate) source: Option<SystemError>,
+}
+
+/// An error of the system, and its kind alone.
+#[derive(Debug, Clone)]
+pub(crate) struct SystemError(Arc<(io::Error, io::Error)>);
+
+impl From<io::Error> for SystemError {
+    fn from(error: io::Error) -> Self {
+        let kind = error.kind().into();
+        SystemError(Arc::new((error, kind)))
+    }
+}
+
+impl SystemError {
+    /// Returns the error's kind, unless it is one that says nothing.
+    fn kind(&self) -> Option<&io::Error> {
+        let (_, kind) = &*self.0;
+        // The first of them has no name in stable Rust.
+        let says_nothing = ["uncategorized error", "other error"];
+        (!says_nothing.contains(&kind.to_string().as_str())).then_some(kind)
+    }
+}
+
+impl ConnectionError {
+    /// Returns the system's error, for programs that look at its kind or code.
+    ///
+    /// `None` where the system did not fail: a proxy that refused, a certificate that is not trusted,
+    /// a malformed response. Its text ends the line of this error.
+    ///
+    /// ```no_run
+    /// use std::io::ErrorKind;
+    ///
+    /// # let client = bimpeai::Client::from_env().unwrap();
+    /// if let Err(bimpeai::Error::Connection(error)) = client.agents().retrieve("agt_1").send() {
+    ///     let kind = error.io_error().map(std::io::Error::kind);
+    ///     if kind == Some(ErrorKind::ConnectionRefused) {
+    ///         println!("the server is not running yet");
+    ///     }
+    /// }
+    /// ```
+    pub fn io_error(&self) -> Option<&io::Error> {
+        self.source.as_ref().map(|SystemError(both)| &both.0)
+    }
 }
 
 impl fmt::Display for ConnectionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}: {}{}{}",
-            self.call.operation,
-            self.what,
-            After(self.advice()),
-            self.call.trailer()
-        )
+        let ConnectionError { call, what, .. } = self;
+        let advice = After(self.advice());
+        write!(f, "{}: {what}{advice}{}", call.operation, call.trailer())?;
+        const SHOWN: usize = 200;
+        match self.io_error() {
+            Some(error) => write!(f, ": {}", OneLine(&error.to_string(), SHOWN)),
+            None => Ok(()),
+        }
     }
 }
 
@@ -436,7 +486,7 @@ impl fmt::Display for CancelledError {
 }
 
 /// The details of an answer that is not what the API documents.
-#[derive(thiserror::Error)]
+#[derive(Clone)]
 pub struct DecodeError {
     pub(crate) call: CallInfo,
     pub(crate) status: u16,
@@ -445,7 +495,6 @@ pub struct DecodeError {
     pub(crate) what: String,
     /// Whether the connection closed too early: another attempt may bring the whole.
     pub(crate) truncated: bool,
-    #[source]
     pub(crate) source: Option<Mismatch>,
 }
 
@@ -683,6 +732,12 @@ debug_as_display!(
 );
 
 impl std::error::Error for UserError {}
+impl std::error::Error for ConnectionError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(self.source.as_ref()?.kind()?)
+    }
+}
+impl std::error::Error for DecodeError {}
 impl std::error::Error for TimeoutError {}
 impl std::error::Error for CancelledError {}
 impl std::error::Error for ApiError {}

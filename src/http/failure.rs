@@ -14,7 +14,8 @@ use super::retry::Deadline;
 use super::trace::ExchangeTrace;
 use super::{Http, envelope};
 use crate::error::{
-    CallInfo, ConnectionError, ConnectionKind, Error, OneLine, TimeoutError, is_retryable_status,
+    CallInfo, ConnectionError, ConnectionKind, Error, OneLine, SystemError, TimeoutError,
+    is_retryable_status,
 };
 
 /// Why there is no response, and how far the exchange got.
@@ -41,7 +42,8 @@ pub(crate) struct ConnectionFailure {
     pub(crate) kind: ConnectionKind,
     /// In words, for the error's line.
     pub(crate) what: String,
-    pub(crate) source: Option<io::Error>,
+    /// The system's error; its words end the error's line.
+    pub(crate) source: Option<SystemError>,
 }
 
 /// The limits of an attempt; the smallest of them is the one that was exceeded.
@@ -178,10 +180,12 @@ pub(crate) fn failure(error: ureq::Error) -> Failure {
 const NOT_CONNECTED: &str = "no connection could be established";
 
 fn failed(kind: ConnectionKind, what: &str, source: Option<io::Error>) -> ConnectionFailure {
+    // Texts that libraries put into an I/O error are not the system's: theirs is in `what`.
+    let source = source.filter(|error| error.raw_os_error().is_some());
     ConnectionFailure {
         kind,
         what: what.to_owned(),
-        source,
+        source: source.map(SystemError::from),
     }
 }
 
@@ -212,7 +216,13 @@ pub(crate) fn lookup(error: io::Error, peer: Peer) -> ureq::Error {
             "the proxy's host name could not be resolved; check the proxy's URL and the network",
         ),
     };
-    failed(kind, what, Some(error)).into()
+    ConnectionFailure {
+        kind,
+        what: what.to_owned(),
+        // The system's words, though std keeps no code of a failed lookup.
+        source: Some(error.into()),
+    }
+    .into()
 }
 
 /// The error of addresses none of which could be connected to.

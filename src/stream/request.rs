@@ -247,7 +247,7 @@ impl StreamRequest {
                     call: info.clone(),
                     kind: ConnectionKind::NotConnected,
                     what: "no thread could be started for the stream".to_owned(),
-                    source: Some(error),
+                    source: Some(error.into()),
                 }))
             })?;
         queue.set_thread(thread);

@@ -287,7 +287,7 @@ fn the_message_has_the_proxys_status_and_says_that_plain_http_goes_by_connect() 
         (
             "HTTP/1.1 20 OK\r\n\r\n",
             "https://api.test",
-            "the proxy's response is not HTTP",
+            "the proxy's response is malformed: its status line \"HTTP/1.1 20 OK\" is invalid",
             false,
         ),
         (

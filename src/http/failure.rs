@@ -10,8 +10,9 @@ use std::time::Duration;
 use ureq::Timeout;
 use ureq::http::response::Parts;
 
+use super::head;
 use super::retry::Deadline;
-use super::trace::ExchangeTrace;
+use super::trace::{self, ExchangeTrace};
 use super::{Http, envelope};
 use crate::error::{
     CallInfo, ConnectionError, ConnectionKind, Error, OneLine, SystemError, TimeoutError,
@@ -133,6 +134,10 @@ pub(crate) fn timed_out(
 pub(crate) fn failure(error: ureq::Error) -> Failure {
     use ConnectionKind::*;
     let trace = ExchangeTrace::get();
+    let head = match trace.head {
+        true => Vec::new(),
+        false => trace::take_head(),
+    };
     let failed = |kind, what: &str| failed(kind, what, None);
     let failure = match error {
         ureq::Error::Timeout(timeout) => {
@@ -159,12 +164,17 @@ pub(crate) fn failure(error: ureq::Error) -> Failure {
             "http parse resulted in too many headers" => {
                 failed(MalformedResponse, "the response has too many headers")
             }
-            _ if trace.head => failed(MalformedResponse, "the response's body is damaged"),
-            _ => failed(
+            verdict if trace.head => failed(
                 MalformedResponse,
-                "the response is not HTTP; is this the API's port, and does it speak plain http?",
+                &match verdict.starts_with("chunk ") {
+                    true => format!("the response's body is damaged: {verdict}"),
+                    false => "the response's body is damaged".to_owned(),
+                },
             ),
+            verdict => failed(MalformedResponse, &malformed(&head, verdict)),
         },
+        // ureq's last resort where a chunk has no end of its line.
+        ureq::Error::BodyStalled => failed(MalformedResponse, "the response's body is damaged"),
         ureq::Error::TlsRequired => {
             failed(TlsRefused, "the connection is not encrypted, and must be")
         }
@@ -177,6 +187,18 @@ pub(crate) fn failure(error: ureq::Error) -> Failure {
     Failure { kind, trace }
 }
 
+/// Says why the parser refuses the start of a response.
+fn malformed(head: &[u8], verdict: &str) -> String {
+    if is_http(head) {
+        return format!("the response is malformed: {}", head::defect(head, verdict));
+    }
+    "the response is not HTTP/1.1; is this the API's port, and does it speak plain http?".to_owned()
+}
+
+fn is_http(bytes: &[u8]) -> bool {
+    bytes.len() >= "HTTP/1.".len() && head::may_be_http(bytes)
+}
+
 const NOT_CONNECTED: &str = "no connection could be established";
 
 fn failed(kind: ConnectionKind, what: &str, source: Option<io::Error>) -> ConnectionFailure {
@@ -186,6 +208,17 @@ fn failed(kind: ConnectionKind, what: &str, source: Option<io::Error>) -> Connec
         kind,
         what: what.to_owned(),
         source: source.map(SystemError::from),
+    }
+}
+
+/// The failure of a response that is encoded in a way that nobody asked for.
+pub(crate) fn unknown_transfer_encoding(encoding: &str) -> Failure {
+    let encoding = OneLine(encoding, 60);
+    let what =
+        format!("the response is malformed: transfer encoding \"{encoding}\" was not asked for");
+    Failure {
+        kind: FailureKind::Connection(failed(ConnectionKind::MalformedResponse, &what, None)),
+        trace: ExchangeTrace::get(),
     }
 }
 
@@ -287,11 +320,20 @@ pub(crate) fn proxy_refused(status: u16, reason: &str, https: bool) -> ureq::Err
     failed(kind, &what, None).into()
 }
 
-/// The error of a proxy whose response to `CONNECT` is not HTTP.
-pub(crate) fn proxy_speaks_no_http() -> ureq::Error {
-    let what = "the proxy's response is not HTTP; is this the proxy's port, and is the scheme of \
-                its URL right?";
-    failed(ConnectionKind::MalformedResponse, what, None).into()
+/// The error of a proxy whose response to `CONNECT` is not valid HTTP.
+pub(crate) fn proxy_malformed(bytes: &[u8]) -> ureq::Error {
+    let what = match is_http(bytes) {
+        true => format!(
+            "the proxy's response is malformed: {}",
+            head::defect(bytes, "")
+        ),
+        false => {
+            "the proxy's response is not HTTP/1.1; is this the proxy's port, and is the scheme \
+                  of its URL right?"
+                .to_owned()
+        }
+    };
+    failed(ConnectionKind::MalformedResponse, &what, None).into()
 }
 
 /// The error of a proxy whose headers do not end.

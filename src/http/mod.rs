@@ -252,6 +252,8 @@ impl Http {
         self.network.agent(|config| {
             config
                 .input_buffer_size(STREAM_INPUT)
+                // Headers that fill the buffer are an error of their own, and no lost connection.
+                .max_response_header_size(STREAM_INPUT - 1)
                 .output_buffer_size(OUTPUT + line)
                 .timeout_global(self.timeout)
                 .max_idle_connections(1)

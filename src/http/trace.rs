@@ -4,7 +4,7 @@
 //! exchange on the caller's thread, the reading of the body included, so a thread-local record
 //! belongs to one exchange and needs no lock.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 /// How far an exchange got.
 #[derive(Debug, Clone, Copy, Default)]
@@ -49,7 +49,21 @@ impl ExchangeTrace {
     }
 }
 
+/// Keeps the start of a response whose connection is closed before its head was understood.
+pub(crate) fn keep_head(bytes: &[u8]) {
+    const MOST: usize = 64 * 1024;
+    let start = bytes[..bytes.len().min(MOST)].to_vec();
+    // A connection may be dropped by a thread that is ending, when this is gone.
+    let _ = HEAD.try_with(|head| head.replace(start));
+}
+
+/// Takes what [`keep_head`] has kept in the last exchange.
+pub(crate) fn take_head() -> Vec<u8> {
+    HEAD.take()
+}
+
 thread_local! {
+    static HEAD: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
     static TRACE: Cell<ExchangeTrace> = const { Cell::new(ExchangeTrace {
         connects: 0,
         sent: false,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ureq::config::{AutoHeaderValue, ConfigBuilder};
-use ureq::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use ureq::http::header::{CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
 use ureq::http::response::Parts;
 use ureq::http::{Method, Request, Response};
 use ureq::typestate::AgentScope;
@@ -14,7 +14,7 @@ use ureq::{Agent, Body};
 
 use super::connector::Connector;
 use super::envelope;
-use super::failure::{Failure, FailureKind, failure};
+use super::failure::{self, Failure, FailureKind, failure};
 use super::resolver::{self, Resolver};
 use super::tls::Tls;
 use super::trace::ExchangeTrace;
@@ -120,7 +120,36 @@ pub(crate) fn exchange(
         None => run(agent, request, timeouts, force_new),
     };
     ExchangeTrace::note(|trace| trace.head = result.is_ok());
-    result.map_err(failure)
+    let response = result.map_err(failure)?;
+    match transfer_encoding(response.headers()) {
+        Some(encoding) if response.status().is_success() => {
+            Err(failure::unknown_transfer_encoding(&encoding))
+        }
+        _ => Ok(response),
+    }
+}
+
+/// Returns the transfer encoding where it is not one that every client knows: ureq undoes `chunked`
+/// and would pass on the rest as the body.
+fn transfer_encoding(headers: &HeaderMap) -> Option<String> {
+    let values = headers.get_all(TRANSFER_ENCODING).into_iter();
+    let values: Vec<_> = values
+        .map(|value| String::from_utf8_lossy(value.as_bytes()))
+        .collect();
+    let is_known = |encoding: &str| {
+        let encoding = encoding.trim();
+        ["chunked", "identity", ""]
+            .iter()
+            .any(|known| encoding.eq_ignore_ascii_case(known))
+    };
+    match values
+        .iter()
+        .flat_map(|value| value.split(','))
+        .all(is_known)
+    {
+        true => None,
+        false => Some(values.join(", ")),
+    }
 }
 
 fn run<B: ureq::AsSendBody>(

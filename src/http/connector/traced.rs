@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ureq::Timeout;
 use ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
 
-use crate::http::trace::ExchangeTrace;
+use crate::http::head;
+use crate::http::trace::{self, ExchangeTrace};
 
 /// Notes how far an exchange gets, and joins the head of a request with its body.
 #[derive(Debug)]
@@ -68,6 +69,18 @@ impl TracedTransport {
         self.transmit(amount, timeout)
     }
 
+    /// Passes over interim responses: ureq refuses one of 100 that has headers.
+    fn skip_interim(&mut self) {
+        if ExchangeTrace::get().head {
+            return;
+        }
+        let buffers = self.inner.buffers();
+        let length = head::interim(buffers.input());
+        if length > 0 {
+            buffers.input_consume(length);
+        }
+    }
+
     fn transmit(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
         ExchangeTrace::note(|trace| trace.sent = true);
         self.inner.transmit_output(amount, timeout)
@@ -107,7 +120,10 @@ impl Transport for TracedTransport {
         }
         let result = self.inner.await_input(timeout);
         match &result {
-            Ok(true) => ExchangeTrace::note(|trace| trace.received = true),
+            Ok(true) => {
+                ExchangeTrace::note(|trace| trace.received = true);
+                self.skip_interim();
+            }
             Err(ureq::Error::Io(_)) => ExchangeTrace::note(|trace| trace.broken = true),
             Err(ureq::Error::Timeout(_)) if ExchangeTrace::get().is_silent_on_reuse() => {
                 self.trust.lose();
@@ -129,6 +145,17 @@ impl Transport for TracedTransport {
 
     fn is_tls(&self) -> bool {
         self.inner.is_tls()
+    }
+}
+
+impl Drop for TracedTransport {
+    /// Keeps the head of a response that could not be parsed: ureq closes its connection, and with
+    /// it goes what arrived.
+    fn drop(&mut self) {
+        let trace = ExchangeTrace::get();
+        if trace.received && !trace.head {
+            trace::keep_head(self.inner.buffers().input());
+        }
     }
 }
 

@@ -40,7 +40,7 @@ pub(super) fn open(
     loop {
         let head = read_head(&mut *transport, deadline)?;
         let Some((status, reason)) = head::status_line(&head) else {
-            return Err(failure::proxy_speaks_no_http());
+            return Err(failure::proxy_malformed(&head));
         };
         match status {
             200..=299 => return Ok(Tunnel(transport)),
@@ -79,7 +79,7 @@ fn read_head(
             return Ok(head);
         }
         if !head::may_be_http(input) {
-            return Err(failure::proxy_speaks_no_http());
+            return Err(failure::proxy_malformed(input));
         }
         if input.len() >= LARGEST_HEAD {
             return Err(failure::proxy_head_too_large(LARGEST_HEAD));

@@ -41,11 +41,12 @@ fn all_public_types_are_send_sync_and_unwind_safe() {
             RuleInput, ToolHttpMethod, ToolResponseMapping, UpdateAgent, UpdateKnowledgeBase,
             UpdateLiveStatus;
         calls:
-            Call, CallDetail, CallStatus, Calls, MakeCall, MakeCallResult, MakeCallStatus;
+            Call, CallDetail, CallStatus, Calls, MakeCall, MakeCallResult, MakeCallStatus,
+            WaitRequest;
         conversations:
-            AttachmentType, ChannelType, Conversation, ConversationAiStatus, ConversationChannel,
+            AskRequest, AttachmentType, ChannelType, Conversation, ConversationAiStatus, ConversationChannel,
             ConversationDetail, Conversations, CreateConversationMessage, Message,
-            MessageAttachment, MessageRole, Messages, SendMessage, StreamHeartbeatEvent,
+            MessageAttachment, MessageRole, Messages, Reply, SendMessage, StreamHeartbeatEvent,
             StreamMessageEvent, StreamTicket;
         error:
             ApiError, ApiErrorKind, CancelledError, ConnectionError, DecodeError, ErrorCode,
@@ -55,6 +56,9 @@ fn all_public_types_are_send_sync_and_unwind_safe() {
         phone_numbers:
             CreatePhoneNumberRequest, PhoneNumber, PhoneNumberDetail, PhoneNumberRegion,
             PhoneNumberRequest, PhoneNumberRequests, PhoneNumbers, UpdatePhoneNumber;
+        provision:
+            AgentSpec, Applied, ApplyRequest, Change, ChangeAction, ChangedResource, CustomApiSpec,
+            ExportRequest, KnowledgeSpec, WorkflowSpec;
         request:
             ApiResponse<Agent>, Request<Agent>;
         sse:
@@ -70,7 +74,7 @@ fn all_public_types_are_send_sync_and_unwind_safe() {
             Workflow, WorkflowFaq, WorkflowFaqInput, WorkflowGuide, WorkflowGuideInput,
             WorkflowScope, WorkflowVisibility, Workflows;
         emulator:
-            Emulator, EmulatorBuilder, Fault, RecordedRequest;
+            Emulator, EmulatorBuilder, Fault, Generation, ParseFaultError, RecordedRequest;
     };
     let snapshot = include_str!("data/public-api.txt");
     let words = snapshot.lines().flat_map(|line| {

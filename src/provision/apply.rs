@@ -1,6 +1,7 @@
 //! Compares a specification with what exists, and makes the difference.
 
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -22,7 +23,8 @@ pub struct ApplyRequest {
     client: Client,
     spec: AgentSpec,
     renew: bool,
-    on_change: Option<Report>,
+    /// The lock makes the request `Sync`. Nobody ever waits for it.
+    on_change: Option<Mutex<Report>>,
 }
 
 impl ApplyRequest {
@@ -55,7 +57,7 @@ impl ApplyRequest {
     /// # }
     /// ```
     pub fn on_change(mut self, report: impl FnMut(&Change) + Send + 'static) -> Self {
-        self.on_change = Some(Box::new(report));
+        self.on_change = Some(Mutex::new(Box::new(report)));
         self
     }
 
@@ -84,11 +86,14 @@ impl ApplyRequest {
     /// changed; otherwise the error of the request that failed. What was done until then stays, and
     /// the next run continues from there.
     pub fn send(self) -> Result<Applied, Error> {
+        let on_change = self
+            .on_change
+            .map(|report| report.into_inner().unwrap_or_else(PoisonError::into_inner));
         let mut run = Run {
             client: self.client,
             renew: self.renew,
             changes: Vec::new(),
-            effect: Effect::Make(self.on_change),
+            effect: Effect::Make(on_change),
         };
         let ids = run.agent(&self.spec)?;
         Ok(Applied {

@@ -9,15 +9,17 @@ use std::time::Duration;
 
 use ureq::http::{HeaderMap, HeaderValue};
 
+use crate::attempt::Attempt;
 use crate::environment;
 use crate::error::Error;
+use crate::http::cancel::Cancel;
 use crate::http::headers::{CallerHeader, caller_header};
 use crate::http::path::BaseUrl;
 use crate::http::proxy;
 use crate::http::retry::{RetryPolicy, SystemClock};
 use crate::http::tls::TlsSettings;
 use crate::http::transport::{Network, finite};
-use crate::http::{Http, client_headers};
+use crate::http::{Http, OnAttempt, client_headers};
 use crate::types::Secret;
 
 const KEY_VARIABLE: &str = "BIMPEAI_API_KEY";
@@ -94,10 +96,50 @@ impl Client {
         ClientBuilder::from_variables(|name| std::env::var_os(name))
     }
 
+    /// Ends everything that this client and its clones do, from any thread.
+    ///
+    /// * Calls in progress, their retries and waits return [`Error::Cancelled`]. A request that was
+    ///   already sent may have reached the server: see [`Error::may_have_been_sent`].
+    /// * Streams yield one [`Error::Cancelled`] and then end.
+    /// * Later calls fail with [`Error::Cancelled`] at once.
+    ///
+    /// It returns at once and can be called more than once. Threads end within milliseconds, except
+    /// in a DNS lookup or a TCP connect: these end within
+    /// [`connect_timeout`](ClientBuilder::connect_timeout).
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), bimpeai::Error> {
+    /// let client = bimpeai::Client::from_env()?;
+    /// let stop = client.clone();
+    /// // In a Ctrl-C handler, with the crate `ctrlc`:
+    /// // ctrlc::set_handler(move || stop.shutdown())?;
+    /// # let _ = stop;
+    /// for message in client.conversations().messages().stream("agt_1", "cnv_1") {
+    ///     match message {
+    ///         Err(bimpeai::Error::Cancelled(_)) => std::process::exit(130),
+    ///         message => println!("{}", message?.id),
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn shutdown(&self) {
+        // The flag first: what sees its connection closed knows why.
+        self.http.shutdown.cancel();
+        self.http.agent.clone().shutdown();
+    }
+
+    /// Returns whether [`shutdown`](Client::shutdown) was called on this client or a clone of it.
+    pub fn is_shut_down(&self) -> bool {
+        self.http.shutdown.is_cancelled()
+    }
+
     /// Sleeps between two requests of one operation.
-    pub(crate) fn pause(&self, time: Duration) -> Result<(), Error> {
-        self.http.clock.wait(time, None);
-        Ok(())
+    pub(crate) fn pause(&self, time: Duration, operation: &str) -> Result<(), Error> {
+        match self.http.clock.wait(time, &self.http.shutdown) {
+            true => Ok(()),
+            false => Err(Error::cancelled(operation.to_owned())),
+        }
     }
 
     pub(crate) fn http(&self) -> &Arc<Http> {
@@ -141,6 +183,8 @@ pub struct ClientBuilder {
     default_headers: HeaderMap,
     user_agent_suffix: Option<String>,
     max_response_size: usize,
+    deadline: Option<Duration>,
+    on_attempt: Option<OnAttempt>,
     proxy: Proxy,
     tls: TlsSettings,
     addresses: Vec<(String, Vec<SocketAddr>)>,
@@ -171,6 +215,8 @@ impl ClientBuilder {
             default_headers: HeaderMap::new(),
             user_agent_suffix: None,
             max_response_size: DEFAULT_MAX_RESPONSE_SIZE,
+            deadline: None,
+            on_attempt: None,
             proxy: Proxy::Environment,
             tls: TlsSettings::default(),
             addresses: Vec::new(),
@@ -268,6 +314,37 @@ impl ClientBuilder {
     /// requested delay.
     pub fn max_retry_wait(mut self, wait: Duration) -> Self {
         self.retry.max_retry_wait = wait;
+        self
+    }
+
+    /// Sets the default limit of a whole call: all attempts and the waits between them.
+    ///
+    /// Default: none. On a list it applies to each page. [`Request::deadline`](crate::Request::deadline)
+    /// sets another one for a call.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// Calls a function after each attempt of each call, for metrics and progress.
+    ///
+    /// It sees refusals, connection failures and the wait before a retry, which the result of a call
+    /// does not show. It runs on the thread of the call, so it should return quickly.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicU32, Ordering};
+    ///
+    /// let refused = Arc::new(AtomicU32::new(0));
+    /// let count = refused.clone();
+    /// let builder = bimpeai::Client::builder("sk_1").on_attempt(move |attempt| {
+    ///     if attempt.status() == Some(429) {
+    ///         count.fetch_add(1, Ordering::Relaxed);
+    ///     }
+    /// });
+    /// ```
+    pub fn on_attempt(mut self, report: impl Fn(&Attempt<'_>) + Send + Sync + 'static) -> Self {
+        self.on_attempt = Some(Box::new(report));
         self
     }
 
@@ -410,6 +487,9 @@ impl ClientBuilder {
                 retry: self.retry,
                 largest_body: self.max_response_size,
                 clock: Arc::new(SystemClock),
+                deadline: self.deadline,
+                on_attempt: self.on_attempt,
+                shutdown: Cancel::default(),
             }),
         })
     }

@@ -207,6 +207,20 @@ impl Error {
         }))
     }
 
+    /// A wait between two calls was cancelled.
+    pub(crate) fn cancelled(operation: String) -> Error {
+        Error::Cancelled(Box::new(CancelledError {
+            call: CallInfo {
+                operation,
+                attempts: 0,
+                request_id: None,
+                sent: true,
+                traits: CallTraits::READ,
+                page: None,
+            },
+        }))
+    }
+
     /// Names the call that a refusal belongs to.
     pub(crate) fn in_operation(mut self, operation: impl fmt::Display) -> Error {
         if let Error::User(error) = &mut self {

@@ -103,6 +103,7 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod agents;
+mod attempt;
 pub mod calls;
 mod client;
 pub mod conversations;
@@ -128,6 +129,7 @@ pub mod stream;
 pub mod types;
 pub mod workflows;
 
+pub use attempt::Attempt;
 pub use client::{Client, ClientBuilder};
 pub use error::Error;
 pub use headers::Headers;

@@ -257,7 +257,7 @@ impl<T: DeserializeOwned> Request<T> {
     }
 
     fn perform(&self) -> Result<(T, Response), Error> {
-        let mut response = self.http.execute(&self.operation, None)?;
+        let mut response = self.http.execute(&self.operation)?;
         let data = match self.decode {
             Decode::Data(_) => envelope::data(&response)?,
             Decode::DataOr(empty) => envelope::open(&response)?.unwrap_or_else(empty),

@@ -88,7 +88,7 @@ impl WaitRequest {
             if left() <= self.every {
                 return Err(self.timed_out(last_error));
             }
-            self.client.pause(self.every)?;
+            self.client.pause(self.every, &self.request.operation())?;
         }
     }
 

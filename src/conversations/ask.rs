@@ -235,7 +235,7 @@ impl AskRequest {
             if left <= POLL_INTERVAL {
                 return Err(self.timed_out());
             }
-            self.client.pause(POLL_INTERVAL)?;
+            self.client.pause(POLL_INTERVAL, &self.operation())?;
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows a resource.
 
+pub(crate) mod cancel;
 mod connector;
 pub(crate) mod envelope;
 pub(crate) mod failure;
@@ -21,19 +22,21 @@ pub(crate) mod tests;
 
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ureq::http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, USER_AGENT};
 use ureq::http::response::Parts;
 use ureq::http::{HeaderValue, Request};
 
+use crate::attempt::Attempt;
 use crate::error::{CallInfo, CancelledError, Error};
 use crate::headers::Headers;
 use crate::types::Secret;
+use cancel::Cancel;
 use failure::{Failure, Limits};
 pub(crate) use operation::Operation;
 use path::BaseUrl;
-use retry::{Backoff, Cancel, Clock, Deadline, Decision, RetryPolicy};
+use retry::{Backoff, Clock, Deadline, Decision, RetryPolicy};
 use transport::{Network, Timeouts};
 
 /// The input buffer of a stream's connection. A quarter less costs a burst 1% of the processor, and
@@ -54,7 +57,15 @@ pub(crate) struct Http {
     pub(crate) retry: RetryPolicy,
     pub(crate) largest_body: usize,
     pub(crate) clock: Arc<dyn Clock>,
+    /// The default limit of a whole call.
+    pub(crate) deadline: Option<Duration>,
+    pub(crate) on_attempt: Option<OnAttempt>,
+    /// Ends everything that this client and its clones do.
+    pub(crate) shutdown: Cancel,
 }
+
+/// What a caller does with every attempt.
+pub(crate) type OnAttempt = Box<dyn Fn(&Attempt<'_>) + Send + Sync>;
 
 // The compiler cannot see it through the trait objects of ureq and rustls. What changes in them, such
 // as the pool of connections, is behind locks, and a panic leaves it whole.
@@ -85,20 +96,16 @@ struct Execution<'a> {
 impl Http {
     /// Executes an operation: up to `1 + max_retries` attempts under one idempotency key and request
     /// id.
-    pub(crate) fn execute(
-        &self,
-        operation: &Operation,
-        cancel: Option<&Cancel>,
-    ) -> Result<Response, Error> {
-        self.execute_on(&self.agent, operation, cancel)
+    pub(crate) fn execute(&self, operation: &Operation) -> Result<Response, Error> {
+        self.execute_on(&self.agent, operation, &self.shutdown)
     }
 
-    /// Like [`Http::execute`], on the connections of another agent.
+    /// Like [`Http::execute`], on the connections of another agent, and until `cancel` is cancelled.
     pub(crate) fn execute_on(
         &self,
         agent: &ureq::Agent,
         operation: &Operation,
-        cancel: Option<&Cancel>,
+        cancel: &Cancel,
     ) -> Result<Response, Error> {
         let policy = RetryPolicy {
             max_retries: operation.max_retries.unwrap_or(self.retry.max_retries),
@@ -106,30 +113,59 @@ impl Http {
                 .max_retry_wait
                 .unwrap_or(self.retry.max_retry_wait),
         };
-        let mut execution = self.start(operation)?;
+        let mut run = self.start(operation)?;
         let mut backoff = Backoff::new();
         loop {
-            let error = match self.attempt(agent, &mut execution) {
-                Ok(response) => return Ok(response),
+            if cancel.is_cancelled() {
+                return Err(cancelled(run.info));
+            }
+            let started = self.clock.now();
+            let error = match self.attempt(agent, &mut run) {
+                Ok(response) => {
+                    self.report(&response.call, Some(response.status), None, started, None);
+                    return Ok(response);
+                }
                 Err(error) => error,
             };
-            if cancel.is_some_and(Cancel::is_cancelled) {
-                return Err(cancelled(execution.info));
+            if cancel.is_cancelled() {
+                return Err(cancelled(run.info));
             }
-            if !error.is_retryable() {
-                return Err(error);
+            let left = run.deadline.left(&*self.clock);
+            let decision = match error.is_retryable() {
+                true => policy.decide(run.info.attempts, error.retry_after(), &mut backoff, left),
+                false => Decision::GiveUp,
+            };
+            let wait = match decision {
+                Decision::Wait(wait) => Some(wait),
+                Decision::GiveUp => None,
+            };
+            self.report(&run.info, error.status(), Some(&error), started, wait);
+            let Some(wait) = wait else { return Err(error) };
+            log::debug!(target: "bimpeai", "{error}; retrying in {wait:?}");
+            if !self.clock.wait(wait, cancel) {
+                return Err(cancelled(run.info));
             }
-            let left = execution.deadline.left(&*self.clock);
-            let attempts = execution.info.attempts;
-            match policy.decide(attempts, error.retry_after(), &mut backoff, left) {
-                Decision::GiveUp => return Err(error),
-                Decision::Wait(wait) => {
-                    log::debug!(target: "bimpeai", "{error}; retrying in {wait:?}");
-                    if !self.clock.wait(wait, cancel) {
-                        return Err(cancelled(execution.info));
-                    }
-                }
-            }
+        }
+    }
+
+    fn report(
+        &self,
+        call: &CallInfo,
+        status: Option<u16>,
+        error: Option<&Error>,
+        started: Instant,
+        next_wait: Option<Duration>,
+    ) {
+        if let Some(on_attempt) = &self.on_attempt {
+            on_attempt(&Attempt {
+                operation: &call.operation,
+                number: call.attempts,
+                status,
+                error,
+                request_id: error.map_or(call.request_id.as_deref(), Error::request_id),
+                elapsed: self.clock.now().saturating_duration_since(started),
+                next_wait,
+            });
         }
     }
 
@@ -157,7 +193,7 @@ impl Http {
             request,
             timeout: chosen.or(self.timeout),
             differs: chosen.is_some(),
-            deadline: Deadline::start(operation.deadline, &*self.clock),
+            deadline: Deadline::start(operation.deadline.or(self.deadline), &*self.clock),
             info,
         })
     }

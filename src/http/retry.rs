@@ -2,13 +2,12 @@
 //!
 //! The only module that knows `backoff`.
 
-use std::fmt;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use backoff::ExponentialBackoff;
 use backoff::backoff::Backoff as _;
 
+use super::cancel::Cancel;
 use crate::error::{CallInfo, Error, TimeoutError};
 use crate::random;
 
@@ -124,8 +123,8 @@ impl Deadline {
 pub(crate) trait Clock: Send + Sync + 'static {
     fn now(&self) -> Instant;
 
-    /// Waits; `false` when `cancel` ended the wait.
-    fn wait(&self, wait: Duration, cancel: Option<&Cancel>) -> bool;
+    /// Waits. Returns `false` if `cancel` ended the wait.
+    fn wait(&self, wait: Duration, cancel: &Cancel) -> bool;
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -136,53 +135,8 @@ impl Clock for SystemClock {
         Instant::now()
     }
 
-    fn wait(&self, wait: Duration, cancel: Option<&Cancel>) -> bool {
-        match cancel {
-            Some(cancel) => !cancel.wait(wait),
-            None => {
-                std::thread::sleep(wait);
-                true
-            }
-        }
-    }
-}
-
-/// A flag that one thread sets and others see, or wait for.
-#[derive(Default)]
-pub(crate) struct Cancel {
-    cancelled: Mutex<bool>,
-    changed: Condvar,
-}
-
-impl Cancel {
-    pub(crate) fn cancel(&self) {
-        *self.lock() = true;
-        self.changed.notify_all();
-    }
-
-    pub(crate) fn is_cancelled(&self) -> bool {
-        *self.lock()
-    }
-
-    /// Waits for at most so long; `true` when cancelled.
-    pub(crate) fn wait(&self, wait: Duration) -> bool {
-        let (cancelled, _) = self
-            .changed
-            .wait_timeout_while(self.lock(), wait, |cancelled| !*cancelled)
-            .unwrap_or_else(PoisonError::into_inner);
-        *cancelled
-    }
-
-    fn lock(&self) -> MutexGuard<'_, bool> {
-        self.cancelled
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl fmt::Debug for Cancel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Cancel").field(&self.is_cancelled()).finish()
+    fn wait(&self, wait: Duration, cancel: &Cancel) -> bool {
+        !cancel.wait(wait)
     }
 }
 

@@ -33,10 +33,10 @@ impl Clock for FakeClock {
         self.start + *self.passed.lock().unwrap()
     }
 
-    fn wait(&self, wait: Duration, cancel: Option<&Cancel>) -> bool {
+    fn wait(&self, wait: Duration, cancel: &Cancel) -> bool {
         self.waits.lock().unwrap().push(wait);
         self.pass(wait);
-        !cancel.is_some_and(Cancel::is_cancelled)
+        !cancel.is_cancelled()
     }
 }
 
@@ -130,7 +130,10 @@ fn run_on(
     if call.is_write() {
         call.body = Some(b"{}".to_vec());
     }
-    let result = http.execute(&call, cancel);
+    let result = match cancel {
+        Some(cancel) => http.execute_on(&http.agent, &call, cancel),
+        None => http.execute(&call),
+    };
     let waits = clock.waits.lock().unwrap().clone();
     Outcome {
         result,
@@ -289,8 +292,8 @@ fn a_409_after_a_dead_pooled_connection_is_retried() {
     });
     let http = http(Client::builder("sk_canary").base_url(server.url()), clock());
     let post = || Operation::new(Method::POST, Path::new("agents"));
-    http.execute(&post(), None).unwrap();
-    let response = http.execute(&post(), None).unwrap();
+    http.execute(&post()).unwrap();
+    let response = http.execute(&post()).unwrap();
     assert_eq!(response.call.attempts, 2);
     assert_eq!(server.requests().len(), 4);
 }
@@ -482,14 +485,26 @@ fn item_18_a_truncated_body_is_read_again() {
 }
 
 #[test]
-fn item_21_what_is_cancelled_is_not_tried_again() {
-    let cancel = Cancel::default();
-    cancel.cancel();
-    let outcome = call(Method::GET, &["503"], Options::default(), Some(&cancel));
+fn what_is_cancelled_is_not_retried() {
+    // Cancelled while the first attempt is made.
+    let server = Server::answering(|connection, _, _| {
+        answer_with(connection, "503");
+    });
+    let client = Client::builder("sk_canary").base_url(server.url());
+    let cancel = Arc::new(Cancel::default());
+    let cancelling = cancel.clone();
+    let client = client.on_attempt(move |_| cancelling.cancel());
+    let outcome = run_on(
+        client,
+        &server,
+        clock(),
+        Method::GET,
+        Options::default(),
+        Some(&cancel),
+    );
     assert!(matches!(outcome.error(), Error::Cancelled(_)));
     assert!(!outcome.error().is_retryable());
     assert_eq!(outcome.requests.len(), 1);
-    assert!(outcome.waits.is_empty());
     assert_eq!(
         outcome.error().to_string(),
         format!(
@@ -497,6 +512,11 @@ fn item_21_what_is_cancelled_is_not_tried_again() {
             outcome.requests[0].header("x-request-id").unwrap()
         )
     );
+    // Cancelled before it.
+    let outcome = call(Method::GET, &["503"], Options::default(), Some(&cancel));
+    assert!(matches!(outcome.error(), Error::Cancelled(_)));
+    assert!(!outcome.error().may_have_been_sent());
+    assert!(outcome.requests.is_empty() && outcome.waits.is_empty());
 }
 
 #[test]
@@ -522,8 +542,8 @@ fn a_dead_pooled_connection_costs_no_attempt_and_no_wait_even_without_retries() 
         post.body = Some(b"{\"n\":1}".to_vec());
         post
     };
-    assert_eq!(http.execute(&post(), None).unwrap().call.attempts, 1);
-    let response = http.execute(&post(), None).unwrap();
+    assert_eq!(http.execute(&post()).unwrap().call.attempts, 1);
+    let response = http.execute(&post()).unwrap();
     assert_eq!(response.call.attempts, 1);
     let requests = server.requests();
     assert_eq!(requests.len(), 3, "the second call went out twice");

@@ -4,14 +4,14 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::iter::FusedIterator;
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 
 use serde::de::DeserializeOwned;
 
 use super::{ListRequest, Page};
 use crate::error::Error;
-use crate::http::retry::Cancel;
+use crate::http::cancel::Cancel;
 use crate::request::Request;
 
 /// An iterator over the pages of a list. It ends after an error.
@@ -117,6 +117,8 @@ impl<T: DeserializeOwned + Send + 'static> Ahead<T> {
         // The thread waits with a page until it is taken, so it is never further ahead.
         let (sender, pages) = sync_channel(0);
         let cancel = Arc::new(Cancel::default());
+        let dependent: Weak<Cancel> = Arc::downgrade(&cancel);
+        request.http.shutdown.add(dependent);
         let cancelled = cancel.clone();
         let first = request.clone();
         let thread = std::thread::Builder::new()

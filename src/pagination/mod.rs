@@ -11,10 +11,10 @@ use ureq::http::{HeaderValue, Method};
 
 use crate::client::Client;
 use crate::error::Error;
+use crate::http::cancel::Cancel;
 use crate::http::headers::LONGEST_ID;
 use crate::http::operation::{IDEMPOTENCY_KEY, REQUEST_ID};
 use crate::http::path::{Path, push_query};
-use crate::http::retry::Cancel;
 use crate::http::{Http, Operation, envelope};
 use crate::request::{ApiResponse, call_options};
 
@@ -477,7 +477,11 @@ impl<T: DeserializeOwned> ListRequest<T> {
     }
 
     fn fetch_page(&self, cancel: Option<&Cancel>) -> Result<ApiResponse<Page<T>>, Error> {
-        let response = self.http.execute(&self.operation(), cancel)?;
+        let operation = self.operation();
+        let response = match cancel {
+            Some(cancel) => self.http.execute_on(&self.http.agent, &operation, cancel)?,
+            None => self.http.execute(&operation)?,
+        };
         let (data, meta) = match self.page {
             Some(_) => envelope::page(&response)?,
             None => envelope::page_if_any(&response)?,

@@ -440,6 +440,14 @@ impl Inbox {
         }
     }
 
+    /// Returns the error of a stream whose client was shut down.
+    fn shut_down(&self) -> Option<Error> {
+        self.owner.0.was_shut_down().then(|| {
+            let call = self.info.clone();
+            Error::Cancelled(Box::new(CancelledError { call }))
+        })
+    }
+
     fn next(&mut self, until: Option<Instant>) -> Delivery {
         loop {
             if self.done {
@@ -448,7 +456,7 @@ impl Inbox {
             if self.owner.0.is_cancelled() {
                 self.done = true;
                 self.leave_batch();
-                return Delivery::Ended(None);
+                return Delivery::Ended(self.shut_down());
             }
             if self.batch.as_mut().is_some_and(Batch::advance) {
                 return self.deliver();
@@ -462,7 +470,7 @@ impl Inbox {
                 }
                 Taken::Ended(error) => {
                     self.done = true;
-                    return Delivery::Ended(error);
+                    return Delivery::Ended(error.or_else(|| self.shut_down()));
                 }
                 Taken::Nothing => return Delivery::Nothing,
             }
@@ -570,7 +578,9 @@ impl Source {
     fn next(&mut self, lifecycle: bool, until: Option<Instant>) -> Delivery {
         match self.start(lifecycle) {
             Ok(()) => {}
-            Err(Error::Cancelled(_)) => return Delivery::Ended(None),
+            Err(Error::Cancelled(_)) if !self.handle.queue.was_shut_down() => {
+                return Delivery::Ended(None);
+            }
             Err(error) => return Delivery::Ended(Some(error)),
         }
         match &mut self.inbox {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use super::batch::Batch;
 use crate::error::{ApiError, DecodeError, Error, FieldError};
 use crate::headers::Headers;
+use crate::http::cancel::Dependent;
 
 /// The most bytes of memory that wait for the caller: more would be out of the processor's cache when the
 /// caller comes to them.
@@ -102,6 +103,8 @@ pub(super) struct Queue {
     state: Mutex<State>,
     /// Set under the lock, so that no wait misses it; read without.
     cancelled: AtomicBool,
+    /// Set before `cancelled`.
+    shut_down: AtomicBool,
     /// Told when there is something for the caller.
     filled: Condvar,
     /// Told when there is room again, and when a wait of the reader's has to end.
@@ -343,8 +346,19 @@ impl Queue {
         self.cancelled.load(Ordering::SeqCst)
     }
 
+    /// Returns whether the client was shut down, and not this stream alone cancelled.
+    pub(super) fn was_shut_down(&self) -> bool {
+        self.shut_down.load(Ordering::SeqCst)
+    }
+
     /// Stops everything: the caller's waits, the reader's waits, its socket, its thread.
     pub(super) fn cancel(&self) {
+        self.stop();
+        self.join();
+    }
+
+    /// Like [`Queue::cancel`], without waiting for the thread.
+    fn stop(&self) {
         let buffered = {
             let mut state = self.state();
             self.cancelled.store(true, Ordering::SeqCst);
@@ -359,7 +373,6 @@ impl Queue {
         if let Some(agent) = self.agent.get() {
             agent.clone().shutdown();
         }
-        self.join();
     }
 
     /// Waits for the reader's thread for a moment, and lets go of one that cannot be woken.
@@ -377,6 +390,13 @@ impl Queue {
             // It only has to return; a panic in it was a bug of ours and has ended the stream.
             let _ = thread.join();
         }
+    }
+}
+
+impl Dependent for Queue {
+    fn cancelled(&self) {
+        self.shut_down.store(true, Ordering::SeqCst);
+        self.stop();
     }
 }
 

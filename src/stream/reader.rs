@@ -235,7 +235,9 @@ impl Reader {
         operation.max_retries = Some(0);
         operation.timeout = self.options.timeout;
         operation.headers = self.options.headers.clone();
-        let answer = self.http.execute_on(&self.agent, &operation, None);
+        let answer = self
+            .http
+            .execute_on(&self.agent, &operation, &self.http.shutdown);
         let ticket = answer.and_then(|answer| {
             self.response_dated(&answer.headers);
             let ticket = envelope::data::<StreamTicket>(&answer)?;

@@ -1,7 +1,7 @@
 //! The request that opens a stream, and its options.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use ureq::http::{HeaderMap, Method};
@@ -226,6 +226,8 @@ impl StreamRequest {
         let line = (url.path().len() + query.len()).max(header.max().unwrap_or(0));
         let agent = self.http.stream_agent(line);
         queue.set_agent(agent.clone());
+        let dependent: Weak<Queue> = Arc::downgrade(&queue);
+        self.http.shutdown.add(dependent);
         if queue.is_cancelled() {
             return Err(Error::Cancelled(Box::new(CancelledError { call: info })));
         }

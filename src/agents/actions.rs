@@ -1,4 +1,4 @@
-//! What an agent may do.
+//! Actions, which an agent performs through its integrations.
 
 use crate::client::handle;
 use crate::http::path::Path;
@@ -7,31 +7,59 @@ use crate::types::object;
 
 handle! {
     /// The actions of agents, from [`Agents::actions`](super::Agents::actions).
+    ///
+    /// An action is something that an agent can do through an integration, such as adding an event to
+    /// a calendar. The agent performs enabled actions only.
     pub struct Actions;
 }
 
 impl Actions {
-    /// Lists all actions of an agent; the API does not page this list.
+    /// Lists the actions of an agent, enabled or not. Not paginated.
     ///
-    /// `GET /agents/{agent_id}/actions`. All generations.
+    /// `GET /agents/{agent_id}/actions`.
+    ///
+    /// ```
+    /// # use bimpeai::agents::CreateAgent;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let emulator = bimpeai::emulator::Emulator::start()?;
+    /// # let client = emulator.client_builder().build()?;
+    /// # let template = client.workflows().list().first()?.unwrap();
+    /// # let body = CreateAgent::new("Ada").workflow_id(template.id);
+    /// # let agent = client.agents().create(body.description("Books.")).send()?;
+    /// for action in client.agents().actions().list(&agent.id) {
+    ///     let action = action?;
+    ///     let state = if action.is_enabled { "on" } else { "off" };
+    ///     println!("{}: {} {state}", action.integration_name, action.name);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn list(&self, agent_id: impl AsRef<str>) -> Request<Vec<AgentAction>> {
         Request::get(&self.client, root(agent_id))
     }
 
-    /// Lets an agent take these actions, by the ids that [`list`](Self::list) gives.
+    /// Enables actions of an agent, by the ids from [`list`](Self::list).
     ///
-    /// `POST /agents/{agent_id}/actions/enable`. Since 0.2.
+    /// `POST /agents/{agent_id}/actions/enable`. API 0.2+.
     ///
-    /// ```no_run
-    /// # fn main() -> Result<(), bimpeai::Error> {
-    /// # let client = bimpeai::Client::from_env()?;
+    /// ```
+    /// # use bimpeai::agents::CreateAgent;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let emulator = bimpeai::emulator::Emulator::start()?;
+    /// # let client = emulator.client_builder().build()?;
+    /// # let template = client.workflows().list().first()?.unwrap();
+    /// # let body = CreateAgent::new("Ada").workflow_id(template.id);
+    /// # let agent = client.agents().create(body.description("Books.")).send()?;
     /// let actions = client.agents().actions();
-    /// let all = actions.list("agt_1").send()?;
-    /// let bookings = all.iter().filter(|action| action.integration_type == "google_calendar");
-    /// actions.enable("agt_1", bookings.map(|action| &action.id)).send()?;
+    /// let all = actions.list(&agent.id).send()?;
+    /// let calendar = all
+    ///     .iter()
+    ///     .filter(|action| action.integration_type == "google_calendar");
+    /// actions.enable(&agent.id, calendar.map(|it| &it.id)).send()?;
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias = "BulkActionIdsBody")]
     pub fn enable(
         &self,
         agent_id: impl AsRef<str>,
@@ -40,9 +68,26 @@ impl Actions {
         self.switch(root(agent_id).then("enable"), action_ids)
     }
 
-    /// Forbids an agent these actions, by the ids that [`list`](Self::list) gives.
+    /// Disables actions of an agent, by the ids from [`list`](Self::list).
     ///
-    /// `POST /agents/{agent_id}/actions/disable`. Since 0.2.
+    /// `POST /agents/{agent_id}/actions/disable`. API 0.2+.
+    ///
+    /// ```
+    /// # use bimpeai::agents::CreateAgent;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let emulator = bimpeai::emulator::Emulator::start()?;
+    /// # let client = emulator.client_builder().build()?;
+    /// # let template = client.workflows().list().first()?.unwrap();
+    /// # let body = CreateAgent::new("Ada").workflow_id(template.id);
+    /// # let agent = client.agents().create(body.description("Books.")).send()?;
+    /// let actions = client.agents().actions();
+    /// let all = actions.list(&agent.id).send()?;
+    /// let enabled = all.iter().filter(|action| action.is_enabled);
+    /// actions.disable(&agent.id, enabled.map(|it| &it.id)).send()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "BulkActionIdsBody")]
     pub fn disable(
         &self,
         agent_id: impl AsRef<str>,
@@ -70,31 +115,31 @@ fn root(agent_id: impl AsRef<str>) -> Path {
 }
 
 object! {
-    /// Something that an agent may do.
+    /// An action of an agent.
     pub struct AgentAction {
-        /// Identifier; a made-up one until the action is first switched.
+        /// Identifier. It changes when the action is enabled or disabled for the first time.
         [required] id: String,
-        /// The integration that it belongs to. Since 0.2; empty before.
+        /// Identifier of the integration. Empty in API 0.1.
         integration_id: String,
-        /// What kind of integration that is.
+        /// Type of the integration, such as `google_calendar`.
         integration_type: String,
-        /// What that integration is called.
+        /// Display name of the integration.
         integration_name: String,
-        /// What it is called, for people.
+        /// Display name.
         name: String,
-        /// What it is called, for the agent.
+        /// Name by which the agent calls the action.
         action_name: String,
-        /// What it does.
+        /// Purpose.
         description: Option<String>,
-        /// Whether the agent may take it.
+        /// Whether the action is enabled.
         is_enabled: bool,
     }
 }
 
 object! {
-    /// What came of enabling or disabling actions. Since 0.2.
+    /// The result of [`Actions::enable`] and [`Actions::disable`]. API 0.2+.
     pub struct BulkActionUpdate {
-        /// How many actions changed, where the server says so.
+        /// Number of updated actions. `None` if the response does not contain it.
         updated_count: Option<u64>,
     }
 }

@@ -1,4 +1,4 @@
-//! The conversation flows of an agent, of the first generation.
+//! Conversation flows of agents. API 0.1 only.
 
 use crate::client::handle;
 use crate::request::Request;
@@ -6,14 +6,17 @@ use crate::types::object;
 
 handle! {
     /// The conversation flows of agents, from
-    /// [`Agents::conversation_flows`](super::Agents::conversation_flows). First generation only (0.1).
+    /// [`Agents::conversation_flows`](super::Agents::conversation_flows). API 0.1 only.
+    ///
+    /// In the current API, flows are part of a
+    /// [`Workflow`](crate::workflows::Workflow::flows).
     pub struct ConversationFlows;
 }
 
 impl ConversationFlows {
-    /// Lists all conversation flows of an agent; later they are part of its workflow.
+    /// Lists the conversation flows of an agent. Not paginated.
     ///
-    /// `GET /agents/{agent_id}/conversation_flows`. First generation only (0.1).
+    /// `GET /agents/{agent_id}/conversation_flows`. API 0.1 only.
     pub fn list(&self, agent_id: impl AsRef<str>) -> Request<Vec<ConversationFlow>> {
         Request::get(
             &self.client,
@@ -23,17 +26,17 @@ impl ConversationFlows {
 }
 
 object! {
-    /// A conversation flow of an agent. First generation only (0.1).
+    /// A conversation flow of an agent. API 0.1 only.
     pub struct ConversationFlow {
-        /// What it is called.
+        /// Display name.
         name: String,
-        /// What it is for.
+        /// Purpose.
         description: Option<String>,
-        /// Free grouping.
+        /// Category, free-form.
         category: Option<String>,
-        /// Which flow goes first.
+        /// Priority.
         priority: u64,
-        /// Whether it is in force.
+        /// Whether the flow is enabled.
         is_active: bool,
     }
 }

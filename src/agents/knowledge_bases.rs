@@ -1,4 +1,4 @@
-//! What an agent knows.
+//! Knowledge bases: the texts and web pages that an agent replies from.
 
 use crate::client::handle;
 use crate::http::path::Path;
@@ -7,20 +7,58 @@ use crate::types::{body, object, open_enum};
 
 handle! {
     /// The knowledge bases of agents, from [`Agents::knowledge_bases`](super::Agents::knowledge_bases).
+    ///
+    /// A knowledge base is a text of up to 2,500 characters or a web page. Split a longer text into
+    /// several knowledge bases.
     pub struct KnowledgeBases;
 }
 
 impl KnowledgeBases {
-    /// Lists all that an agent knows; the API does not page this list.
+    /// Lists the knowledge bases of an agent. Not paginated.
     ///
-    /// `GET /agents/{agent_id}/knowledge_bases`. All generations.
+    /// `GET /agents/{agent_id}/knowledge_bases`.
+    ///
+    /// ```
+    /// # use bimpeai::agents::CreateAgent;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let emulator = bimpeai::emulator::Emulator::start()?;
+    /// # let client = emulator.client_builder().build()?;
+    /// # let agent = client.agents().create(CreateAgent::new("Ada")).send()?;
+    /// for item in client.agents().knowledge_bases().list(&agent.id) {
+    ///     let item = item?;
+    ///     println!("{} {} ({})", item.id, item.name, item.r#type);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn list(&self, agent_id: impl AsRef<str>) -> Request<Vec<KnowledgeBaseItem>> {
         Request::get(&self.client, root(agent_id))
     }
 
-    /// Gives an agent something to know.
+    /// Creates a knowledge base.
     ///
-    /// `POST /agents/{agent_id}/knowledge_bases`. All generations.
+    /// `POST /agents/{agent_id}/knowledge_bases`.
+    ///
+    /// ```
+    /// # use bimpeai::agents::CreateAgent;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let emulator = bimpeai::emulator::Emulator::start()?;
+    /// # let client = emulator.client_builder().build()?;
+    /// # let agent = client.agents().create(CreateAgent::new("Ada")).send()?;
+    /// use bimpeai::agents::CreateKnowledgeBase;
+    ///
+    /// let knowledge = client.agents().knowledge_bases();
+    ///
+    /// let menu = CreateKnowledgeBase::text("Menu", "Jollof rice is 4,500 naira.")
+    ///     .description("Dishes and prices.");
+    /// knowledge.create(&agent.id, menu).send()?;
+    ///
+    /// // The server reads the page.
+    /// let hours = CreateKnowledgeBase::url("Hours", "https://example.com/hours");
+    /// knowledge.create(&agent.id, hours).send()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn create(
         &self,
         agent_id: impl AsRef<str>,
@@ -29,9 +67,31 @@ impl KnowledgeBases {
         Request::post(&self.client, root(agent_id), &body)
     }
 
-    /// Changes something that an agent knows; what the body leaves out stays as it is.
+    /// Updates a knowledge base. Fields that are not set keep their values.
     ///
-    /// `PATCH /agents/{agent_id}/knowledge_bases/{kb_id}`. All generations.
+    /// `PATCH /agents/{agent_id}/knowledge_bases/{kb_id}`.
+    ///
+    /// ```
+    /// # use bimpeai::agents::CreateAgent;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let emulator = bimpeai::emulator::Emulator::start()?;
+    /// # let client = emulator.client_builder().build()?;
+    /// # let agent = client.agents().create(CreateAgent::new("Ada")).send()?;
+    /// # use bimpeai::agents::CreateKnowledgeBase;
+    /// # let menu = CreateKnowledgeBase::text("Menu", "Jollof rice.");
+    /// # client.agents().knowledge_bases().create(&agent.id, menu).send()?;
+    /// use bimpeai::agents::UpdateKnowledgeBase;
+    ///
+    /// let knowledge = client.agents().knowledge_bases();
+    /// let items = knowledge.list(&agent.id).send()?;
+    /// if let Some(menu) = items.iter().find(|item| item.name == "Menu") {
+    ///     let prices = UpdateKnowledgeBase::new()
+    ///         .content("Jollof rice is 5,000 naira.");
+    ///     knowledge.update(&agent.id, &menu.id, prices).send()?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn update(
         &self,
         agent_id: impl AsRef<str>,
@@ -46,6 +106,27 @@ impl KnowledgeBases {
     /// [`list`](Self::list) is not paginated, so deleting while iterating over it skips none.
     ///
     /// `DELETE /agents/{agent_id}/knowledge_bases/{kb_id}`.
+    ///
+    /// ```
+    /// # use bimpeai::agents::CreateAgent;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let emulator = bimpeai::emulator::Emulator::start()?;
+    /// # let client = emulator.client_builder().build()?;
+    /// # let agent = client.agents().create(CreateAgent::new("Ada")).send()?;
+    /// # use bimpeai::agents::CreateKnowledgeBase;
+    /// # let menu = CreateKnowledgeBase::text("Menu 2025", "Jollof rice.");
+    /// # client.agents().knowledge_bases().create(&agent.id, menu).send()?;
+    /// let knowledge = client.agents().knowledge_bases();
+    /// for item in knowledge.list(&agent.id) {
+    ///     let item = item?;
+    ///     if item.name.ends_with(" 2025") {
+    ///         knowledge.delete(&agent.id, &item.id).send()?;
+    ///     }
+    /// }
+    /// # assert!(knowledge.list(&agent.id).send()?.is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn delete(&self, agent_id: impl AsRef<str>, kb_id: impl AsRef<str>) -> Request<()> {
         Request::delete(&self.client, root(agent_id).id("kb_id", kb_id))
     }
@@ -56,82 +137,87 @@ fn root(agent_id: impl AsRef<str>) -> Path {
 }
 
 open_enum! {
-    /// Where the content of a knowledge base comes from.
+    /// The source of a knowledge base.
     pub enum KnowledgeBaseType ("type of a knowledge base") {
-        /// From a text that is given.
+        /// Text in the request.
         Text = "text",
-        /// From a web page that the server reads.
+        /// Web page that the server reads.
         Url = "url",
     }
 }
 
 object! {
-    /// Something that an agent knows.
+    /// A knowledge base.
     pub struct KnowledgeBaseItem {
         /// Identifier.
         [required] id: String,
-        /// Where its content comes from.
+        /// Source of the content.
         r#type = "type": KnowledgeBaseType,
-        /// What it is called.
+        /// Display name.
         name: String,
-        /// What it is about.
+        /// Summary of the content.
         description: Option<String>,
-        /// The web page that it comes from. Since 0.2.
+        /// URL of the web page. API 0.2+.
         url: Option<String>,
-        /// The content. Since 0.2.
+        /// Content. API 0.2+.
         content: Option<String>,
     }
 }
 
-/// The first generation's name for [`KnowledgeBaseItem`], whose `url` and `content` it leaves out.
+/// Alias of [`KnowledgeBaseItem`], as in the Python SDK of API 0.1, which has no `url` and `content`.
 pub type KnowledgeBase = KnowledgeBaseItem;
 
 object! {
-    /// Something that an agent knows, without its content, as the agent itself has it.
+    /// A knowledge base without its content, as part of an agent.
     pub struct KnowledgeBaseSummary {
         /// Identifier.
         [required] id: String,
-        /// Where its content comes from.
+        /// Source of the content.
         r#type = "type": KnowledgeBaseType,
-        /// What it is called.
+        /// Display name.
         name: String,
-        /// What it is about.
+        /// Summary of the content.
         description: Option<String>,
     }
 }
 
 body! {
-    /// Something for an agent to know.
+    /// A new knowledge base, for [`KnowledgeBases::create`].
+    ///
+    /// [`text`](Self::text) and [`url`](Self::url) create it with its content.
     ///
     /// ```
     /// use bimpeai::agents::CreateKnowledgeBase;
     ///
     /// let menu = CreateKnowledgeBase::text("Menu", "Margherita pizza £12.")
-    ///     .description("What there is to eat.");
+    ///     .description("Dishes and prices.");
     /// let hours = CreateKnowledgeBase::url("Hours", "https://example.com/hours");
     /// ```
+    #[doc(alias = "CreateKnowledgeBaseBody")]
     pub struct CreateKnowledgeBase {
         required {
-            /// Where the content comes from.
+            /// Source of the content.
             r#type: KnowledgeBaseType,
-            /// At most 255 characters.
+            /// Display name. Maximum 255 characters.
             name: String,
         }
         plain {
-            /// Needed for a text; at most 2,500 characters.
+            /// Content. Required for a text. Maximum 2,500 characters.
             content: String,
-            /// Needed for a web page: its URL.
+            /// URL of the web page. Required for a web page.
             url: String,
         }
         nullable {
-            /// At most 1,000 characters. The current API documents no null here.
+            /// Summary of the content. Maximum 1,000 characters. The current API does not document
+            /// null here.
             description / clear_description: String,
         }
     }
 }
 
 impl CreateKnowledgeBase {
-    /// A text of at most 2,500 characters.
+    /// Creates a knowledge base from a text of up to 2,500 characters.
+    #[doc(alias = "CreateKnowledgeBaseTextBody")]
     #[must_use]
     pub fn text(name: impl Into<String>, content: impl Into<String>) -> Self {
         let mut body = Self::new(KnowledgeBaseType::Text, name);
@@ -139,7 +225,8 @@ impl CreateKnowledgeBase {
         body
     }
 
-    /// A web page, which the server reads.
+    /// Creates a knowledge base from a web page, which the server reads.
+    #[doc(alias = "CreateKnowledgeBaseUrlBody")]
     #[must_use]
     pub fn url(name: impl Into<String>, url: impl Into<String>) -> Self {
         let mut body = Self::new(KnowledgeBaseType::Url, name);
@@ -149,18 +236,21 @@ impl CreateKnowledgeBase {
 }
 
 body! {
-    /// What is changed on a knowledge base. The current API documents no nulls here.
+    /// The changes to a knowledge base, for [`KnowledgeBases::update`].
+    ///
+    /// The current API does not document nulls here.
+    #[doc(alias = "UpdateKnowledgeBaseBody")]
     pub struct UpdateKnowledgeBase {
         optional {
-            /// At most 255 characters.
+            /// Display name. Maximum 255 characters.
             name: String,
         }
         nullable {
-            /// At most 1,000 characters.
+            /// Summary of the content. Maximum 1,000 characters.
             description / clear_description: String,
-            /// Of a text only; at most 2,500 characters.
+            /// Content. Only for a text. Maximum 2,500 characters.
             content / clear_content: String,
-            /// Of a web page only: its URL, which the server reads anew.
+            /// URL of the web page, which the server reads again. Only for a web page.
             url / clear_url: String,
         }
     }

@@ -1,4 +1,4 @@
-//! Agents, and what belongs to one: knowledge, integrations, channels, actions. `client.agents()`.
+//! Agents with their knowledge bases, integrations, channels and actions: `client.agents()`.
 
 mod actions;
 mod channels;
@@ -21,7 +21,7 @@ pub use integrations::*;
 pub use knowledge_bases::*;
 
 impl Client {
-    /// The agents of the team, and what belongs to each.
+    /// Returns the handle for agents and their knowledge bases, integrations, channels and actions.
     pub fn agents(&self) -> Agents {
         Agents::new(self)
     }
@@ -29,91 +29,161 @@ impl Client {
 
 handle! {
     /// The agents of the team, from [`Client::agents`].
+    ///
+    /// The examples of the methods show how to find, create, change and publish an agent. What
+    /// belongs to an agent has handles of its own, such as
+    /// [`knowledge_bases`](Self::knowledge_bases). Prompt, rules and flows are part of the agent's
+    /// [workflow](crate::workflows).
     pub struct Agents;
 }
 
 impl Agents {
-    /// What agents know: texts and web pages.
+    /// Returns the handle for knowledge bases: the texts and web pages that an agent replies from.
+    #[doc(alias = "knowledgeBases")]
     pub fn knowledge_bases(&self) -> KnowledgeBases {
         KnowledgeBases::new(&self.client)
     }
 
-    /// What agents are connected to.
+    /// Returns the handle for integrations: first-party apps, Pipedream apps, MCP servers and HTTP
+    /// APIs.
     pub fn integrations(&self) -> Integrations {
         Integrations::new(&self.client)
     }
 
-    /// Where agents can be talked to.
+    /// Returns the handle for channels, such as WhatsApp.
     pub fn channels(&self) -> Channels {
         Channels::new(&self.client)
     }
 
-    /// What agents may do.
+    /// Returns the handle for actions, which an agent performs through its integrations.
     pub fn actions(&self) -> Actions {
         Actions::new(&self.client)
     }
 
-    /// The conversation flows of agents. First generation only (0.1).
+    /// Returns the handle for conversation flows. API 0.1 only; later the flows are part of the
+    /// [workflow](crate::workflows::Workflow::flows).
+    #[doc(alias = "conversationFlows")]
     pub fn conversation_flows(&self) -> ConversationFlows {
         ConversationFlows::new(&self.client)
     }
 
     /// Lists the agents of the team.
     ///
-    /// `GET /agents`. All generations.
+    /// `GET /agents`.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let emulator = bimpeai::emulator::Emulator::start()?;
+    /// # let client = emulator.client_builder().build()?;
+    /// // Requests one page after another.
+    /// for agent in client.agents().list() {
+    ///     let agent = agent?;
+    ///     println!("{} {}", agent.id, agent.name);
+    /// }
+    ///
+    /// // Finds one agent by its name.
+    /// let agents = client.agents().list().search("Ada");
+    /// let ada = agents.find(|agent| agent.name == "Ada")?;
+    /// assert!(ada.is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn list(&self) -> ListRequest<Agent> {
         ListRequest::new(&self.client, Path::new("agents"), |agent| &agent.id)
     }
 
     /// Creates an agent.
     ///
-    /// The server first copies a workflow that the team does not own. `workflow_id` in the response is
-    /// the id of the copy.
+    /// If the team does not own the workflow, the server copies it first. `workflow_id` in the
+    /// response is the id of the copy.
     ///
     /// If the plan allows no more agents, the live API returns a 400 with the message `Agent limit
     /// reached for your plan`. The documented code is `agent_limit_reached`.
     ///
-    /// Each request creates an agent, and its retries do not create another. To create an agent once
-    /// for all runs of a script, look for it first:
-    /// `client.agents().list().search(name).find(|agent| agent.name == name)`. A constant idempotency
-    /// key does not do that: it may return an agent that has been deleted since. See
+    /// Each request creates one agent, however often it is retried. To create an agent once for all
+    /// runs of a script, search for it first, as the example does. A constant idempotency key does
+    /// not do that: it may return an agent that has been deleted since. See
     /// [`Request::idempotency_key`].
     ///
     /// `POST /agents`.
     ///
-    /// ```no_run
-    /// # fn main() -> Result<(), bimpeai::Error> {
-    /// # let client = bimpeai::Client::from_env()?;
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let emulator = bimpeai::emulator::Emulator::start()?;
+    /// # let client = emulator.client_builder().build()?;
     /// use bimpeai::agents::CreateAgent;
+    /// use bimpeai::workflows::WorkflowScope;
     ///
-    /// let agent = client
-    ///     .agents()
-    ///     .create(
-    ///         CreateAgent::new("Restaurant assistant")
-    ///             .workflow_id("wf_1")
-    ///             .description("Takes orders and books tables."),
-    ///     )
-    ///     .send()?;
-    /// println!("{}", agent.id);
+    /// let name = "Restaurant assistant";
+    /// let agents = client.agents().list().search(name);
+    /// let agent_id = match agents.find(|agent| agent.name == name)? {
+    ///     Some(agent) => agent.id,
+    ///     None => {
+    ///         let library = client.workflows().list();
+    ///         let template = library.scope(WorkflowScope::Public).first()?;
+    ///         let template = template.ok_or("the library is empty")?;
+    ///         let agent = CreateAgent::new(name)
+    ///             .workflow_id(template.id)
+    ///             .description("Takes orders and books tables.");
+    ///         client.agents().create(agent).send()?.id
+    ///     }
+    /// };
+    /// println!("{agent_id}");
     /// # Ok(())
     /// # }
     /// ```
-    // The writer of the body is compiled by who needs it.
+    // Inlined so that only a crate that uses it compiles the serialization of the body.
     #[inline]
     pub fn create(&self, body: CreateAgent) -> Request<AgentCreateResponse> {
         Request::post(&self.client, Path::new("agents"), &body)
     }
 
-    /// Reads one agent with what belongs to it.
+    /// Returns an agent with its knowledge bases, integrations and channels.
     ///
-    /// `GET /agents/{agent_id}`. All generations.
+    /// `GET /agents/{agent_id}`.
+    ///
+    /// ```
+    /// # use bimpeai::agents::CreateAgent;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let emulator = bimpeai::emulator::Emulator::start()?;
+    /// # let client = emulator.client_builder().build()?;
+    /// # let id = client.agents().create(CreateAgent::new("Ada")).send()?.id;
+    /// let agent = client.agents().retrieve(&id).send()?;
+    /// println!("{} has {} texts", agent.name, agent.knowledge_bases.len());
+    /// for channel in agent.channels.iter().filter(|it| it.is_connected) {
+    ///     println!("connected: {}", channel.r#type);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn retrieve(&self, agent_id: impl AsRef<str>) -> Request<AgentDetail> {
         Request::get(&self.client, path(agent_id))
     }
 
-    /// Changes an agent; what the body leaves out stays as it is.
+    /// Updates an agent. Fields that are not set keep their values.
     ///
-    /// `PATCH /agents/{agent_id}`. All generations.
+    /// The prompt is part of the agent's workflow; change it by
+    /// [`Workflows::update`](crate::workflows::Workflows::update).
+    ///
+    /// `PATCH /agents/{agent_id}`.
+    ///
+    /// ```
+    /// # use bimpeai::agents::CreateAgent;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let emulator = bimpeai::emulator::Emulator::start()?;
+    /// # let client = emulator.client_builder().build()?;
+    /// # let id = client.agents().create(CreateAgent::new("Ada")).send()?.id;
+    /// use bimpeai::agents::{AgentPersona, UpdateAgent};
+    ///
+    /// let changes = UpdateAgent::new()
+    ///     .persona(AgentPersona::Concise)
+    ///     .timezone("Africa/Lagos");
+    /// let agent = client.agents().update(&id, changes).send()?;
+    /// assert_eq!(agent.timezone.as_deref(), Some("Africa/Lagos"));
+    /// assert_eq!(agent.name, "Ada");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn update(&self, agent_id: impl AsRef<str>, body: UpdateAgent) -> Request<Agent> {
         Request::patch(&self.client, path(agent_id), &body)
     }
@@ -125,24 +195,48 @@ impl Agents {
     /// [`ListRequest`](ListRequest#deleting-or-creating-while-listing).
     ///
     /// `DELETE /agents/{agent_id}`. API 0.4+.
+    ///
+    /// ```
+    /// # use bimpeai::agents::CreateAgent;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let emulator = bimpeai::emulator::Emulator::start()?;
+    /// # let client = emulator.client_builder().build()?;
+    /// # client.agents().create(CreateAgent::new("test 1")).send()?;
+    /// for agent in client.agents().list().search("test").all()? {
+    ///     if agent.name.starts_with("test ") {
+    ///         client.agents().delete(&agent.id).send()?;
+    ///     }
+    /// }
+    /// # assert!(client.agents().list().first()?.is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn delete(&self, agent_id: impl AsRef<str>) -> Request<()> {
         Request::delete(&self.client, path(agent_id))
     }
 
-    /// Puts an agent live, pauses it or takes it back into development.
+    /// Sets the status of an agent: live, paused or in development.
     ///
-    /// `PATCH /agents/{agent_id}/live-status`. Since 0.2.
+    /// `PATCH /agents/{agent_id}/live-status`. API 0.2+.
     ///
-    /// ```no_run
-    /// # fn main() -> Result<(), bimpeai::Error> {
-    /// # let client = bimpeai::Client::from_env()?;
+    /// ```
+    /// # use bimpeai::agents::CreateAgent;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let emulator = bimpeai::emulator::Emulator::start()?;
+    /// # let client = emulator.client_builder().build()?;
+    /// # let id = client.agents().create(CreateAgent::new("Ada")).send()?.id;
     /// use bimpeai::agents::{AgentLiveStatusValue, UpdateLiveStatus};
     ///
-    /// let live = UpdateLiveStatus::new(AgentLiveStatusValue::Live).status_reason("Tested.");
-    /// client.agents().update_live_status("agt_1", live).send()?;
+    /// let holiday = UpdateLiveStatus::new(AgentLiveStatusValue::Paused)
+    ///     .status_reason("Closed until January.");
+    /// client.agents().update_live_status(&id, holiday).send()?;
+    ///
+    /// let back = UpdateLiveStatus::new(AgentLiveStatusValue::Live);
+    /// client.agents().update_live_status(&id, back).send()?;
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias = "updateLiveStatus")]
     pub fn update_live_status(
         &self,
         agent_id: impl AsRef<str>,
@@ -151,9 +245,28 @@ impl Agents {
         Request::patch(&self.client, path(agent_id).then("live-status"), &body)
     }
 
-    /// Reads the code by which an agent is tried out on its channels; the first call makes it.
+    /// Returns the code that a person sends to talk to the agent on the vendor's test channels.
     ///
-    /// `GET /agents/{agent_id}/deployment/agent-test-code`. Since 0.3.
+    /// The server generates the code at the first call.
+    ///
+    /// `GET /agents/{agent_id}/deployment/agent-test-code`. API 0.3+.
+    ///
+    /// ```
+    /// # use bimpeai::agents::CreateAgent;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let emulator = bimpeai::emulator::Emulator::start()?;
+    /// # let client = emulator.client_builder().build()?;
+    /// # let id = client.agents().create(CreateAgent::new("Ada")).send()?.id;
+    /// let test = client.agents().get_test_code(&id).send()?;
+    /// let whatsapp = test.channels.whatsapp;
+    /// if let (true, Some(number)) = (whatsapp.is_enabled, whatsapp.phone_number)
+    /// {
+    ///     println!("Send {:?} to {number}", whatsapp.start_message);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "getTestCode")]
     pub fn get_test_code(&self, agent_id: impl AsRef<str>) -> Request<AgentTestCode> {
         let path = path(agent_id).then("deployment/agent-test-code");
         Request::get(&self.client, path)
@@ -167,28 +280,28 @@ fn path(agent_id: impl AsRef<str>) -> Path {
 open_enum! {
     /// The tone of an agent.
     pub enum AgentPersona ("persona of an agent") {
-        /// Matter of fact.
+        /// Matter-of-fact.
         Professional = "professional",
-        /// Warm; the server's default.
+        /// Warm. Default of the server.
         Friendly = "friendly",
-        /// Short.
+        /// Brief.
         Concise = "concise",
     }
 }
 
 open_enum! {
-    /// Whether an agent answers.
+    /// The status of an agent, which decides whether it replies to customers.
     pub enum AgentLiveStatusValue ("status of an agent") {
-        /// It is being built.
+        /// In development; not published.
         Development = "development",
-        /// It answers.
+        /// Published; replies to customers.
         Live = "live",
-        /// It is silent for now.
+        /// Published, but does not reply for now.
         Paused = "paused",
     }
 }
 
-/// The fields that every answer about an agent has.
+/// The fields of an agent in every response. Fields of API 0.1 come last.
 macro_rules! agent {
     ($(#[$meta:meta])* $name:ident { $($more:tt)* }) => {
         object! {
@@ -196,74 +309,73 @@ macro_rules! agent {
             pub struct $name {
                 /// Identifier.
                 [required] id: String,
-                /// What it is called.
+                /// Display name.
                 name: String,
-                /// What it is for; empty where the first generation has none.
+                /// Purpose of the agent. Empty if it has none.
                 description: String,
-                /// The workflow that it follows. Since 0.2.
+                /// Identifier of the workflow that the agent follows. API 0.2+.
                 workflow_id: Option<String>,
-                /// The workflow that it follows. First generation only (0.1).
-                agent_workflow_id: Option<String>,
-                /// What it is told. First generation only (0.1), later on the workflow.
-                system_prompt: Option<String>,
-                /// Its rules; what is no rule is skipped. First generation only (0.1), later on the
-                /// workflow.
-                [lenient] rules: Option<Vec<Rule>>,
-                /// Its language, ISO 639-1.
+                /// ISO 639-1 language code.
                 language: Option<String>,
-                /// Its tone.
+                /// Tone in which the agent writes.
                 persona: Option<AgentPersona>,
-                /// Its time zone, an IANA name.
+                /// IANA time zone, such as `Africa/Lagos`.
                 timezone: Option<String>,
-                /// Its picture, a URL.
+                /// URL of the logo.
                 logo: Option<String>,
-                /// The business that it speaks for.
+                /// Name of the business that the agent represents.
                 business_name: Option<String>,
-                /// Where the business is.
+                /// Postal address of the business.
                 business_address: Option<String>,
-                /// How the business is reached.
+                /// Email address of the business.
                 business_email: Option<String>,
-                /// What the business does.
+                /// Description of the business.
                 business_description: Option<String>,
-                /// Code for testing the agent on a channel.
+                /// Code for testing the agent on a channel; see [`Agents::get_test_code`].
                 test_channel_code: Option<String>,
-                /// Whether it answers.
+                /// Status, which decides whether the agent replies.
                 status: Option<AgentLiveStatusValue>,
-                /// Why it has that status.
+                /// Reason for the status.
                 status_reason: Option<String>,
-                /// Who is written to when it cannot go on.
+                /// Email address that is notified when the agent needs help from a person.
                 escalation_email: Option<String>,
-                /// When it was made, RFC 3339.
+                /// Creation time (RFC 3339).
                 created_at: String,
-                /// When it was last changed, RFC 3339.
+                /// Time of the last change (RFC 3339).
                 updated_at: String,
                 $($more)*
+                /// Identifier of the workflow that the agent follows. API 0.1 only.
+                agent_workflow_id: Option<String>,
+                /// System prompt. API 0.1 only; later part of the workflow.
+                system_prompt: Option<String>,
+                /// Rules, without malformed ones. API 0.1 only; later part of the workflow.
+                [lenient] rules: Option<Vec<Rule>>,
             }
         }
     };
 }
 
 agent! {
-    /// An agent.
+    /// An agent, in lists and from [`Agents::update`].
     Agent {}
 }
 
 agent! {
-    /// An agent with what belongs to it, from [`Agents::retrieve`].
+    /// An agent with its knowledge bases, integrations and channels, from [`Agents::retrieve`].
     AgentDetail {
-        /// What it knows.
+        /// Knowledge bases, without their content.
         knowledge_bases: Vec<KnowledgeBaseSummary>,
-        /// What it is connected to. Since 0.2.
+        /// Integrations. API 0.2+.
         integrations: Vec<IntegrationSummary>,
-        /// Where it can be talked to. Since 0.2.
+        /// Channels. API 0.2+.
         channels: Vec<AgentChannel>,
-        /// What it is connected to. First generation only (0.1).
+        /// Integrations. API 0.1 only.
         integration: Vec<Integration>,
-        /// Where it can be talked to. First generation only (0.1).
+        /// Channels. API 0.1 only.
         channel: Vec<Channel>,
-        /// Its conversation flows. First generation only (0.1).
+        /// Conversation flows. API 0.1 only; later part of the workflow.
         conversation_flow: Vec<ConversationFlow>,
-        /// What it may do. First generation only (0.1).
+        /// Actions. API 0.1 only; later from [`Actions::list`].
         actions: Vec<AgentAction>,
     }
 }
@@ -271,17 +383,16 @@ agent! {
 agent! {
     /// A new agent, from [`Agents::create`].
     AgentCreateResponse {
-        /// The workflow that it follows: the one named, or its copy. Since 0.2.
+        /// Workflow that the agent follows: the requested one, or the team's copy of it. API 0.2+.
         workflow: Option<Workflow>,
     }
 }
 
 body! {
-    /// What a new agent is made of.
+    /// A new agent, for [`Agents::create`].
     ///
-    /// The current API requires [`workflow_id`](Self::workflow_id) and
-    /// [`description`](Self::description) too and takes no nulls; the first generation requires the
-    /// name only.
+    /// The current API also requires [`workflow_id`](Self::workflow_id) and
+    /// [`description`](Self::description), and accepts no nulls. API 0.1 requires only the name.
     ///
     /// ```
     /// use bimpeai::agents::{AgentPersona, CreateAgent};
@@ -291,186 +402,194 @@ body! {
     ///     .description("Books tables by WhatsApp.")
     ///     .persona(AgentPersona::Concise);
     /// ```
+    #[doc(alias = "CreateAgentBody")]
     pub struct CreateAgent {
         required {
-            /// At most 255 characters.
+            /// Display name. Maximum 255 characters.
             name: String,
         }
         optional {
-            /// The workflow to follow, public or owned; an id of at most 50 characters. Since 0.2.
+            /// Identifier of the workflow to follow, public or owned by the team. Maximum 50
+            /// characters. API 0.2+.
             workflow_id: String,
         }
         nullable {
-            /// At most 2,000 characters.
+            /// Purpose of the agent. Maximum 2,000 characters.
             description / clear_description: String,
-            /// What the agent is told. First generation only (0.1).
-            system_prompt / clear_system_prompt: String,
-            /// The workflow to follow. First generation only (0.1).
-            agent_workflow_id / clear_agent_workflow_id: String,
-            /// ISO 639-1, at most 10 characters; the server's default is `en`.
+            /// ISO 639-1 language code. Maximum 10 characters. Default of the server: `en`.
             language / clear_language: String,
-            /// The tone; the server's default is friendly.
+            /// Tone in which the agent writes. Default of the server: `friendly`.
             persona / clear_persona: AgentPersona,
-            /// An IANA name, at most 64 characters; the server's default is `UTC`.
+            /// IANA time zone, such as `Africa/Lagos`. Maximum 64 characters. Default of the server:
+            /// `UTC`.
             timezone / clear_timezone: String,
-            /// A picture, a URL.
+            /// URL of the logo.
             logo / clear_logo: String,
-            /// At most 255 characters.
+            /// Name of the business that the agent represents. Maximum 255 characters.
             business_name / clear_business_name: String,
-            /// At most 500 characters.
+            /// Postal address of the business. Maximum 500 characters.
             business_address / clear_business_address: String,
-            /// An e-mail address.
+            /// Email address of the business.
             business_email / clear_business_email: String,
-            /// At most 2,000 characters.
+            /// Description of the business. Maximum 2,000 characters.
             business_description / clear_business_description: String,
-            /// An e-mail address.
+            /// Email address that is notified when the agent needs help from a person.
             escalation_email / clear_escalation_email: String,
+            /// System prompt. API 0.1 only; later part of the workflow.
+            system_prompt / clear_system_prompt: String,
+            /// Identifier of the workflow to follow. API 0.1 only; later
+            /// [`workflow_id`](Self::workflow_id).
+            agent_workflow_id / clear_agent_workflow_id: String,
         }
         nullable_list {
-            /// The agent's rules. First generation only (0.1).
+            /// Rules. API 0.1 only; later part of the workflow.
             rules / clear_rules: RuleInput,
         }
     }
 }
 
 body! {
-    /// What is changed on an agent.
+    /// The changes to an agent, for [`Agents::update`].
     ///
-    /// The first generation clears a field by null; the current API documents no nulls here.
+    /// API 0.1 clears a field that is sent as null. The current API does not document nulls here.
+    #[doc(alias = "UpdateAgentBody")]
     pub struct UpdateAgent {
         optional {
-            /// At most 255 characters.
+            /// Display name. Maximum 255 characters.
             name: String,
-            /// The workflow to follow, public or owned; an id of at most 50 characters. Since 0.2.
+            /// Identifier of the workflow to follow, public or owned by the team. Maximum 50
+            /// characters. API 0.2+.
             workflow_id: String,
         }
         nullable {
-            /// At most 2,000 characters.
+            /// Purpose of the agent. Maximum 2,000 characters.
             description / clear_description: String,
-            /// What the agent is told. First generation only (0.1).
-            system_prompt / clear_system_prompt: String,
-            /// The workflow to follow. First generation only (0.1).
-            agent_workflow_id / clear_agent_workflow_id: String,
-            /// ISO 639-1, at most 10 characters.
+            /// ISO 639-1 language code. Maximum 10 characters.
             language / clear_language: String,
-            /// The tone.
+            /// Tone in which the agent writes.
             persona / clear_persona: AgentPersona,
-            /// An IANA name, at most 64 characters.
+            /// IANA time zone, such as `Africa/Lagos`. Maximum 64 characters.
             timezone / clear_timezone: String,
-            /// A picture, a URL.
+            /// URL of the logo.
             logo / clear_logo: String,
-            /// At most 255 characters.
+            /// Name of the business that the agent represents. Maximum 255 characters.
             business_name / clear_business_name: String,
-            /// At most 500 characters.
+            /// Postal address of the business. Maximum 500 characters.
             business_address / clear_business_address: String,
-            /// An e-mail address.
+            /// Email address of the business.
             business_email / clear_business_email: String,
-            /// At most 2,000 characters.
+            /// Description of the business. Maximum 2,000 characters.
             business_description / clear_business_description: String,
-            /// An e-mail address.
+            /// Email address that is notified when the agent needs help from a person.
             escalation_email / clear_escalation_email: String,
+            /// System prompt. API 0.1 only; later part of the workflow.
+            system_prompt / clear_system_prompt: String,
+            /// Identifier of the workflow to follow. API 0.1 only; later
+            /// [`workflow_id`](Self::workflow_id).
+            agent_workflow_id / clear_agent_workflow_id: String,
         }
         nullable_list {
-            /// The agent's rules, all of them. First generation only (0.1).
+            /// Rules; replaces the whole list. API 0.1 only; later part of the workflow.
             rules / clear_rules: RuleInput,
         }
     }
 }
 
 body! {
-    /// Whether an agent shall answer. Since 0.2.
+    /// The new status of an agent, for [`Agents::update_live_status`]. API 0.2+.
+    #[doc(alias = "UpdateLiveStatusBody")]
     pub struct UpdateLiveStatus {
         required {
-            /// The new status.
+            /// New status.
             status: AgentLiveStatusValue,
         }
         optional {
-            /// Why, at most 500 characters.
+            /// Reason for the status. Maximum 500 characters.
             status_reason: String,
         }
     }
 }
 
 object! {
-    /// Whether an agent answers. Since 0.2.
+    /// The status of an agent, from [`Agents::update_live_status`]. API 0.2+.
     pub struct AgentLiveStatus {
-        /// As it is now.
+        /// Current status.
         status: AgentLiveStatusValue,
-        /// Why.
+        /// Reason for the status.
         status_reason: Option<String>,
     }
 }
 
 object! {
-    /// How an agent is tried out. Since 0.3.
+    /// How to test an agent by hand, from [`Agents::get_test_code`]. API 0.3+.
     pub struct AgentTestCode {
-        /// The code itself.
+        /// Code that identifies the agent on the test channels.
         code: String,
-        /// What to do with it on each channel.
+        /// Test channels.
         channels: DeploymentChannels,
     }
 }
 
 object! {
-    /// The channels on which an agent can be tried out. Since 0.3.
+    /// The channels on which a person can test an agent. API 0.3+.
     pub struct DeploymentChannels {
-        /// On WhatsApp.
+        /// WhatsApp.
         whatsapp: DeploymentWhatsAppChannel,
-        /// On Instagram.
+        /// Instagram.
         instagram: DeploymentInstagramChannel,
-        /// On Facebook Messenger.
+        /// Facebook Messenger.
         messenger: DeploymentMessengerChannel,
-        /// By phone.
+        /// Phone.
         telephony: DeploymentTelephonyChannel,
     }
 }
 
 object! {
-    /// Trying an agent out on WhatsApp. Since 0.3.
+    /// The WhatsApp test channel. API 0.3+.
     pub struct DeploymentWhatsAppChannel {
-        /// Whether it can be done.
+        /// Whether the channel is available.
         is_enabled: bool,
-        /// What to write first.
+        /// First message to send; it selects the agent.
         start_message: String,
-        /// Whom to write to.
+        /// Phone number to write to.
         phone_number: Option<String>,
-        /// A link that does both.
+        /// Link that opens the chat with the first message filled in.
         url: Option<String>,
     }
 }
 
 object! {
-    /// Trying an agent out on Instagram. Since 0.3.
+    /// The Instagram test channel. API 0.3+.
     pub struct DeploymentInstagramChannel {
-        /// Whether it can be done.
+        /// Whether the channel is available.
         is_enabled: bool,
-        /// What to write first.
+        /// First message to send; it selects the agent.
         start_message: String,
-        /// Whom to write to.
+        /// Account to write to.
         username: Option<String>,
-        /// A link that does both.
+        /// Link that opens the chat with the first message filled in.
         url: Option<String>,
     }
 }
 
 object! {
-    /// Trying an agent out on Facebook Messenger. Since 0.3.
+    /// The Facebook Messenger test channel. API 0.3+.
     pub struct DeploymentMessengerChannel {
-        /// Whether it can be done.
+        /// Whether the channel is available.
         is_enabled: bool,
-        /// What to write first.
+        /// First message to send; it selects the agent.
         start_message: String,
-        /// The page to write to.
+        /// Page to write to.
         page: Option<String>,
-        /// A link that does both.
+        /// Link that opens the chat with the first message filled in.
         url: Option<String>,
     }
 }
 
 object! {
-    /// Trying an agent out by phone. Since 0.3.
+    /// The phone test channel. API 0.3+.
     pub struct DeploymentTelephonyChannel {
-        /// Whether it can be done.
+        /// Whether the channel is available.
         is_enabled: bool,
     }
 }

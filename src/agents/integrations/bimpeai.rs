@@ -11,37 +11,63 @@ use crate::types::{Secret, body, object, open_enum};
 
 handle! {
     /// The first-party integrations of agents, from
-    /// [`Integrations::bimpeai`](super::Integrations::bimpeai). Since 0.3.
+    /// [`Integrations::bimpeai`](super::Integrations::bimpeai). API 0.3+.
     pub struct BimpeaiIntegrations;
 }
 
 impl BimpeaiIntegrations {
-    /// Lists the five first-party integrations, connected or not.
+    /// Lists the five first-party integrations, connected or not. Not paginated.
     ///
-    /// An agent without a workflow answers `workflow_required`.
+    /// An agent without a workflow is refused with `workflow_required`.
     ///
-    /// `GET /agents/{agent_id}/integrations/bimpeai`. Since 0.3.
+    /// `GET /agents/{agent_id}/integrations/bimpeai`. API 0.3+.
+    ///
+    /// ```
+    /// # use bimpeai::agents::CreateAgent;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let emulator = bimpeai::emulator::Emulator::start()?;
+    /// # let client = emulator.client_builder().build()?;
+    /// # let template = client.workflows().list().first()?.unwrap();
+    /// # let body = CreateAgent::new("Ada").workflow_id(template.id);
+    /// # let agent = client.agents().create(body.description("Books.")).send()?;
+    /// let bimpeai = client.agents().integrations().bimpeai();
+    /// for integration in bimpeai.list(&agent.id) {
+    ///     let integration = integration?;
+    ///     println!("{}: {}", integration.name, integration.status);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn list(&self, agent_id: impl AsRef<str>) -> Request<Vec<BimpeaiIntegration>> {
         Request::get(&self.client, root(agent_id))
     }
 
-    /// Connects a first-party integration, or tells where a person connects it.
+    /// Connects a first-party integration.
     ///
-    /// The Google ones answer a URL to open, the others that they are connected. Credentials that do
-    /// not work are an `integration_connection_failed`, a plan that has no integrations left an
-    /// `integration_limit_reached`.
+    /// Bumpa, Paystack and Stripe are connected at once. For Google Calendar and Google Sheets the
+    /// response has a [URL](BimpeaiConfigureResult::onboarding_url) on which a person authorizes the
+    /// connection.
     ///
-    /// `POST /agents/{agent_id}/integrations/bimpeai/configure`. Since 0.3.
+    /// Invalid credentials are an `integration_connection_failed`. If the plan allows no more
+    /// integrations, the error is `integration_limit_reached`.
     ///
-    /// ```no_run
-    /// # fn main() -> Result<(), bimpeai::Error> {
-    /// # let client = bimpeai::Client::from_env()?;
+    /// `POST /agents/{agent_id}/integrations/bimpeai/configure`. API 0.3+.
+    ///
+    /// ```
+    /// # use bimpeai::agents::CreateAgent;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let emulator = bimpeai::emulator::Emulator::start()?;
+    /// # let client = emulator.client_builder().build()?;
+    /// # let template = client.workflows().list().first()?.unwrap();
+    /// # let body = CreateAgent::new("Ada").workflow_id(template.id);
+    /// # let agent = client.agents().create(body.description("Books.")).send()?;
     /// use bimpeai::agents::BimpeaiConfigure;
     ///
+    /// let bimpeai = client.agents().integrations().bimpeai();
     /// let calendar = BimpeaiConfigure::google_calendar();
-    /// let result = client.agents().integrations().bimpeai().configure("agt_1", calendar).send()?;
+    /// let result = bimpeai.configure(&agent.id, calendar).send()?;
     /// match result.onboarding_url() {
-    ///     Some(url) => println!("Go on at {url}"),
+    ///     Some(url) => println!("Continue at {url}"),
     ///     None => println!("Connected."),
     /// }
     /// # Ok(())
@@ -57,9 +83,9 @@ impl BimpeaiIntegrations {
 
     /// Disconnects a first-party integration.
     ///
-    /// The id of an integration of another family is a `bad_request`.
+    /// The id of an integration of another kind is a `bad_request`.
     ///
-    /// `DELETE /agents/{agent_id}/integrations/bimpeai/{integration_id}`. Since 0.3.
+    /// `DELETE /agents/{agent_id}/integrations/bimpeai/{integration_id}`. API 0.3+.
     pub fn disconnect(
         &self,
         agent_id: impl AsRef<str>,
@@ -75,39 +101,42 @@ fn root(agent_id: impl AsRef<str>) -> Path {
 }
 
 open_enum! {
-    /// Which first-party integration it is. Since 0.3.
+    /// The type of a first-party integration. API 0.3+.
     pub enum BimpeaiIntegrationType ("type of a first-party integration") {
-        /// Bumpa, a shop.
+        /// Bumpa, an online shop.
         Bumpa = "bumpa",
         /// Google Calendar.
         GoogleCalendar = "google_calendar",
         /// Google Sheets.
         GoogleSheets = "google_sheets",
-        /// Paystack, payments.
+        /// Paystack, for payments.
         Paystack = "paystack",
-        /// Stripe, payments.
+        /// Stripe, for payments.
         Stripe = "stripe",
     }
 }
 
 object! {
-    /// A first-party integration, connected or not. Since 0.3.
+    /// A first-party integration, connected or not. API 0.3+.
     pub struct BimpeaiIntegration {
-        /// Identifier; none while it is not connected.
+        /// Identifier. `None` until the integration is connected.
         id: Option<String>,
-        /// Which one it is.
+        /// Type.
         r#type = "type": BimpeaiIntegrationType,
-        /// What it is called.
+        /// Display name.
         name: String,
-        /// How it is, as `enabled`, `paused`, `pending` or `disconnected`.
+        /// Status, such as `enabled`, `paused`, `pending` or `disconnected`.
         status: String,
-        /// Whether it is connected.
+        /// Whether the integration is connected.
         is_connected: bool,
     }
 }
 
 body! {
-    /// What a first-party integration is connected with; each has its own constructor. Since 0.3.
+    /// The settings of a first-party integration, for [`BimpeaiIntegrations::configure`]. API 0.3+.
+    ///
+    /// Each type has a constructor, such as [`stripe`](Self::stripe). `Debug` does not print the
+    /// secrets.
     ///
     /// ```
     /// use bimpeai::agents::BimpeaiConfigure;
@@ -115,44 +144,45 @@ body! {
     /// let stripe = BimpeaiConfigure::stripe("pk_1", "sk_1", "USD");
     /// assert!(!format!("{stripe:?}").contains("sk_1"));
     /// ```
+    #[doc(alias = "BimpeaiConfigureBody")]
     pub struct BimpeaiConfigure {
         required {
-            /// Which one.
+            /// Type of the integration.
             r#type: BimpeaiIntegrationType,
         }
         optional {
-            /// For Bumpa.
+            /// Access token of Bumpa.
             token: Secret,
-            /// For Paystack and Stripe.
+            /// Public key of Paystack or Stripe.
             public_key: String,
-            /// For Paystack and Stripe.
+            /// Secret key of Paystack or Stripe.
             secret_key: Secret,
-            /// For Paystack and Stripe, as `NGN` or `USD`.
+            /// Currency for Paystack or Stripe, such as `NGN` or `USD`.
             currency: String,
         }
     }
 }
 
 impl BimpeaiConfigure {
-    /// Bumpa, by its token.
+    /// Creates the settings of Bumpa from an access token.
     #[must_use]
     pub fn bumpa(token: impl Into<Secret>) -> Self {
         Self::new(BimpeaiIntegrationType::Bumpa).token(token)
     }
 
-    /// Google Calendar, which a person connects at the URL in the answer.
+    /// Creates the settings of Google Calendar. A person authorizes it at the URL in the response.
     #[must_use]
     pub fn google_calendar() -> Self {
         Self::new(BimpeaiIntegrationType::GoogleCalendar)
     }
 
-    /// Google Sheets, which a person connects at the URL in the answer.
+    /// Creates the settings of Google Sheets. A person authorizes it at the URL in the response.
     #[must_use]
     pub fn google_sheets() -> Self {
         Self::new(BimpeaiIntegrationType::GoogleSheets)
     }
 
-    /// Paystack, by its keys and a currency such as `NGN`.
+    /// Creates the settings of Paystack from its keys and a currency, such as `NGN`.
     #[must_use]
     pub fn paystack(
         public_key: impl Into<String>,
@@ -165,7 +195,7 @@ impl BimpeaiConfigure {
             .currency(currency)
     }
 
-    /// Stripe, by its keys and a currency such as `USD`.
+    /// Creates the settings of Stripe from its keys and a currency, such as `USD`.
     #[must_use]
     pub fn stripe(
         public_key: impl Into<String>,
@@ -179,24 +209,24 @@ impl BimpeaiConfigure {
     }
 }
 
-/// What came of configuring a first-party integration. Since 0.3.
+/// The result of [`BimpeaiIntegrations::configure`]. API 0.3+.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 #[non_exhaustive]
 pub enum BimpeaiConfigureResult {
-    /// A person has to go on at this URL: the Google integrations.
+    /// A person has to authorize the connection at this URL: Google Calendar, Google Sheets.
     OnboardingUrl(OnboardingUrl),
-    /// It is connected: Bumpa, Paystack, Stripe.
+    /// The integration is connected: Bumpa, Paystack, Stripe.
     Connected(BimpeaiConnectResult),
-    /// What is neither, as it came.
+    /// Any other JSON value.
     Other(Value),
 }
 
 impl BimpeaiConfigureResult {
-    /// The page on which a person goes on, where there is one.
+    /// Returns the URL on which a person authorizes the connection, if one is needed.
     pub fn onboarding_url(&self) -> Option<&str> {
         match self {
-            BimpeaiConfigureResult::OnboardingUrl(answer) => Some(&answer.onboarding_url),
+            BimpeaiConfigureResult::OnboardingUrl(page) => Some(&page.onboarding_url),
             _ => None,
         }
     }
@@ -217,11 +247,11 @@ impl<'de> Deserialize<'de> for BimpeaiConfigureResult {
 }
 
 object! {
-    /// That a first-party integration is connected. Since 0.3.
+    /// A connected first-party integration, from [`BimpeaiIntegrations::configure`]. API 0.3+.
     pub struct BimpeaiConnectResult {
-        /// Whether it is.
+        /// Whether the integration is connected.
         success: bool,
-        /// The id of the integration.
+        /// Identifier of the integration.
         channel_id: String,
     }
 }

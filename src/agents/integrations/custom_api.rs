@@ -1,4 +1,4 @@
-//! HTTP APIs, whose calls are defined as tools.
+//! Custom APIs: HTTP APIs whose operations are defined as tools.
 
 use serde_json::Value;
 
@@ -10,31 +10,70 @@ use crate::types::{SecretValue, body, object, open_enum};
 
 handle! {
     /// The HTTP APIs of agents, from
-    /// [`Integrations::custom_api`](super::Integrations::custom_api). Since 0.3.
+    /// [`Integrations::custom_api`](super::Integrations::custom_api). API 0.3+.
     pub struct CustomApiIntegrations;
 }
 
 impl CustomApiIntegrations {
-    /// The tools of HTTP APIs.
+    /// Returns the handle for the tools of HTTP APIs.
     pub fn tools(&self) -> CustomApiTools {
         CustomApiTools::new(&self.client)
     }
 
-    /// Lists the HTTP APIs of an agent.
+    /// Lists the HTTP APIs of an agent. Not paginated.
     ///
-    /// An agent without a workflow answers `workflow_required`.
+    /// An agent without a workflow is refused with `workflow_required`.
     ///
-    /// `GET /agents/{agent_id}/integrations/custom_api`. Since 0.3.
+    /// `GET /agents/{agent_id}/integrations/custom_api`. API 0.3+.
     pub fn list(&self, agent_id: impl AsRef<str>) -> Request<Vec<CustomApiIntegration>> {
         Request::get(&self.client, root(agent_id))
     }
 
     /// Connects an HTTP API.
     ///
-    /// An agent without a workflow answers `workflow_required`, a plan that has no integrations left
-    /// `integration_limit_reached`.
+    /// The agent uses it through the tools that you [add](CustomApiTools::add).
     ///
-    /// `POST /agents/{agent_id}/integrations/custom_api/configure`. Since 0.3.
+    /// An agent without a workflow is refused with `workflow_required`. If the plan allows no more
+    /// integrations, the error is `integration_limit_reached`.
+    ///
+    /// `POST /agents/{agent_id}/integrations/custom_api/configure`. API 0.3+.
+    ///
+    /// ```
+    /// # use bimpeai::agents::CreateAgent;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let emulator = bimpeai::emulator::Emulator::start()?;
+    /// # let client = emulator.client_builder().build()?;
+    /// # let template = client.workflows().list().first()?.unwrap();
+    /// # let body = CreateAgent::new("Ada").workflow_id(template.id);
+    /// # let agent = client.agents().create(body.description("Books.")).send()?;
+    /// use bimpeai::agents::{
+    ///     CustomApiConfigure, CustomApiCreateTool, IntegrationAuthConfig,
+    ///     IntegrationAuthType, ParameterDefinition, ToolHttpMethod,
+    /// };
+    ///
+    /// let apis = client.agents().integrations().custom_api();
+    /// let orders = CustomApiConfigure::new("Orders")
+    ///     .base_url("https://shop.example.com/api")
+    ///     .auth_type(IntegrationAuthType::ApiKey)
+    ///     .auth_config(
+    ///         IntegrationAuthConfig::new()
+    ///             .api_key("k_1")
+    ///             .header_name("X-Api-Key"),
+    ///     );
+    /// let api = apis.configure(&agent.id, orders).send()?;
+    ///
+    /// let order = ParameterDefinition::new("order", "string", "Order number.");
+    /// let status = CustomApiCreateTool::new(
+    ///     "order_status",
+    ///     ToolHttpMethod::Get,
+    ///     "/orders/{{order}}",
+    /// )
+    /// .description("Returns the status of an order.")
+    /// .url_params([order.required(true)]);
+    /// apis.tools().add(&agent.id, &api.id, status).send()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn configure(
         &self,
         agent_id: impl AsRef<str>,
@@ -45,9 +84,9 @@ impl CustomApiIntegrations {
 
     /// Disconnects an HTTP API.
     ///
-    /// The id of an integration of another family is a `bad_request`.
+    /// The id of an integration of another kind is a `bad_request`.
     ///
-    /// `DELETE /agents/{agent_id}/integrations/custom_api/{integration_id}`. Since 0.3.
+    /// `DELETE /agents/{agent_id}/integrations/custom_api/{integration_id}`. API 0.3+.
     pub fn disconnect(
         &self,
         agent_id: impl AsRef<str>,
@@ -58,7 +97,7 @@ impl CustomApiIntegrations {
 }
 
 handle! {
-    /// The tools of HTTP APIs, from [`CustomApiIntegrations::tools`]. Since 0.3.
+    /// The tools of HTTP APIs, from [`CustomApiIntegrations::tools`]. API 0.3+.
     pub struct CustomApiTools;
 }
 
@@ -119,61 +158,62 @@ fn path(agent_id: impl AsRef<str>, integration_id: impl AsRef<str>) -> Path {
 }
 
 object! {
-    /// An HTTP API of an agent. Since 0.3.
+    /// An HTTP API of an agent. API 0.3+.
     pub struct CustomApiIntegration {
         /// Identifier.
         [required] id: String,
-        /// How it is reached.
+        /// Settings.
         config: CustomApiConfig,
     }
 }
 
 object! {
-    /// How an HTTP API is reached; without its secrets. Since 0.3.
+    /// The settings of an HTTP API, without credentials. API 0.3+.
     pub struct CustomApiConfig {
-        /// What it is called.
+        /// Display name.
         name: String,
-        /// What the URLs of its tools start with.
+        /// Base URL of the tools.
         base_url: Option<String>,
-        /// How it is told who asks.
+        /// Authentication method.
         auth_type: IntegrationAuthType,
     }
 }
 
 body! {
-    /// How an HTTP API is reached. Since 0.3.
+    /// The settings of an HTTP API, for [`CustomApiIntegrations::configure`]. API 0.3+.
+    #[doc(alias = "CustomApiConfigureBody")]
     pub struct CustomApiConfigure {
         required {
-            /// What it is called.
+            /// Display name.
             name: String,
         }
         optional {
-            /// What it is for.
+            /// Purpose.
             description: String,
-            /// What the URLs of its tools start with.
+            /// Base URL of the tools.
             base_url: String,
-            /// How it is told who asks; the server's default is none.
+            /// Authentication method. Default of the server: `none`.
             auth_type: IntegrationAuthType,
-            /// What it is told.
+            /// Credentials for `auth_type`.
             auth_config: IntegrationAuthConfig,
-            /// What is called to try it out.
+            /// Endpoint for testing the connection.
             test_endpoint: String,
         }
     }
 }
 
 open_enum! {
-    /// The HTTP method of a tool. Since 0.3.
+    /// The HTTP method of a tool. API 0.3+.
     pub enum ToolHttpMethod ("HTTP method of a tool") {
-        /// Reads.
+        /// `GET`.
         Get = "GET",
-        /// Creates, or acts.
+        /// `POST`.
         Post = "POST",
-        /// Replaces.
+        /// `PUT`.
         Put = "PUT",
-        /// Deletes.
+        /// `DELETE`.
         Delete = "DELETE",
-        /// Changes.
+        /// `PATCH`.
         Patch = "PATCH",
     }
 }
@@ -182,18 +222,24 @@ body! {
     /// A tool: a request to an HTTP API that the agent may make. API 0.3+.
     ///
     /// ```
-    /// use bimpeai::agents::{CustomApiCreateTool, ParameterDefinition, ToolHttpMethod};
+    /// use bimpeai::agents::{
+    ///     CustomApiCreateTool, ParameterDefinition, ToolHttpMethod,
+    /// };
     /// use serde_json::json;
     ///
-    /// let table = ParameterDefinition::new("table", "string", "Table number.").required(true);
-    /// let guests = ParameterDefinition::new("guests", "integer", "Number of guests.").required(true);
-    /// let tool = CustomApiCreateTool::new("book_table", ToolHttpMethod::Post, "/tables/{{table}}")
-    ///     .description("Books a table.")
-    ///     .url_params([table])
-    ///     .body_params([guests])
-    ///     .body_template(json!({"guests": "{{guests}}"}))
-    ///     .headers_template(json!({"X-Shop": "lagos"}))
-    ///     .timeout(10_000);
+    /// let table = ParameterDefinition::new("table", "string", "Table number.");
+    /// let guests = ParameterDefinition::new("guests", "integer", "Guests.");
+    /// let tool = CustomApiCreateTool::new(
+    ///     "book_table",
+    ///     ToolHttpMethod::Post,
+    ///     "/tables/{{table}}",
+    /// )
+    /// .description("Books a table.")
+    /// .url_params([table.required(true)])
+    /// .body_params([guests.required(true)])
+    /// .body_template(json!({"guests": "{{guests}}"}))
+    /// .headers_template(json!({"X-Shop": "lagos"}))
+    /// .timeout(10_000);
     /// ```
     ///
     /// # What the HTTP API receives
@@ -206,11 +252,12 @@ body! {
     /// * The agent's requests carry `User-Agent: Bimpe-AI-Agent/1.0`.
     /// * The agent may use a tool twice for one question, with different arguments. The HTTP API must
     ///   tolerate that.
+    #[doc(alias = "CustomApiCreateToolBody")]
     pub struct CustomApiCreateTool {
         required {
-            /// At most 80 characters.
+            /// Name. Maximum 80 characters.
             name: String,
-            /// How it is called.
+            /// HTTP method.
             http_method: ToolHttpMethod,
             /// URL, relative to the API's base URL or absolute. `{{name}}` stands for a parameter.
             url_template: String,
@@ -223,15 +270,15 @@ body! {
             /// Request body: an object in which `{{name}}` stands for a parameter. Required for a tool
             /// that sends a body. Not printed.
             body_template: SecretValue,
-            /// How the API is told who asks, where that differs from the API's own way.
+            /// Authentication method. Default: that of the HTTP API.
             auth_type: IntegrationAuthType,
-            /// What it is told: an object, or an [`IntegrationAuthConfig`]. Not printed.
+            /// Credentials for `auth_type`: an object or an [`IntegrationAuthConfig`]. Not printed.
             auth_config: SecretValue,
-            /// What of the answer the agent sees.
+            /// Part of the response that the agent sees.
             response_mapping: ToolResponseMapping,
-            /// Free grouping; the server's default is `custom`.
+            /// Category, free-form. Default of the server: `custom`.
             category: String,
-            /// Whether a person has to approve each use; the server's default is `false`.
+            /// Whether a person has to approve each use. Default of the server: `false`.
             require_human_approval: bool,
         }
         number {
@@ -249,54 +296,67 @@ body! {
 }
 
 body! {
-    /// What of a tool's answer the agent sees. Since 0.3.
+    /// The part of a tool's response that the agent sees, and the messages about it. API 0.3+.
     pub struct ToolResponseMapping {
         optional {
-            /// Where in the answer the result is.
+            /// Path of the result in the response.
             path: String,
-            /// What is said when it works.
+            /// Message after a success.
             success_message: String,
-            /// What is said when it does not.
+            /// Message after a failure.
             error_message: String,
         }
     }
 }
 
 open_enum! {
-    /// The type of a parameter. Since 0.3.
+    /// The type of a parameter. API 0.3+.
     pub enum ParameterType ("type of a parameter") {
-        /// A text.
+        /// String.
         String = "string",
-        /// A number.
+        /// Number.
         Number = "number",
-        /// A whole number.
+        /// Integer.
         Integer = "integer",
-        /// True or false.
+        /// Boolean.
         Boolean = "boolean",
-        /// A list, whose items are `items`.
+        /// Array, with its [`items`](ParameterDefinition::items).
         Array = "array",
-        /// An object, whose fields are `properties`.
+        /// Object, with its [`properties`](ParameterDefinition::properties).
         Object = "object",
     }
 }
 
 body! {
-    /// A parameter of a tool. Since 0.3.
+    /// A parameter of a tool. API 0.3+.
+    ///
+    /// ```
+    /// use bimpeai::agents::{ParameterDefinition, ParameterType};
+    ///
+    /// let dish = ParameterDefinition::new("dish", "string", "Name of a dish.");
+    /// let dishes = ParameterDefinition::new(
+    ///     "dishes",
+    ///     ParameterType::Array,
+    ///     "Ordered dishes.",
+    /// )
+    /// .items(dish)
+    /// .required(true);
+    /// ```
     pub struct ParameterDefinition {
         required {
-            /// What it is called.
+            /// Name, as in `{{name}}` of the templates.
             name: String,
-            /// What it is.
+            /// Type.
             r#type: ParameterType,
-            /// What it means, for the agent.
+            /// Description for the agent.
             description: String,
         }
         optional {
-            /// Whether it must be given; the server's default is `false`.
+            /// Whether the agent must supply a value. Default of the server: `false`.
             required: bool,
-            /// The items of an array.
+            /// Type of the items of an array.
             items: Box<ParameterDefinition>,
-            /// The fields of an object: an object itself.
+            /// Fields of an object, as a JSON object.
             properties: Value,
         }
     }

@@ -8,31 +8,61 @@ use crate::types::{body, object, open_enum};
 
 handle! {
     /// The MCP servers of agents, from
-    /// [`Integrations::mcp_server`](super::Integrations::mcp_server). Since 0.3.
+    /// [`Integrations::mcp_server`](super::Integrations::mcp_server). API 0.3+.
     pub struct McpServerIntegrations;
 }
 
 impl McpServerIntegrations {
-    /// The tools of MCP servers.
+    /// Returns the handle for the tools of MCP servers.
     pub fn tools(&self) -> McpServerTools {
         McpServerTools::new(&self.client)
     }
 
-    /// Lists the MCP servers of an agent, those of Pipedream excepted.
+    /// Lists the MCP servers of an agent, except those of Pipedream. Not paginated.
     ///
-    /// An agent without a workflow answers `workflow_required`.
+    /// An agent without a workflow is refused with `workflow_required`.
     ///
-    /// `GET /agents/{agent_id}/integrations/mcp_server`. Since 0.3.
+    /// `GET /agents/{agent_id}/integrations/mcp_server`. API 0.3+.
     pub fn list(&self, agent_id: impl AsRef<str>) -> Request<Vec<McpServerIntegration>> {
         Request::get(&self.client, root(agent_id))
     }
 
     /// Connects an MCP server.
     ///
-    /// An agent without a workflow answers `workflow_required`, a plan that has no integrations left
-    /// `integration_limit_reached`.
+    /// The agent uses the server's tools once they are [discovered](Self::discover).
     ///
-    /// `POST /agents/{agent_id}/integrations/mcp_server/configure`. Since 0.3.
+    /// An agent without a workflow is refused with `workflow_required`. If the plan allows no more
+    /// integrations, the error is `integration_limit_reached`.
+    ///
+    /// `POST /agents/{agent_id}/integrations/mcp_server/configure`. API 0.3+.
+    ///
+    /// ```
+    /// # use bimpeai::agents::CreateAgent;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let emulator = bimpeai::emulator::Emulator::start()?;
+    /// # let client = emulator.client_builder().build()?;
+    /// # let template = client.workflows().list().first()?.unwrap();
+    /// # let body = CreateAgent::new("Ada").workflow_id(template.id);
+    /// # let agent = client.agents().create(body.description("Books.")).send()?;
+    /// use bimpeai::agents::{
+    ///     IntegrationAuthConfig, IntegrationAuthType, McpServerConfigure,
+    /// };
+    ///
+    /// let mcp = client.agents().integrations().mcp_server();
+    /// let docs = McpServerConfigure::new("Docs", "https://mcp.example.com")
+    ///     .auth_type(IntegrationAuthType::Bearer)
+    ///     .auth_config(IntegrationAuthConfig::new().token("tok_1"));
+    /// let server = mcp.configure(&agent.id, docs).send()?;
+    ///
+    /// let test = mcp.test(&agent.id, &server.id).send()?;
+    /// assert!(test.success, "{:?}", test.error);
+    /// mcp.discover(&agent.id, &server.id).send()?;
+    /// for tool in mcp.tools().list(&agent.id, &server.id) {
+    ///     println!("{}", tool?.action_name);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn configure(
         &self,
         agent_id: impl AsRef<str>,
@@ -41,12 +71,12 @@ impl McpServerIntegrations {
         Request::post(&self.client, root(agent_id).then("configure"), &body)
     }
 
-    /// Tries the connection to an MCP server.
+    /// Tests the connection to an MCP server.
     ///
-    /// A connection that fails may be an `integration_connection_failed`; a success without a body
-    /// is a success.
+    /// A failed connection is either an `integration_connection_failed` error or a result whose
+    /// `success` is false. A successful response without a body counts as `success`.
     ///
-    /// `POST /agents/{agent_id}/integrations/mcp_server/{integration_id}/test`. Since 0.3.
+    /// `POST /agents/{agent_id}/integrations/mcp_server/{integration_id}/test`. API 0.3+.
     pub fn test(
         &self,
         agent_id: impl AsRef<str>,
@@ -59,12 +89,12 @@ impl McpServerIntegrations {
         })
     }
 
-    /// Asks an MCP server for its tools and takes them over.
+    /// Updates the list of tools from the MCP server.
     ///
-    /// The id of an integration of another family is a `bad_request`. A success without a body, as
-    /// the API documents it, is all zeros.
+    /// The id of an integration of another kind is a `bad_request`. The API documents that the
+    /// response may have no body. All counts are 0 then.
     ///
-    /// `POST /agents/{agent_id}/integrations/mcp_server/{integration_id}/discover`. Since 0.3.
+    /// `POST /agents/{agent_id}/integrations/mcp_server/{integration_id}/discover`. API 0.3+.
     pub fn discover(
         &self,
         agent_id: impl AsRef<str>,
@@ -76,9 +106,9 @@ impl McpServerIntegrations {
 
     /// Disconnects an MCP server.
     ///
-    /// The id of an integration of another family is a `bad_request`.
+    /// The id of an integration of another kind is a `bad_request`.
     ///
-    /// `DELETE /agents/{agent_id}/integrations/mcp_server/{integration_id}`. Since 0.3.
+    /// `DELETE /agents/{agent_id}/integrations/mcp_server/{integration_id}`. API 0.3+.
     pub fn disconnect(
         &self,
         agent_id: impl AsRef<str>,
@@ -89,16 +119,16 @@ impl McpServerIntegrations {
 }
 
 handle! {
-    /// The tools of MCP servers, from [`McpServerIntegrations::tools`]. Since 0.3.
+    /// The tools of MCP servers, from [`McpServerIntegrations::tools`]. API 0.3+.
     pub struct McpServerTools;
 }
 
 impl McpServerTools {
-    /// Lists the tools of an MCP server; the API does not page this list.
+    /// Lists the tools of an MCP server. Not paginated.
     ///
-    /// The id of an integration of another family is a `bad_request`.
+    /// The id of an integration of another kind is a `bad_request`.
     ///
-    /// `GET /agents/{agent_id}/integrations/mcp_server/{integration_id}/tools`. Since 0.3.
+    /// `GET /agents/{agent_id}/integrations/mcp_server/{integration_id}/tools`. API 0.3+.
     pub fn list(
         &self,
         agent_id: impl AsRef<str>,
@@ -118,83 +148,84 @@ fn path(agent_id: impl AsRef<str>, integration_id: impl AsRef<str>) -> Path {
 }
 
 open_enum! {
-    /// How an MCP server is spoken to. Since 0.3.
+    /// The transport of an MCP server. API 0.3+.
     pub enum McpServerTransport ("transport of an MCP server") {
-        /// HTTP with server-sent events, the older way.
+        /// HTTP with server-sent events, the older transport.
         HttpSse = "http_sse",
-        /// Streamable HTTP; the server's default.
+        /// Streamable HTTP. Default of the server.
         StreamableHttp = "streamable_http",
     }
 }
 
 object! {
-    /// An MCP server of an agent. Since 0.3.
+    /// An MCP server of an agent. API 0.3+.
     pub struct McpServerIntegration {
         /// Identifier.
         [required] id: String,
-        /// How it is reached.
+        /// Settings.
         config: McpServerConfig,
     }
 }
 
 object! {
-    /// How an MCP server is reached; without its secrets. Since 0.3.
+    /// The settings of an MCP server, without credentials. API 0.3+.
     pub struct McpServerConfig {
-        /// What it is called.
+        /// Display name.
         name: String,
-        /// Where it is.
+        /// URL of the server.
         server_url: String,
-        /// How it is spoken to.
+        /// Transport.
         transport: McpServerTransport,
-        /// How it is told who asks.
+        /// Authentication method.
         auth_type: IntegrationAuthType,
     }
 }
 
 body! {
-    /// How an MCP server is reached. Since 0.3.
+    /// The settings of an MCP server, for [`McpServerIntegrations::configure`]. API 0.3+.
+    #[doc(alias = "McpServerConfigureBody")]
     pub struct McpServerConfigure {
         required {
-            /// What it is called.
+            /// Display name.
             name: String,
-            /// Where it is.
+            /// URL of the server.
             server_url: String,
         }
         optional {
-            /// How it is spoken to; the server's default is streamable_http.
+            /// Transport. Default of the server: `streamable_http`.
             transport: McpServerTransport,
-            /// How it is told who asks; the server's default is none.
+            /// Authentication method. Default of the server: `none`.
             auth_type: IntegrationAuthType,
-            /// What it is told.
+            /// Credentials for `auth_type`.
             auth_config: IntegrationAuthConfig,
         }
     }
 }
 
 object! {
-    /// What came of trying an MCP server. Since 0.3.
+    /// The result of [`McpServerIntegrations::test`]. API 0.3+.
     pub struct McpServerTestResult {
-        /// Whether it answered.
+        /// Whether the connection succeeded.
         success: bool,
-        /// What happened, for people.
+        /// Explanation for people.
         message: String,
-        /// What went wrong.
+        /// Error, if the connection failed.
         error: Option<String>,
-        /// How many tools it has.
+        /// Number of tools that the server offers.
         tools_count: Option<u64>,
     }
 }
 
 object! {
-    /// What came of asking an MCP server for its tools. Since 0.3.
+    /// The result of [`McpServerIntegrations::discover`]. API 0.3+.
     pub struct McpServerDiscoverResult {
-        /// How many tools it has.
+        /// Number of tools that the server offers.
         discovered: u64,
-        /// How many of them are new.
+        /// Number of new tools.
         created: u64,
-        /// How many changed.
+        /// Number of changed tools.
         updated: u64,
-        /// How many it has no more.
+        /// Number of tools that were disabled because the server no longer offers them.
         disabled: u64,
     }
 }

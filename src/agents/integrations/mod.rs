@@ -1,4 +1,4 @@
-//! What an agent is connected to.
+//! Integrations: the apps, MCP servers and HTTP APIs that an agent uses.
 
 mod bimpeai;
 mod custom_api;
@@ -17,33 +17,61 @@ pub use pipedream::*;
 
 handle! {
     /// The integrations of agents, from [`Agents::integrations`](super::Agents::integrations).
+    ///
+    /// | kind | connects |
+    /// |---|---|
+    /// | [`bimpeai`](Self::bimpeai) | Bumpa, Google Calendar, Google Sheets, Paystack, Stripe |
+    /// | [`pipedream`](Self::pipedream) | an app through Pipedream |
+    /// | [`mcp_server`](Self::mcp_server) | an MCP server and its tools |
+    /// | [`custom_api`](Self::custom_api) | an HTTP API, by tools that you define |
     pub struct Integrations;
 }
 
 impl Integrations {
-    /// The five first-party integrations: Bumpa, Google Calendar, Google Sheets, Paystack, Stripe.
+    /// Returns the handle for the five first-party integrations: Bumpa, Google Calendar, Google
+    /// Sheets, Paystack and Stripe. API 0.3+.
     pub fn bimpeai(&self) -> BimpeaiIntegrations {
         BimpeaiIntegrations::new(&self.client)
     }
 
-    /// Apps connected through Pipedream.
+    /// Returns the handle for apps that are connected through Pipedream. API 0.3+.
     pub fn pipedream(&self) -> PipedreamIntegrations {
         PipedreamIntegrations::new(&self.client)
     }
 
-    /// MCP servers.
+    /// Returns the handle for MCP servers. API 0.3+.
+    #[doc(alias = "mcpServer")]
     pub fn mcp_server(&self) -> McpServerIntegrations {
         McpServerIntegrations::new(&self.client)
     }
 
-    /// HTTP APIs, whose calls are defined as tools.
+    /// Returns the handle for HTTP APIs, whose operations are defined as tools. API 0.3+.
+    #[doc(alias = "customApi")]
     pub fn custom_api(&self) -> CustomApiIntegrations {
         CustomApiIntegrations::new(&self.client)
     }
 
-    /// Lists all integrations of an agent with their actions; the API does not page this list.
+    /// Lists the integrations of an agent, of all kinds, with their actions. Not paginated.
     ///
-    /// `GET /agents/{agent_id}/integrations`. All generations.
+    /// `GET /agents/{agent_id}/integrations`.
+    ///
+    /// ```
+    /// # use bimpeai::agents::CreateAgent;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let emulator = bimpeai::emulator::Emulator::start()?;
+    /// # let client = emulator.client_builder().build()?;
+    /// # let template = client.workflows().list().first()?.unwrap();
+    /// # let body = CreateAgent::new("Ada").workflow_id(template.id);
+    /// # let agent = client.agents().create(body.description("Books.")).send()?;
+    /// for integration in client.agents().integrations().list(&agent.id) {
+    ///     let integration = integration?;
+    ///     if !integration.is_connected {
+    ///         println!("{} is not connected", integration.name);
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn list(&self, agent_id: impl AsRef<str>) -> Request<Vec<AgentIntegration>> {
         Request::get(&self.client, super::path(agent_id).then("integrations"))
     }
@@ -58,66 +86,66 @@ object! {
     pub struct AgentIntegration {
         /// Identifier.
         [required] id: String,
-        /// What kind of integration it is.
+        /// Type of the integration, such as `google_calendar`.
         r#type = "type": String,
-        /// What it is called. Since 0.2; empty before.
+        /// Display name. Empty in API 0.1.
         name: String,
-        /// How it is, as `enabled`, `paused` or `pending`.
+        /// Status, such as `enabled`, `paused` or `pending`.
         status: String,
-        /// Whether it is connected.
+        /// Whether the integration is connected.
         is_connected: bool,
-        /// What it is configured with.
+        /// Settings that the integration has.
         config_fields: Vec<IntegrationConfigField>,
-        /// What it can do.
+        /// Actions that the integration offers.
         actions: Vec<IntegrationAction>,
     }
 }
 
-/// The first generation's name for [`AgentIntegration`].
+/// Alias of [`AgentIntegration`], as in the Python SDK of API 0.1.
 pub type Integration = AgentIntegration;
 
 object! {
-    /// An integration as the agent itself has it. Since 0.2.
+    /// An integration without its actions, as part of an agent. API 0.2+.
     pub struct IntegrationSummary {
         /// Identifier.
         [required] id: String,
-        /// What kind of integration it is.
+        /// Type of the integration, such as `google_calendar`.
         r#type = "type": String,
-        /// What it is called.
+        /// Display name.
         name: String,
-        /// How it is, as `enabled`, `paused` or `pending`.
+        /// Status, such as `enabled`, `paused` or `pending`.
         status: String,
-        /// Whether it is connected.
+        /// Whether the integration is connected.
         is_connected: bool,
     }
 }
 
 object! {
-    /// One setting of an integration.
+    /// A setting of an integration.
     pub struct IntegrationConfigField {
-        /// Its name on the wire.
+        /// Name on the wire.
         key: String,
-        /// Its name for people.
+        /// Display name.
         label: String,
-        /// What kind of value it takes.
+        /// Type of the value.
         r#type = "type": String,
-        /// Whether it must be given.
+        /// Whether a value is required.
         required: bool,
     }
 }
 
 object! {
-    /// Something that an integration can do.
+    /// An action that an integration offers.
     pub struct IntegrationAction {
-        /// What it is called, for the agent.
+        /// Name by which the agent calls the action.
         action_name: String,
-        /// What it is called, for people.
+        /// Display name.
         name: String,
-        /// What it does.
+        /// Purpose.
         description: Option<String>,
-        /// Free grouping.
+        /// Category, free-form.
         category: String,
-        /// Whether the agent may take it.
+        /// Whether the action is enabled.
         is_enabled: bool,
         /// Whether a person has to approve each use.
         require_human_approval: bool,
@@ -133,56 +161,68 @@ object! {
     pub struct IntegrationTool {
         /// Identifier.
         [required] id: String,
-        /// What it is called, for the agent.
+        /// Name by which the agent calls the tool.
         action_name: String,
-        /// What it is called, for people.
+        /// Display name.
         name: String,
-        /// What it does.
+        /// Purpose.
         description: Option<String>,
-        /// Free grouping.
+        /// Category, free-form.
         category: String,
-        /// Whether the agent may use it.
+        /// Whether the tool is enabled.
         is_enabled: bool,
     }
 }
 
 object! {
-    /// Where a person goes on to connect an app. Since 0.3.
+    /// The page on which a person authorizes the connection to an app. API 0.3+.
     pub struct OnboardingUrl {
-        /// The page to open; empty where the server answers without a body.
+        /// URL to open in a browser. Empty if the response has no body.
         onboarding_url: String,
     }
 }
 
 open_enum! {
-    /// How a server or API wants to be told who asks. Since 0.3.
+    /// The authentication method of an MCP server or HTTP API. API 0.3+.
     pub enum IntegrationAuthType ("type of authentication") {
-        /// Not at all; the server's default.
+        /// No authentication. Default of the server.
         None = "none",
-        /// By a token in `Authorization: Bearer`.
+        /// Token in `Authorization: Bearer`.
         Bearer = "bearer",
-        /// By a user name and a password.
+        /// User name and password (HTTP basic authentication).
         Basic = "basic",
-        /// By a key in a header.
+        /// API key in a header.
         ApiKey = "api_key",
-        /// In a way of its own.
+        /// Any other method.
         Custom = "custom",
     }
 }
 
 body! {
-    /// Credentials for a server or API; the server never gives them back. Since 0.3.
+    /// Credentials for an MCP server or HTTP API. API 0.3+.
+    ///
+    /// The server never returns them, and `Debug` does not print the secrets.
+    ///
+    /// ```
+    /// use bimpeai::agents::IntegrationAuthConfig;
+    ///
+    /// let bearer = IntegrationAuthConfig::new().token("tok_1");
+    /// let api_key = IntegrationAuthConfig::new()
+    ///     .api_key("k_1")
+    ///     .header_name("X-Api-Key");
+    /// assert!(!format!("{api_key:?}").contains("k_1"));
+    /// ```
     pub struct IntegrationAuthConfig {
         optional {
-            /// For bearer.
+            /// Token, for [`Bearer`](IntegrationAuthType::Bearer).
             token: Secret,
-            /// For api_key.
+            /// API key, for [`ApiKey`](IntegrationAuthType::ApiKey).
             api_key: Secret,
-            /// The header that the key goes into, for api_key.
+            /// Name of the header with the API key, for [`ApiKey`](IntegrationAuthType::ApiKey).
             header_name: String,
-            /// For basic.
+            /// User name, for [`Basic`](IntegrationAuthType::Basic).
             username: String,
-            /// For basic.
+            /// Password, for [`Basic`](IntegrationAuthType::Basic).
             password: Secret,
         }
     }
@@ -190,7 +230,7 @@ body! {
 
 impl From<IntegrationAuthConfig> for SecretValue {
     fn from(config: IntegrationAuthConfig) -> Self {
-        // Texts under fixed names: there is nothing in it that could fail.
+        // Strings under fixed names always serialize.
         SecretValue::from(serde_json::to_value(config).unwrap_or_default())
     }
 }

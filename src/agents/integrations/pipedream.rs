@@ -8,26 +8,49 @@ use crate::types::{body, object};
 
 handle! {
     /// The apps of agents that are connected through Pipedream, from
-    /// [`Integrations::pipedream`](super::Integrations::pipedream). Since 0.3.
+    /// [`Integrations::pipedream`](super::Integrations::pipedream). API 0.3+.
     pub struct PipedreamIntegrations;
 }
 
 impl PipedreamIntegrations {
-    /// Lists the apps that are connected through Pipedream.
+    /// Lists the apps that are connected through Pipedream. Not paginated.
     ///
-    /// An agent without a workflow answers `workflow_required`.
+    /// An agent without a workflow is refused with `workflow_required`.
     ///
-    /// `GET /agents/{agent_id}/integrations/pipedream`. Since 0.3.
+    /// `GET /agents/{agent_id}/integrations/pipedream`. API 0.3+.
     pub fn list(&self, agent_id: impl AsRef<str>) -> Request<Vec<PipedreamIntegration>> {
         Request::get(&self.client, root(agent_id))
     }
 
-    /// Tells where a person connects an app.
+    /// Starts the connection of an app, and returns the URL on which a person authorizes it.
     ///
-    /// An agent without a workflow answers `workflow_required`. The URL is empty where the server
-    /// answers without a body, as the API documents it may.
+    /// The API documents that the response may have no body. The URL is empty then. An agent without a
+    /// workflow is refused with `workflow_required`.
     ///
-    /// `POST /agents/{agent_id}/integrations/pipedream/configure`. Since 0.3.
+    /// `POST /agents/{agent_id}/integrations/pipedream/configure`. API 0.3+.
+    ///
+    /// ```
+    /// # use bimpeai::agents::CreateAgent;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let emulator = bimpeai::emulator::Emulator::start()?;
+    /// # let client = emulator.client_builder().build()?;
+    /// # let template = client.workflows().list().first()?.unwrap();
+    /// # let body = CreateAgent::new("Ada").workflow_id(template.id);
+    /// # let agent = client.agents().create(body.description("Books.")).send()?;
+    /// use bimpeai::agents::PipedreamConfigure;
+    ///
+    /// let pipedream = client.agents().integrations().pipedream();
+    /// let slack = PipedreamConfigure::new("slack");
+    /// let page = pipedream.configure(&agent.id, slack).send()?;
+    /// println!("Authorize Slack at {}", page.onboarding_url);
+    ///
+    /// // Once a person has done that, the app is listed.
+    /// for app in pipedream.list(&agent.id) {
+    ///     println!("connected: {}", app?.config.app_slug);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn configure(
         &self,
         agent_id: impl AsRef<str>,
@@ -39,9 +62,9 @@ impl PipedreamIntegrations {
 
     /// Disconnects an app.
     ///
-    /// The id of an integration of another family is a `bad_request`.
+    /// The id of an integration of another kind is a `bad_request`.
     ///
-    /// `DELETE /agents/{agent_id}/integrations/pipedream/{integration_id}`. Since 0.3.
+    /// `DELETE /agents/{agent_id}/integrations/pipedream/{integration_id}`. API 0.3+.
     pub fn disconnect(
         &self,
         agent_id: impl AsRef<str>,
@@ -57,42 +80,43 @@ fn root(agent_id: impl AsRef<str>) -> Path {
 }
 
 object! {
-    /// An app that is connected through Pipedream. Since 0.3.
+    /// An app that is connected through Pipedream. API 0.3+.
     pub struct PipedreamIntegration {
         /// Identifier.
         [required] id: String,
-        /// How it is connected: `mcp_server`.
+        /// Type of the connection: `mcp_server`.
         channel_type: String,
-        /// What it is connected to.
+        /// App and its server.
         config: PipedreamIntegrationConfig,
     }
 }
 
 object! {
-    /// What an app is connected to. Since 0.3.
+    /// An app and its server. API 0.3+.
     pub struct PipedreamIntegrationConfig {
-        /// The app, as `google-sheets`.
+        /// Pipedream's name of the app, such as `google-sheets`.
         app_slug: String,
-        /// What the app is called.
+        /// Display name of the app.
         app_name: Option<String>,
-        /// Its picture, a URL.
+        /// URL of the app's icon.
         app_icon: Option<String>,
-        /// The server that speaks for it.
+        /// URL of the MCP server that serves the app.
         server_url: String,
     }
 }
 
 body! {
-    /// Which app to connect. Since 0.3.
+    /// The app to connect, for [`PipedreamIntegrations::configure`]. API 0.3+.
+    #[doc(alias = "PipedreamConfigureBody")]
     pub struct PipedreamConfigure {
         required {
-            /// The app, as `google-sheets`.
+            /// Pipedream's name of the app, such as `google-sheets`.
             app_slug: String,
         }
         optional {
-            /// What the app is called.
+            /// Display name of the app.
             app_name: String,
-            /// Its picture, a URL.
+            /// URL of the app's icon.
             app_icon: String,
         }
     }

@@ -1,4 +1,4 @@
-//! Workflows: what an agent follows. `client.workflows()`.
+//! Workflows, the prompt, rules and flows of agents: `client.workflows()`.
 
 mod parts;
 
@@ -13,32 +13,38 @@ use crate::types::{body, object, open_enum};
 pub use parts::*;
 
 impl Client {
-    /// The workflows that the team owns, and the public library.
+    /// Returns the handle for the team's workflows and the public library of templates.
     pub fn workflows(&self) -> Workflows {
         Workflows::new(self)
     }
 }
 
 handle! {
-    /// The workflows, from [`Client::workflows`].
+    /// The workflows of the team and of the public library, from [`Client::workflows`].
+    ///
+    /// A workflow holds the system prompt, the rules and the conversation flows of agents. Several
+    /// agents can follow one workflow.
     pub struct Workflows;
 }
 
 impl Workflows {
-    /// Lists workflows, those the team can use unless [`scope`](ListRequest::scope) says otherwise.
+    /// Lists workflows: by default, those of the team and of the public library.
     ///
-    /// The first generation answers summaries, without prompt, rules and flows.
+    /// [`scope`](ListRequest::scope) restricts the list to one of them. API 0.1 lists summaries,
+    /// without prompt, rules and flows.
     ///
-    /// `GET /workflows`. All generations.
+    /// `GET /workflows`.
     ///
-    /// ```no_run
-    /// # fn main() -> Result<(), bimpeai::Error> {
-    /// # let client = bimpeai::Client::from_env()?;
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let emulator = bimpeai::emulator::Emulator::start()?;
+    /// # let client = emulator.client_builder().build()?;
     /// use bimpeai::workflows::WorkflowScope;
     ///
-    /// let public = client.workflows().list().scope(WorkflowScope::Public);
-    /// for workflow in public.search("restaurant") {
-    ///     println!("{}", workflow?.name);
+    /// let templates = client.workflows().list().scope(WorkflowScope::Public);
+    /// for workflow in templates.search("restaurant") {
+    ///     let workflow = workflow?;
+    ///     println!("{} {}", workflow.id, workflow.name);
     /// }
     /// # Ok(())
     /// # }
@@ -51,24 +57,53 @@ impl Workflows {
 
     /// Creates a workflow that the team owns.
     ///
-    /// `POST /workflows`. All generations.
-    // The writer of the body is compiled by who needs it.
+    /// `POST /workflows`.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let emulator = bimpeai::emulator::Emulator::start()?;
+    /// # let client = emulator.client_builder().build()?;
+    /// use bimpeai::agents::CreateAgent;
+    /// use bimpeai::workflows::{CreateWorkflow, RuleInput};
+    ///
+    /// let closed = RuleInput::new(
+    ///     "closed_on_sunday",
+    ///     "Closed on Sunday",
+    ///     "The customer asks for a table on a Sunday.",
+    ///     "We are closed on Sundays. Would Monday suit you?",
+    ///     true,
+    /// );
+    /// let booking = CreateWorkflow::new("Table booking")
+    ///     .system_prompt("You book tables for Mama's Kitchen.")
+    ///     .rules([closed]);
+    /// let workflow = client.workflows().create(booking).send()?;
+    ///
+    /// let agent = CreateAgent::new("Ada")
+    ///     .workflow_id(&workflow.id)
+    ///     .description("Books tables.");
+    /// client.agents().create(agent).send()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    // Inlined so that only a crate that uses it compiles the serialization of the body.
     #[inline]
     pub fn create(&self, body: CreateWorkflow) -> Request<Workflow> {
         Request::post(&self.client, Path::new("workflows"), &body)
     }
 
-    /// Copies a workflow, public or owned, into one that the team owns.
+    /// Copies a workflow, public or owned by the team, into one that the team owns.
     ///
-    /// A copied template brings its rules and flows, and they override the prompt. To let the agent
-    /// follow its prompt only, clear both lists of the copy:
+    /// A copied template contains the rules and flows of the original, and they override the prompt.
+    /// To let the agent follow its prompt only, clear both lists of the copy:
     ///
-    /// ```no_run
-    /// # fn main() -> Result<(), bimpeai::Error> {
-    /// # let client = bimpeai::Client::from_env()?;
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let emulator = bimpeai::emulator::Emulator::start()?;
+    /// # let client = emulator.client_builder().build()?;
+    /// # let template = client.workflows().list().first()?.unwrap();
     /// use bimpeai::workflows::{FlowInput, RuleInput, UpdateWorkflow};
     ///
-    /// let copy = client.workflows().clone("wf_public").send()?;
+    /// let copy = client.workflows().clone(&template.id).send()?;
     /// let prompt_only = UpdateWorkflow::new()
     ///     .system_prompt("You book tables.")
     ///     .rules(Vec::<RuleInput>::new())
@@ -81,14 +116,31 @@ impl Workflows {
     /// On this handle `clone` is this operation. `Clone::clone(&workflows)` copies the handle.
     ///
     /// `POST /workflows/clone`. API 0.2+.
+    #[doc(alias = "CloneWorkflowBody")]
     pub fn clone(&self, source_workflow_id: impl AsRef<str>) -> Request<Workflow> {
         let body = serde_json::json!({ "source_workflow_id": source_workflow_id.as_ref() });
         Request::post(&self.client, Path::new("workflows").then("clone"), &body)
     }
 
-    /// Reads one workflow.
+    /// Returns a workflow with its prompt, rules and flows.
     ///
-    /// `GET /workflows/{workflow_id}`. All generations.
+    /// `GET /workflows/{workflow_id}`.
+    ///
+    /// ```
+    /// # use bimpeai::workflows::CreateWorkflow;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let emulator = bimpeai::emulator::Emulator::start()?;
+    /// # let client = emulator.client_builder().build()?;
+    /// # let body = CreateWorkflow::new("Booking").system_prompt("Book.");
+    /// # let id = client.workflows().create(body).send()?.id;
+    /// let workflow = client.workflows().retrieve(&id).send()?;
+    /// println!("{}", workflow.system_prompt.unwrap_or_default());
+    /// for rule in workflow.rules.iter().filter(|rule| rule.enabled) {
+    ///     println!("{}: {}", rule.trigger, rule.response);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn retrieve(&self, workflow_id: impl AsRef<str>) -> Request<Workflow> {
         Request::get(&self.client, path(workflow_id))
     }
@@ -98,20 +150,32 @@ impl Workflows {
     /// The change applies to every agent that follows the workflow, and several may. To change one
     /// agent only, [`clone`](Self::clone) the workflow and give the agent the copy's id.
     ///
-    /// A list that is set replaces the whole list. A workflow that the team does not own is a
-    /// `not_found`.
+    /// A list that is set replaces the whole list: to add a rule, send the present rules too, as the
+    /// example does. A workflow that the team does not own is a `not_found`.
     ///
     /// `PATCH /workflows/{workflow_id}`.
     ///
-    /// ```no_run
-    /// # fn main() -> Result<(), bimpeai::Error> {
-    /// # let client = bimpeai::Client::from_env()?;
+    /// ```
+    /// # use bimpeai::workflows::CreateWorkflow;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let emulator = bimpeai::emulator::Emulator::start()?;
+    /// # let client = emulator.client_builder().build()?;
+    /// # let body = CreateWorkflow::new("Booking").system_prompt("Book.");
+    /// # let id = client.workflows().create(body).send()?.id;
     /// use bimpeai::workflows::{RuleInput, UpdateWorkflow};
     ///
-    /// let workflow = client.workflows().retrieve("wf_1").send()?;
-    /// let mut rules: Vec<RuleInput> = workflow.rules.into_iter().map(RuleInput::from).collect();
-    /// rules.push(RuleInput::new("closed", "Closed", "after ten", "We open at eleven.", true));
-    /// client.workflows().update("wf_1", UpdateWorkflow::new().rules(rules)).send()?;
+    /// let workflow = client.workflows().retrieve(&id).send()?;
+    /// let present = workflow.rules.into_iter().map(RuleInput::from);
+    /// let mut rules: Vec<RuleInput> = present.collect();
+    /// rules.push(RuleInput::new(
+    ///     "closed_after_ten",
+    ///     "Closed after ten",
+    ///     "The customer writes after 22:00.",
+    ///     "We open again at eleven.",
+    ///     true,
+    /// ));
+    /// let changes = UpdateWorkflow::new().rules(rules);
+    /// client.workflows().update(&id, changes).send()?;
     /// # Ok(())
     /// # }
     /// ```
@@ -126,6 +190,26 @@ impl Workflows {
     /// [`ListRequest`](ListRequest#deleting-or-creating-while-listing).
     ///
     /// `DELETE /workflows/{workflow_id}`.
+    ///
+    /// ```
+    /// # use bimpeai::workflows::CreateWorkflow;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let emulator = bimpeai::emulator::Emulator::start()?;
+    /// # let client = emulator.client_builder().build()?;
+    /// # let body = CreateWorkflow::new("Booking").system_prompt("Book.");
+    /// # let id = client.workflows().create(body).send()?.id;
+    /// use bimpeai::workflows::WorkflowScope;
+    ///
+    /// let owned = client.workflows().list().scope(WorkflowScope::Owned);
+    /// for workflow in owned.all()? {
+    ///     if workflow.tags.iter().flatten().any(|tag| tag == "test") {
+    ///         client.workflows().delete(&workflow.id).send()?;
+    ///     }
+    /// }
+    /// # client.workflows().delete(&id).send()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn delete(&self, workflow_id: impl AsRef<str>) -> Request<()> {
         Request::delete(&self.client, path(workflow_id))
     }
@@ -136,20 +220,20 @@ fn path(workflow_id: impl AsRef<str>) -> Path {
 }
 
 impl ListRequest<Workflow> {
-    /// Whose workflows are listed. All generations; the first knows owned and public only.
+    /// Filters by owner. Default: [`Accessible`](WorkflowScope::Accessible).
     pub fn scope(self, scope: impl Into<WorkflowScope>) -> Self {
         self.filter("scope", scope.into())
     }
 }
 
 open_enum! {
-    /// Whose workflows are listed.
+    /// A filter for [lists of workflows](ListRequest::scope).
     pub enum WorkflowScope ("scope of workflows") {
-        /// Those of the team.
+        /// Workflows of the team.
         Owned = "owned",
-        /// The public library.
+        /// Workflows of the public library.
         Public = "public",
-        /// Both, the server's default. Since 0.2.
+        /// Both. Default of the server. API 0.2+.
         Accessible = "accessible",
     }
 }
@@ -157,9 +241,9 @@ open_enum! {
 open_enum! {
     /// Who can see a workflow.
     pub enum WorkflowVisibility ("visibility of a workflow") {
-        /// The team that owns it.
+        /// Visible to the team that owns it.
         Private = "private",
-        /// Everybody.
+        /// Visible to all teams.
         Public = "public",
     }
 }
@@ -169,139 +253,144 @@ object! {
     pub struct Workflow {
         /// Identifier.
         [required] id: String,
-        /// What it is called.
+        /// Display name.
         name: String,
-        /// What it is for.
+        /// Purpose.
         description: Option<String>,
-        /// Free grouping, as in "Food and drink".
+        /// Category, free-form, such as `Food and drink`.
         category: Option<String>,
-        /// Who can see it.
+        /// Who can see the workflow.
         visibility: WorkflowVisibility,
-        /// Whether the team of the key owns it and may change it.
+        /// Whether the team of the API key owns the workflow. Only the owner can change it.
         is_owner: bool,
-        /// What the agent is told. Not in the first generation's list.
+        /// System prompt. Not in lists of API 0.1.
         system_prompt: Option<String>,
-        /// Its rules; what is no rule is skipped.
+        /// Rules, without malformed ones.
         [lenient] rules: Vec<Rule>,
-        /// Its flows; what is no flow is skipped.
+        /// Conversation flows, without malformed ones.
         [lenient] flows: Vec<Flow>,
-        /// Free words to find it by.
+        /// Tags, free-form, by which people find the workflow.
         tags: Option<Vec<String>>,
-        /// Integrations that it wants. Since 0.2.
+        /// Integrations that the workflow needs. API 0.2+.
         integrations: Option<Vec<String>>,
-        /// Channels that it is made for. Since 0.2.
+        /// Channels for which the workflow is made. API 0.2+.
         channels: Option<Vec<String>>,
-        /// Actions that it takes. Since 0.2.
+        /// Actions that the workflow uses. API 0.2+.
         actions: Option<Vec<String>>,
-        /// How to set it up. Since 0.2.
+        /// Setup guide for people. API 0.2+.
         guide: Option<WorkflowGuide>,
-        /// Questions and answers; what is none is skipped. Since 0.2.
+        /// Questions and answers about the workflow, without malformed ones. API 0.2+.
         [lenient] faq: Option<Vec<WorkflowFaq>>,
-        /// What to do to set it up. Since 0.2.
+        /// Steps of the setup, in order. API 0.2+.
         setup_steps: Vec<SetupStep>,
-        /// How long that takes, in minutes. Since 0.2.
+        /// Time that the setup takes, in minutes. API 0.2+.
         setup_time: Option<f64>,
-        /// A film about it. Since 0.2.
+        /// URL of a video about the workflow. API 0.2+.
         video_url: Option<String>,
-        /// Free settings of the prompt. First generation only (0.1).
-        prompt_config: Option<Map<String, Value>>,
-        /// When it was made, RFC 3339.
+        /// Creation time (RFC 3339).
         created_at: String,
-        /// When it was last changed, RFC 3339.
+        /// Time of the last change (RFC 3339).
         updated_at: String,
+        /// Settings of the prompt: a free-form object. API 0.1 only.
+        prompt_config: Option<Map<String, Value>>,
     }
 }
 
-/// Another name for [`Workflow`], as in Python.
+/// Alias of [`Workflow`], as in the Python SDK.
 pub type WorkflowDetail = Workflow;
 
-/// Another name for [`Workflow`]: the first generation's lists hold these, with fewer fields set.
+/// Alias of [`Workflow`], as in the Python SDK. Lists of API 0.1 set fewer fields.
 pub type WorkflowSummary = Workflow;
 
 body! {
-    /// What a new workflow is made of.
+    /// A new workflow, for [`Workflows::create`].
     ///
-    /// The current API requires [`system_prompt`](Self::system_prompt) too, the first generation
-    /// does not.
+    /// The current API also requires [`system_prompt`](Self::system_prompt). API 0.1 does not.
+    ///
+    /// [`Workflows::create`] has an example.
+    #[doc(alias = "CreateWorkflowBody")]
     pub struct CreateWorkflow {
         required {
-            /// At most 255 characters.
+            /// Display name. Maximum 255 characters.
             name: String,
         }
         optional {
-            /// What the agent is told; of any length.
+            /// System prompt, of any length.
             system_prompt: String,
-            /// At most 2,000 characters.
+            /// Purpose. Maximum 2,000 characters.
             description: String,
-            /// At most 100 characters.
+            /// Category, free-form. Maximum 100 characters.
             category: String,
-            /// How to set it up. Since 0.2.
+            /// Setup guide for people. API 0.2+.
             guide: WorkflowGuideInput,
-            /// How long setting it up takes, in minutes; 1 or more. Since 0.2.
+            /// Time that the setup takes, in minutes. Minimum 1. API 0.2+.
             setup_time: f64,
-            /// A film about it, a URL. Since 0.2.
+            /// URL of a video about the workflow. API 0.2+.
             video_url: String,
-            /// Free settings of the prompt, an object. First generation only (0.1).
+            /// Settings of the prompt: a free-form object. API 0.1 only.
             prompt_config: Value,
         }
         list {
-            /// Its rules.
+            /// Rules.
             rules: RuleInput,
-            /// Its flows.
+            /// Conversation flows.
             flows: FlowInput,
-            /// Free words to find it by.
+            /// Tags, free-form, by which people find the workflow.
             tags: String,
-            /// Integrations that it wants. Since 0.2.
+            /// Integrations that the workflow needs. API 0.2+.
             integrations: String,
-            /// Channels that it is made for. Since 0.2.
+            /// Channels for which the workflow is made. API 0.2+.
             channels: String,
-            /// Actions that it takes. Since 0.2.
+            /// Actions that the workflow uses. API 0.2+.
             actions: String,
-            /// Questions and answers. Since 0.2.
+            /// Questions and answers about the workflow. API 0.2+.
             faq: WorkflowFaqInput,
-            /// What to do to set it up. Since 0.2.
+            /// Steps of the setup, in order. API 0.2+.
             setup_steps: SetupStep,
         }
     }
 }
 
 body! {
-    /// What is changed on a workflow; a list that is set replaces the whole list.
+    /// The changes to a workflow, for [`Workflows::update`].
+    ///
+    /// A list that is set replaces the whole list. An empty list clears it.
+    #[doc(alias = "UpdateWorkflowBody")]
     pub struct UpdateWorkflow {
         optional {
-            /// Not blank, at most 255 characters.
+            /// Display name. Not empty, maximum 255 characters.
             name: String,
-            /// What the agent is told; not blank, of any length.
+            /// System prompt, of any length. Not empty.
             system_prompt: String,
-            /// At most 2,000 characters.
+            /// Purpose. Maximum 2,000 characters.
             description: String,
-            /// At most 100 characters.
+            /// Category, free-form. Maximum 100 characters.
             category: String,
-            /// How to set it up. Since 0.2.
+            /// Setup guide for people. API 0.2+.
             guide: WorkflowGuideInput,
-            /// How long setting it up takes, in minutes; 1 or more. Since 0.2.
+            /// Time that the setup takes, in minutes. Minimum 1. API 0.2+.
             setup_time: f64,
-            /// A film about it, a URL. Since 0.2.
+            /// URL of a video about the workflow. API 0.2+.
             video_url: String,
-            /// Free settings of the prompt, an object. First generation only (0.1).
+            /// Settings of the prompt: a free-form object. API 0.1 only.
             prompt_config: Value,
         }
         list {
-            /// Its rules.
+            /// Rules.
             rules: RuleInput,
-            /// Its flows.
+            /// Conversation flows.
             flows: FlowInput,
-            /// Free words to find it by.
+            /// Tags, free-form, by which people find the workflow.
             tags: String,
-            /// Integrations that it wants. Since 0.2.
+            /// Integrations that the workflow needs. API 0.2+.
             integrations: String,
-            /// Channels that it is made for. Since 0.2.
+            /// Channels for which the workflow is made. API 0.2+.
             channels: String,
-            /// Actions that it takes. Since 0.2.
+            /// Actions that the workflow uses. API 0.2+.
             actions: String,
-            /// Questions and answers. Since 0.2.
+            /// Questions and answers about the workflow. API 0.2+.
             faq: WorkflowFaqInput,
-            /// What to do to set it up. Since 0.2.
+            /// Steps of the setup, in order. API 0.2+.
             setup_steps: SetupStep,
         }
     }

@@ -1,4 +1,4 @@
-//! What a workflow is made of, as it is read and as it is written.
+//! The parts of a workflow. The API returns and accepts them in different types.
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
@@ -12,40 +12,53 @@ object! {
     pub struct Rule {
         /// Stable identifier, chosen by the author of the rule. The live API writes them in snake_case.
         [required] id: String,
-        /// What the rule is called.
+        /// Display name.
         name: String,
-        /// What sets it off, in plain words.
+        /// Situation in which the rule applies, in plain words.
         trigger: String,
-        /// A further condition, in plain words. Many rules have none.
+        /// Further condition, in plain words. Many rules have none.
         condition: Option<String>,
-        /// What the agent answers.
+        /// Reply of the agent.
         response: String,
-        /// The tool that the agent calls.
+        /// Tool that the agent calls, by its snake_case name.
         action: Option<String>,
-        /// Whether the rule is in force.
+        /// Whether the rule is enabled.
         enabled: bool,
     }
 }
 
 body! {
-    /// A rule to be written: an item of `rules`. A [`Rule`] that was read converts into it.
+    /// A rule to send: an item of `rules`. A [`Rule`] converts into it.
+    ///
+    /// ```
+    /// use bimpeai::workflows::RuleInput;
+    ///
+    /// let rule = RuleInput::new(
+    ///     "closed_on_sunday",
+    ///     "Closed on Sunday",
+    ///     "The customer asks for a table on a Sunday.",
+    ///     "We are closed on Sundays. Would Monday suit you?",
+    ///     true,
+    /// )
+    /// .condition("The customer has not named another day.");
+    /// ```
     pub struct RuleInput {
         required {
             /// Stable identifier in snake_case, such as `closed_on_sunday`. Maximum 100 characters.
             id: String,
-            /// At most 200 characters.
+            /// Display name. Maximum 200 characters.
             name: String,
-            /// What sets it off, in plain words; at most 500 characters.
+            /// Situation in which the rule applies, in plain words. Maximum 500 characters.
             trigger: String,
-            /// What the agent answers; at most 2,000 characters.
+            /// Reply of the agent. Maximum 2,000 characters.
             response: String,
-            /// Whether the rule is in force.
+            /// Whether the rule is enabled.
             enabled: bool,
         }
         nullable {
-            /// A further condition, in plain words. May be absent. Maximum 500 characters.
+            /// Further condition, in plain words. May be absent. Maximum 500 characters.
             condition / clear_condition: String,
-            /// The tool to call, by its snake_case name; at most 100 characters.
+            /// Tool that the agent calls, by its snake_case name. Maximum 100 characters.
             action / clear_action: String,
         }
     }
@@ -66,55 +79,66 @@ impl From<Rule> for RuleInput {
 }
 
 object! {
-    /// One conversation flow of a workflow. Since 0.2; the first generation has free objects here,
-    /// whose other fields are in `extra`.
+    /// A conversation flow of a workflow. API 0.2+; in API 0.1 a flow is a free-form object, whose
+    /// other fields are in `extra`.
     pub struct Flow {
-        /// What the flow is called.
+        /// Display name.
         name: String,
-        /// What it is for.
+        /// Purpose.
         description: Option<String>,
-        /// Free grouping.
+        /// Category, free-form.
         category: Option<String>,
-        /// 1 to 10; the server's default is 5.
+        /// Priority. Range: 1–10. Default of the server: 5.
         priority: Option<u64>,
-        /// Whether the flow is in force.
+        /// Whether the flow is enabled.
         is_active: Option<bool>,
-        /// What starts it.
+        /// Keywords that start the flow, without malformed ones.
         [lenient] trigger_keywords: Vec<FlowTriggerKeyword>,
-        /// What happens, in order.
+        /// Steps of the conversation, in order, without malformed ones.
         [lenient] conversation_steps: Vec<FlowStep>,
     }
 }
 
 body! {
-    /// A flow to be written: an item of `flows`. A [`Flow`] that was read converts into it.
+    /// A conversation flow to send: an item of `flows`. A [`Flow`] converts into it.
+    ///
+    /// ```
+    /// use bimpeai::workflows::{FlowInput, FlowStepInput};
+    ///
+    /// let flow = FlowInput::new("Booking")
+    ///     .trigger_keywords(["table", "reservation"])
+    ///     .conversation_steps([
+    ///         FlowStepInput::new("text_response").content("For what time?"),
+    ///         FlowStepInput::new("action").action("book_table"),
+    ///     ]);
+    /// ```
     pub struct FlowInput {
         extra {
-            /// Fields of any other name: on the first generation a flow is a free object.
+            /// Additional fields, by name. In API 0.1 a flow is a free-form object.
             extra
         }
         required {
-            /// At most 255 characters.
+            /// Display name. Maximum 255 characters.
             name: String,
         }
         optional {
-            /// Whether the flow is in force; the server's default is `true`.
+            /// Whether the flow is enabled. Default of the server: `true`.
             is_active: bool,
         }
         number {
-            /// 1 to 10; the server's default is 5.
+            /// Priority. Range: 1–10. Default of the server: 5.
             priority: u64,
         }
         list {
-            /// What starts the flow.
+            /// Keywords that start the flow.
             trigger_keywords: FlowTriggerKeywordInput,
-            /// What happens, in order.
+            /// Steps of the conversation, in order.
             conversation_steps: FlowStepInput,
         }
         nullable {
-            /// At most 2,000 characters.
+            /// Purpose. Maximum 2,000 characters.
             description / clear_description: String,
-            /// At most 100 characters.
+            /// Category, free-form. Maximum 100 characters.
             category / clear_category: String,
         }
     }
@@ -136,36 +160,36 @@ impl From<Flow> for FlowInput {
 }
 
 open_enum! {
-    /// How strongly a keyword starts its flow. Since 0.2.
+    /// The weight of a keyword, if keywords of several flows match. API 0.2+.
     pub enum KeywordWeight ("weight of a keyword") {
-        /// Before all others.
+        /// Highest.
         High = "high",
-        /// The server's default.
+        /// Default of the server.
         Medium = "medium",
-        /// After all others.
+        /// Lowest.
         Low = "low",
     }
 }
 
 object! {
-    /// A word that starts a flow. Since 0.2.
+    /// A keyword that starts a flow. API 0.2+.
     pub struct FlowTriggerKeyword {
-        /// The word or phrase.
+        /// Word or phrase.
         keyword: String,
-        /// How strongly it counts.
+        /// Weight, if keywords of several flows match.
         weight: Option<KeywordWeight>,
     }
 }
 
 body! {
-    /// A word that starts a flow, to be written.
+    /// A keyword to send. A string and a [`FlowTriggerKeyword`] convert into it. API 0.2+.
     pub struct FlowTriggerKeywordInput {
         required {
-            /// The word or phrase, at most 200 characters.
+            /// Word or phrase. Maximum 200 characters.
             keyword: String,
         }
         optional {
-            /// How strongly it counts; the server's default is medium.
+            /// Weight, if keywords of several flows match. Default of the server: `medium`.
             weight: KeywordWeight,
         }
     }
@@ -187,32 +211,32 @@ impl From<FlowTriggerKeyword> for FlowTriggerKeywordInput {
 }
 
 object! {
-    /// One step of a flow. Since 0.2.
+    /// A step of a flow. API 0.2+.
     pub struct FlowStep {
-        /// What kind of step it is, as `text_response` or `action`.
+        /// Type of the step, such as `text_response` or `action`.
         r#type = "type": String,
-        /// What is said.
+        /// Text that the agent sends.
         content: Option<String>,
-        /// The tool that is called.
+        /// Tool that the agent calls.
         action: Option<String>,
-        /// What is said afterwards.
+        /// Text that the agent sends afterwards.
         followup: Option<String>,
     }
 }
 
 body! {
-    /// One step of a flow, to be written.
+    /// A step to send: an item of `conversation_steps`. A [`FlowStep`] converts into it. API 0.2+.
     pub struct FlowStepInput {
         required {
-            /// What kind of step it is, as `text_response` or `action`.
+            /// Type of the step, such as `text_response` or `action`.
             r#type: String,
         }
         optional {
-            /// What is said.
+            /// Text that the agent sends.
             content: String,
-            /// The tool that is called.
+            /// Tool that the agent calls.
             action: String,
-            /// What is said afterwards.
+            /// Text that the agent sends afterwards.
             followup: String,
         }
     }
@@ -230,24 +254,24 @@ impl From<FlowStep> for FlowStepInput {
 }
 
 object! {
-    /// How a workflow is set up, for people. Since 0.2.
+    /// A setup guide for people. API 0.2+.
     pub struct WorkflowGuide {
-        /// A film of it; `youtubeUrl` on the wire.
+        /// URL of a video. `youtubeUrl` on the wire.
         youtube_url = "youtubeUrl": Option<String>,
-        /// What to do, in order.
+        /// Steps, in order.
         steps: Vec<String>,
     }
 }
 
 body! {
-    /// How a workflow is set up, to be written. A [`WorkflowGuide`] that was read converts into it.
+    /// A setup guide to send. A [`WorkflowGuide`] converts into it. API 0.2+.
     pub struct WorkflowGuideInput {
         required_list {
-            /// What to do, in order.
+            /// Steps, in order.
             steps: String,
         }
         optional {
-            /// A film of it; `youtubeUrl` on the wire.
+            /// URL of a video. `youtubeUrl` on the wire.
             youtube_url = "youtubeUrl": String,
         }
     }
@@ -263,22 +287,22 @@ impl From<WorkflowGuide> for WorkflowGuideInput {
 }
 
 object! {
-    /// A question that users of a workflow ask, with its answer. Since 0.2.
+    /// A question about a workflow, with its answer. API 0.2+.
     pub struct WorkflowFaq {
-        /// The question.
+        /// Question.
         question: String,
-        /// Its answer.
+        /// Answer to the question.
         answer: String,
     }
 }
 
 body! {
-    /// A question with its answer, to be written. A [`WorkflowFaq`] that was read converts into it.
+    /// A question and its answer to send. A [`WorkflowFaq`] converts into it. API 0.2+.
     pub struct WorkflowFaqInput {
         required {
-            /// The question.
+            /// Question.
             question: String,
-            /// Its answer.
+            /// Answer to the question.
             answer: String,
         }
     }
@@ -293,31 +317,33 @@ impl From<WorkflowFaq> for WorkflowFaqInput {
     }
 }
 
-/// One step of setting a workflow up, read or written. Since 0.2.
+/// A step of the setup of a workflow, received or to send. API 0.2+.
+///
+/// Strings and [`SetupStepDetail`] convert into it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 #[non_exhaustive]
 pub enum SetupStep {
-    /// A plain text.
+    /// Plain text.
     Text(String),
-    /// A title with a description.
+    /// Title and description.
     Detail(SetupStepDetail),
-    /// What is neither: the API leaves the form of a step open.
+    /// Any other JSON value. The API does not define the form of a step.
     Other(Value),
 }
 
 object! {
-    /// A set-up step that has a title. Since 0.2.
+    /// A setup step with a title. API 0.2+.
     pub struct SetupStepDetail {
-        /// Its heading.
+        /// Title.
         title: String,
-        /// What to do.
+        /// Instructions.
         description: String,
     }
 }
 
 impl SetupStepDetail {
-    /// A step with a title.
+    /// Creates a step with a title.
     #[must_use]
     pub fn new(title: impl Into<String>, description: impl Into<String>) -> Self {
         SetupStepDetail {
@@ -365,12 +391,12 @@ impl<'de> Deserialize<'de> for SetupStep {
     }
 }
 
-/// A null that was read is not sent back: the current API refuses it here.
+/// Leaves out a null that was received: the current API refuses null here.
 fn set(value: Option<String>) -> Patch<String> {
     value.map_or(Patch::Absent, Patch::Set)
 }
 
-/// An empty list and a missing one read alike; neither needs to be sent.
+/// Leaves out an empty list: a missing list is decoded as an empty one too.
 fn some_items<T, U: From<T>>(items: Vec<T>) -> Option<Vec<U>> {
     if items.is_empty() {
         None

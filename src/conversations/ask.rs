@@ -32,7 +32,8 @@ impl Conversations {
     /// # let client = bimpeai::Client::from_env()?;
     /// use bimpeai::conversations::CreateConversationMessage;
     ///
-    /// let question = CreateConversationMessage::webchat("Are you open on Sunday?", "visitor 7");
+    /// let question =
+    ///     CreateConversationMessage::webchat("Are you open?", "visitor 7");
     /// let reply = client.conversations().ask("agt_1", question).send()?;
     /// println!("{}", reply.text());
     /// # Ok(())

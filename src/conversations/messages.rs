@@ -9,15 +9,43 @@ use crate::types::{Extra, FieldPresence, body, object, open_enum};
 
 handle! {
     /// The messages of conversations, from [`Conversations::messages`](super::Conversations::messages).
+    ///
+    /// [`stream`](Self::stream) delivers messages as they arrive, [`list`](Self::list) returns those of
+    /// the past. To ask an agent and wait for its reply, call
+    /// [`Conversations::ask`](super::Conversations::ask).
     pub struct Messages;
 }
 
 impl Messages {
     /// Lists the messages of a conversation.
     ///
-    /// The first generation knows neither `search` nor `sort` here.
+    /// API 0.1 does not support [`search`](ListRequest::search) and [`sort`](ListRequest::sort) here.
     ///
-    /// `GET /agents/{agent_id}/conversations/{conversation_id}/messages`. All generations.
+    /// `GET /agents/{agent_id}/conversations/{conversation_id}/messages`.
+    ///
+    /// ```
+    /// # use bimpeai::agents::CreateAgent;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let emulator = bimpeai::emulator::Emulator::start()?;
+    /// # let client = emulator.client_builder().build()?;
+    /// # let agent = client.agents().create(CreateAgent::new("Ada")).send()?;
+    /// # let id = emulator.add_conversation(&agent.id, "webchat");
+    /// # emulator.customer_says(&agent.id, &id, "Hello!");
+    /// let messages = client.conversations().messages();
+    ///
+    /// // The latest ten, newest first.
+    /// let latest = messages.list(&agent.id, &id).sort("-created_at").limit(10);
+    /// for message in latest.send()?.data {
+    ///     println!("{}: {}", message.role, message.message.unwrap_or_default());
+    /// }
+    ///
+    /// // All of them, as text in order.
+    /// let all = messages.list(&agent.id, &id).all()?;
+    /// print!("{}", bimpeai::conversations::transcript(&all));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "ListMessagesQuery")]
     pub fn list(
         &self,
         agent_id: impl AsRef<str>,
@@ -35,6 +63,31 @@ impl Messages {
     /// [pause it](super::Conversations::set_ai_status) and set the role `assistant`.
     ///
     /// `POST /agents/{agent_id}/conversations/{conversation_id}/messages`.
+    ///
+    /// ```
+    /// # use bimpeai::agents::CreateAgent;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let emulator = bimpeai::emulator::Emulator::start()?;
+    /// # let client = emulator.client_builder().build()?;
+    /// # let agent = client.agents().create(CreateAgent::new("Ada")).send()?;
+    /// # let id = emulator.add_conversation(&agent.id, "webchat");
+    /// use bimpeai::conversations::{MessageRole, SendMessage};
+    ///
+    /// let message = SendMessage::new("Do you have a table at eight?");
+    /// let messages = client.conversations().messages();
+    /// let sent = messages.send(&agent.id, &id, message).send()?;
+    ///
+    /// // Waits for the reply, among the messages after the sent one.
+    /// for event in messages.stream(&agent.id, &id).after(&sent.id) {
+    ///     let event = event?;
+    ///     if event.role == MessageRole::Assistant {
+    ///         println!("{}", event.message.unwrap_or_default());
+    ///         break;
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn send(
         &self,
         agent_id: impl AsRef<str>,
@@ -44,9 +97,26 @@ impl Messages {
         Request::post(&self.client, path(agent_id, conversation_id), &body)
     }
 
-    /// Reads one message.
+    /// Returns a message.
     ///
-    /// `GET /agents/{agent_id}/conversations/{conversation_id}/messages/{message_id}`. Since 0.2.
+    /// `GET /agents/{agent_id}/conversations/{conversation_id}/messages/{message_id}`. API 0.2+.
+    ///
+    /// ```
+    /// # use bimpeai::agents::CreateAgent;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let emulator = bimpeai::emulator::Emulator::start()?;
+    /// # let client = emulator.client_builder().build()?;
+    /// # let agent = client.agents().create(CreateAgent::new("Ada")).send()?;
+    /// # let id = emulator.add_conversation(&agent.id, "webchat");
+    /// # let message_id = emulator.customer_says(&agent.id, &id, "Hello!");
+    /// let messages = client.conversations().messages();
+    /// let message = messages.retrieve(&agent.id, &id, &message_id).send()?;
+    /// for attachment in &message.attachments {
+    ///     println!("{}", attachment.url);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn retrieve(
         &self,
         agent_id: impl AsRef<str>,
@@ -58,12 +128,27 @@ impl Messages {
         Request::get(&self.client, path)
     }
 
-    /// Buys the ticket that opens one event stream of a conversation.
+    /// Creates a single-use ticket for opening the conversation's event stream yourself.
     ///
-    /// For who opens the stream by hand; the stream of this crate takes its own. A ticket is good
-    /// once, for this agent and conversation.
+    /// [`stream`](Self::stream) does this automatically. The ticket is valid for this agent and
+    /// conversation only.
     ///
-    /// `POST /agents/{agent_id}/conversations/{conversation_id}/stream-ticket`. All generations.
+    /// `POST /agents/{agent_id}/conversations/{conversation_id}/stream-ticket`.
+    ///
+    /// ```
+    /// # use bimpeai::agents::CreateAgent;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let emulator = bimpeai::emulator::Emulator::start()?;
+    /// # let client = emulator.client_builder().build()?;
+    /// # let agent = client.agents().create(CreateAgent::new("Ada")).send()?;
+    /// # let id = emulator.add_conversation(&agent.id, "webchat");
+    /// let messages = client.conversations().messages();
+    /// let ticket = messages.stream_ticket(&agent.id, &id).send()?;
+    /// println!("use it within {} s", ticket.expires_in);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "streamTicket")]
     pub fn stream_ticket(
         &self,
         agent_id: impl AsRef<str>,
@@ -73,14 +158,32 @@ impl Messages {
         Request::post_empty(&self.client, path)
     }
 
-    /// Streams the messages of a conversation as they come.
+    /// Streams the messages of a conversation as they arrive.
     ///
-    /// It connects again and goes on from the last message by itself; each message comes once. See
-    /// [`StreamRequest`] for the options and [`MessageStream`](crate::stream::MessageStream) for
-    /// what it gives.
+    /// Reconnects and resumes after the last message automatically. Each message is delivered once.
+    /// See [`StreamRequest`] for the options and [`MessageStream`](crate::stream::MessageStream) for
+    /// the ways to read it.
     ///
-    /// `POST …/stream-ticket` and `GET /agents/{agent_id}/conversations/{conversation_id}/stream`,
-    /// again for every connection. All generations.
+    /// `POST /agents/{agent_id}/conversations/{conversation_id}/stream-ticket`, then
+    /// `GET /agents/{agent_id}/conversations/{conversation_id}/stream`, both for each connection.
+    ///
+    /// ```
+    /// # use bimpeai::agents::CreateAgent;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let emulator = bimpeai::emulator::Emulator::start()?;
+    /// # let client = emulator.client_builder().build()?;
+    /// # let agent = client.agents().create(CreateAgent::new("Ada")).send()?;
+    /// # let id = emulator.add_conversation(&agent.id, "webchat");
+    /// # emulator.customer_says(&agent.id, &id, "Hello!");
+    /// // Waits for messages until the program ends.
+    /// for event in client.conversations().messages().stream(&agent.id, &id) {
+    ///     let event = event?;
+    ///     println!("{}: {}", event.role, event.message.unwrap_or_default());
+    /// #   break;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn stream(
         &self,
         agent_id: impl AsRef<str>,
@@ -95,17 +198,17 @@ fn path(agent_id: impl AsRef<str>, conversation_id: impl AsRef<str>) -> Path {
 }
 
 object! {
-    /// A message of a conversation or of a call.
+    /// A message of a conversation or a phone call.
     pub struct Message {
         /// Identifier.
         [required] id: String,
-        /// Who wrote it.
+        /// Role of the sender, such as `user` (the customer) or `assistant` (the agent).
         role: MessageRole,
-        /// Its text.
+        /// Text.
         message: Option<String>,
-        /// What kind of message it is, as `text`.
+        /// Type of the message, such as `text`.
         message_type: Option<String>,
-        /// What came with it. Since 0.2.
+        /// Attached files. API 0.2+.
         attachments: Vec<MessageAttachment>,
         /// Creation time (RFC 3339).
         created_at: String,
@@ -132,11 +235,11 @@ impl From<StreamMessageEvent> for Message {
 }
 
 open_enum! {
-    /// What kind of file an attachment is.
+    /// The type of an attached file.
     pub enum AttachmentType ("type of an attachment") {
-        /// A picture.
+        /// Image.
         Image = "image",
-        /// A recording.
+        /// Audio recording.
         Audio = "audio",
         /// Any other file.
         File = "file",
@@ -144,17 +247,17 @@ open_enum! {
 }
 
 object! {
-    /// A file that comes with a message. Read since 0.2, sent in the first generation only (0.1).
+    /// A file attached to a message. Messages return it in API 0.2+ and accept it in API 0.1 only.
     pub struct MessageAttachment {
-        /// What kind of file it is.
+        /// Type of the file.
         r#type = "type": AttachmentType,
-        /// Where it is.
+        /// URL of the file.
         url: String,
     }
 }
 
 impl MessageAttachment {
-    /// An attachment to be sent.
+    /// Creates an attachment to send. API 0.1 only.
     #[must_use]
     pub fn new(r#type: impl Into<AttachmentType>, url: impl Into<String>) -> Self {
         MessageAttachment {
@@ -167,10 +270,18 @@ impl MessageAttachment {
 }
 
 body! {
-    /// A message to a conversation.
+    /// A message to an existing conversation, for [`Messages::send`].
+    ///
+    /// ```
+    /// use bimpeai::conversations::{MessageRole, SendMessage};
+    ///
+    /// let question = SendMessage::new("Are you open on Sunday?");
+    /// let by_hand = SendMessage::new("We are.").role(MessageRole::Assistant);
+    /// ```
+    #[doc(alias = "SendMessageBody")]
     pub struct SendMessage {
         required {
-            /// The text, at most 4,096 characters.
+            /// Text. Maximum 4,096 characters.
             message: String,
         }
         optional {
@@ -179,7 +290,7 @@ body! {
             role: MessageRole,
         }
         list {
-            /// Files to send along. First generation only (0.1).
+            /// Attached files. API 0.1 only.
             attachments: MessageAttachment,
         }
     }

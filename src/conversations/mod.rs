@@ -1,4 +1,4 @@
-//! Conversations of agents, and their messages. `client.conversations()`.
+//! Conversations between agents and customers, and their messages: `client.conversations()`.
 
 mod ask;
 mod messages;
@@ -20,7 +20,7 @@ pub use messages::*;
 pub use visitors::{transcript, visitor_id};
 
 impl Client {
-    /// The conversations of agents, and their messages.
+    /// Returns the handle for conversations and their messages.
     pub fn conversations(&self) -> Conversations {
         Conversations::new(self)
     }
@@ -28,18 +28,24 @@ impl Client {
 
 handle! {
     /// The conversations of agents, from [`Client::conversations`].
+    ///
+    /// * To ask an agent and get its reply, call [`ask`](Self::ask).
+    /// * To follow a conversation live, call [`messages().stream`](Messages::stream).
+    /// * To write as a person instead of the assistant, pause it by
+    ///   [`set_ai_status`](Self::set_ai_status).
     pub struct Conversations;
 }
 
 impl Conversations {
-    /// The messages of conversations, and their live stream.
+    /// Returns the handle for the messages of a conversation and their live stream.
     pub fn messages(&self) -> Messages {
         Messages::new(&self.client)
     }
 
-    /// Lists the conversations of an agent. The filters are methods of the request.
+    /// Lists the conversations of an agent. The filters are methods of [`ListRequest`].
     ///
-    /// A new agent has none until a customer writes to it, or [`send`](Self::send) opens one.
+    /// A new agent has no conversations until a customer writes to it or [`send`](Self::send) opens
+    /// one.
     ///
     /// The API stores phone numbers without the plus sign.
     /// [`search("2348012345678")`](ListRequest::search) finds the conversation of that number, and
@@ -49,22 +55,30 @@ impl Conversations {
     ///
     /// `GET /agents/{agent_id}/conversations`.
     ///
-    /// ```no_run
-    /// # fn main() -> Result<(), bimpeai::Error> {
-    /// # let client = bimpeai::Client::from_env()?;
+    /// ```
+    /// # use bimpeai::agents::CreateAgent;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let emulator = bimpeai::emulator::Emulator::start()?;
+    /// # let client = emulator.client_builder().build()?;
+    /// # let agent = client.agents().create(CreateAgent::new("Ada")).send()?;
     /// use bimpeai::conversations::ConversationChannel;
     ///
+    /// // WhatsApp conversations that need a person, most recent first.
     /// let waiting = client
     ///     .conversations()
-    ///     .list("agt_1")
+    ///     .list(&agent.id)
     ///     .channel(ConversationChannel::Whatsapp)
-    ///     .needs_attention(true);
+    ///     .needs_attention(true)
+    ///     .sort("-updated_at");
     /// for conversation in waiting {
-    ///     println!("{}", conversation?.id);
+    ///     let conversation = conversation?;
+    ///     let preview = conversation.last_message_preview.unwrap_or_default();
+    ///     println!("{}: {preview}", conversation.id);
     /// }
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias = "ListConversationsQuery")]
     pub fn list(&self, agent_id: impl AsRef<str>) -> ListRequest<Conversation> {
         ListRequest::new(&self.client, root(agent_id), |conversation| {
             &conversation.id
@@ -93,6 +107,28 @@ impl Conversations {
     /// * on the WhatsApp test channel, a phone number that has never written to it.
     ///
     /// `POST /agents/{agent_id}/conversations/messages`. API 0.2+.
+    ///
+    /// ```
+    /// # use bimpeai::agents::CreateAgent;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let emulator = bimpeai::emulator::Emulator::start()?;
+    /// # let client = emulator.client_builder().build()?;
+    /// # let agent = client.agents().create(CreateAgent::new("Ada")).send()?;
+    /// use bimpeai::conversations::CreateConversationMessage;
+    ///
+    /// let question = CreateConversationMessage::webchat("Hello!", "visitor 7");
+    /// let reply = client.conversations().send(&agent.id, question).send()?;
+    /// println!("{}: {}", reply.role, reply.message.unwrap_or_default());
+    ///
+    /// // Continues the same conversation.
+    /// if let Some(conversation_id) = reply.conversation_id {
+    ///     let next = CreateConversationMessage::new("Are you open today?")
+    ///         .conversation_id(conversation_id);
+    ///     client.conversations().send(&agent.id, next).send()?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn send(
         &self,
         agent_id: impl AsRef<str>,
@@ -102,9 +138,25 @@ impl Conversations {
             .default_timeout(Duration::from_secs(60))
     }
 
-    /// Reads one conversation.
+    /// Returns a conversation with the contact data of its user.
     ///
-    /// `GET /agents/{agent_id}/conversations/{conversation_id}`. All generations.
+    /// `GET /agents/{agent_id}/conversations/{conversation_id}`.
+    ///
+    /// ```
+    /// # use bimpeai::agents::CreateAgent;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let emulator = bimpeai::emulator::Emulator::start()?;
+    /// # let client = emulator.client_builder().build()?;
+    /// # let agent = client.agents().create(CreateAgent::new("Ada")).send()?;
+    /// # let id = emulator.add_conversation(&agent.id, "webchat");
+    /// let conversation = client.conversations().retrieve(&agent.id, &id).send()?;
+    /// if conversation.needs_attention {
+    ///     let email = conversation.email.unwrap_or_default();
+    ///     println!("write to {email}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn retrieve(
         &self,
         agent_id: impl AsRef<str>,
@@ -113,9 +165,32 @@ impl Conversations {
         Request::get(&self.client, path(agent_id, conversation_id))
     }
 
-    /// Pauses (`true`) or resumes (`false`) the assistant in one conversation.
+    /// Pauses (`true`) or resumes (`false`) the assistant in a conversation.
     ///
-    /// `PATCH /agents/{agent_id}/conversations/{conversation_id}/ai-status`. Since 0.2.
+    /// While the assistant is paused, messages with the role `assistant` can be sent.
+    ///
+    /// `PATCH /agents/{agent_id}/conversations/{conversation_id}/ai-status`. API 0.2+.
+    ///
+    /// ```
+    /// # use bimpeai::agents::CreateAgent;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let emulator = bimpeai::emulator::Emulator::start()?;
+    /// # let client = emulator.client_builder().build()?;
+    /// # let agent = client.agents().create(CreateAgent::new("Ada")).send()?;
+    /// # let id = emulator.add_conversation(&agent.id, "webchat");
+    /// use bimpeai::conversations::{MessageRole, SendMessage};
+    ///
+    /// let conversations = client.conversations();
+    /// conversations.set_ai_status(&agent.id, &id, true).send()?;
+    /// let reply = SendMessage::new("This is Bola. I will look into it.")
+    ///     .role(MessageRole::Assistant);
+    /// conversations.messages().send(&agent.id, &id, reply).send()?;
+    /// conversations.set_ai_status(&agent.id, &id, false).send()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "setAiStatus")]
+    #[doc(alias = "SetAiStatusBody")]
     pub fn set_ai_status(
         &self,
         agent_id: impl AsRef<str>,
@@ -139,22 +214,25 @@ fn path(agent_id: impl AsRef<str>, conversation_id: impl AsRef<str>) -> Path {
 }
 
 impl ListRequest<Conversation> {
-    /// Only those on this channel. All generations.
+    /// Filters by channel.
+    ///
+    /// Test conversations have channels of their own here, such as
+    /// [`TestWhatsapp`](ConversationChannel::TestWhatsapp).
     pub fn channel(self, channel: impl Into<ConversationChannel>) -> Self {
         self.filter("channel", channel.into())
     }
 
-    /// Only test conversations, or none of them. Since 0.2.
+    /// Filters by test conversations (`true`) or real ones (`false`). Default: both. API 0.2+.
     pub fn is_test_channel(self, is_test_channel: bool) -> Self {
         self.filter("is_test_channel", is_test_channel)
     }
 
-    /// Only those in which the assistant is paused, or is not. Since 0.2.
+    /// Filters by whether the assistant is paused. API 0.2+.
     pub fn is_ai_chat_paused(self, is_ai_chat_paused: bool) -> Self {
         self.filter("is_ai_chat_paused", is_ai_chat_paused)
     }
 
-    /// Only those that wait for a person, or do not. Since 0.2.
+    /// Filters by whether the conversation needs the attention of a person. API 0.2+.
     pub fn needs_attention(self, needs_attention: bool) -> Self {
         self.filter("needs_attention", needs_attention)
     }
@@ -163,8 +241,9 @@ impl ListRequest<Conversation> {
 open_enum! {
     /// A filter for [lists of conversations](ListRequest::channel).
     ///
-    /// It has values for tests, such as `test_whatsapp`, and a conversation has not: its
-    /// [`ChannelType`] is `whatsapp`, and its flag `is_test_channel` is set.
+    /// Unlike the [`ChannelType`] of a conversation, it has values for test conversations, such as
+    /// `test_whatsapp`. A conversation of that kind has the type `whatsapp` and the flag
+    /// [`is_test_channel`](Conversation::is_test_channel).
     ///
     /// ```
     /// use bimpeai::conversations::ConversationChannel;
@@ -173,25 +252,25 @@ open_enum! {
     /// assert!(refused.to_string().contains("telephony, test_whatsapp"));
     /// ```
     pub enum ConversationChannel ("channel of a conversation") {
-        /// WhatsApp. All generations.
+        /// WhatsApp.
         Whatsapp = "whatsapp",
-        /// Facebook Messenger. First generation only (0.1).
+        /// Facebook Messenger. API 0.1 only.
         Messenger = "messenger",
-        /// Instagram. First generation only (0.1).
+        /// Instagram. API 0.1 only.
         Instagram = "instagram",
-        /// The chat on a web page. All generations.
+        /// Chat on a web page.
         Webchat = "webchat",
-        /// Calls. Since 0.2.
+        /// Phone calls. API 0.2+.
         Telephony = "telephony",
-        /// Tests on WhatsApp. All generations.
+        /// Tests on WhatsApp.
         TestWhatsapp = "test_whatsapp",
-        /// Tests on Facebook Messenger. First generation only (0.1).
+        /// Tests on Facebook Messenger. API 0.1 only.
         TestMessenger = "test_messenger",
-        /// Tests on Instagram. First generation only (0.1).
+        /// Tests on Instagram. API 0.1 only.
         TestInstagram = "test_instagram",
-        /// Tests of the chat on a web page. Since 0.2.
+        /// Tests of the chat on a web page. API 0.2+.
         TestWebchat = "test_webchat",
-        /// Test calls. Since 0.2.
+        /// Test calls. API 0.2+.
         TestTelephony = "test_telephony",
     }
 }
@@ -203,18 +282,18 @@ open_enum! {
     pub enum ChannelType ("type of a channel") {
         /// WhatsApp.
         Whatsapp = "whatsapp",
-        /// Facebook Messenger. First generation only (0.1).
+        /// Facebook Messenger. API 0.1 only.
         Messenger = "messenger",
-        /// Instagram. First generation only (0.1).
+        /// Instagram. API 0.1 only.
         Instagram = "instagram",
-        /// The chat on a web page.
+        /// Chat on a web page.
         Webchat = "webchat",
-        /// Calls. Since 0.2.
+        /// Phone calls. API 0.2+.
         Telephony = "telephony",
     }
 }
 
-/// The fields that a conversation has in lists and alone.
+/// The fields that a conversation has both in lists and alone. Fields of API 0.1 come last.
 macro_rules! conversation {
     ($(#[$meta:meta])* $name:ident { $($more:tt)* }) => {
         object! {
@@ -222,68 +301,79 @@ macro_rules! conversation {
             pub struct $name {
                 /// Identifier.
                 [required] id: String,
-                /// The channel that it is on.
+                /// Type of the channel.
                 channel_type: ChannelType,
-                /// The agent's channel, by its id.
+                /// Identifier of the agent's channel.
                 channel_id: Option<String>,
                 /// Identifier of the user on the channel. On whatsapp and telephony it is a phone
                 /// number in digits, without the plus sign that it was sent with; on webchat, a UUID.
                 channel_user_id: Option<String>,
-                /// What the user is called on the channel. Since 0.2.
+                /// Name of the user on the channel. API 0.2+.
                 channel_user_username: Option<String>,
-                /// What the user is called on the channel. First generation only (0.1).
-                channel_username: Option<String>,
-                /// Whether it is a test.
+                /// Whether this is a test conversation.
                 is_test_channel: bool,
-                /// Whether the assistant is paused in it.
+                /// Whether the assistant is paused.
                 is_ai_chat_paused: bool,
-                /// Whether it waits for a person. Since 0.2.
+                /// Whether the conversation needs the attention of a person. API 0.2+.
                 needs_attention: bool,
-                /// The user's name. In lists first generation only (0.1).
-                full_name: Option<String>,
-                /// The user's e-mail address. In lists first generation only (0.1).
-                email: Option<String>,
-                /// The user's phone number. In lists first generation only (0.1).
-                phone_number: Option<String>,
-                /// When the last message was written, RFC 3339.
+                /// Time of the last message (RFC 3339).
                 last_message_at: Option<String>,
-                /// When the user last looked, RFC 3339. Since 0.2.
+                /// Time at which the user was last seen (RFC 3339). API 0.2+.
                 last_seen: Option<String>,
-                /// How the last message begins.
+                /// Beginning of the last message.
                 last_message_preview: Option<String>,
-                /// When it began, RFC 3339.
+                /// Creation time (RFC 3339).
                 created_at: String,
-                /// When it last changed, RFC 3339.
+                /// Time of the last change (RFC 3339).
                 updated_at: String,
                 $($more)*
+                /// Name of the user on the channel. API 0.1 only.
+                channel_username: Option<String>,
             }
         }
     };
 }
 
 conversation! {
-    /// A conversation as lists have it.
-    Conversation {}
+    /// A conversation, in lists.
+    Conversation {
+        /// Full name of the user. API 0.1 only; later in [`ConversationDetail`].
+        full_name: Option<String>,
+        /// Email address of the user. API 0.1 only; later in [`ConversationDetail`].
+        email: Option<String>,
+        /// Phone number of the user. API 0.1 only; later in [`ConversationDetail`].
+        phone_number: Option<String>,
+    }
 }
 
 conversation! {
-    /// A conversation as [`Conversations::retrieve`] has it, with what is known about the user.
+    /// A conversation with the contact data of its user, from [`Conversations::retrieve`].
     ConversationDetail {
-        /// The user's picture, a URL. Since 0.2.
+        /// Full name of the user.
+        full_name: Option<String>,
+        /// Email address of the user.
+        email: Option<String>,
+        /// Phone number of the user.
+        phone_number: Option<String>,
+        /// URL of the user's picture. API 0.2+.
         profile_picture: Option<String>,
     }
 }
 
 object! {
-    /// Whether the assistant is paused. Since 0.2.
+    /// Whether the assistant is paused, from [`Conversations::set_ai_status`]. API 0.2+.
     pub struct ConversationAiStatus {
-        /// As it is now, where the server says so.
+        /// Whether the assistant is paused now. `None` if the response does not contain it.
         is_ai_chat_paused: Option<bool>,
     }
 }
 
 body! {
-    /// A message to a conversation that may have to be opened. Since 0.2.
+    /// A message, for [`Conversations::send`] and [`Conversations::ask`]. API 0.2+.
+    ///
+    /// Set either the [`conversation_id`](Self::conversation_id) or both the
+    /// [`channel_type`](Self::channel_type) and the [`channel_user_id`](Self::channel_user_id). For a
+    /// visitor of a web page, [`webchat`](Self::webchat) sets the last two.
     ///
     /// ```
     /// use bimpeai::conversations::{ChannelType, CreateConversationMessage};
@@ -293,9 +383,10 @@ body! {
     ///     .channel_user_id("+2348012345678")
     ///     .is_test_channel(true);
     /// ```
+    #[doc(alias = "CreateConversationMessageBody")]
     pub struct CreateConversationMessage {
         required {
-            /// The text, at most 4,096 characters.
+            /// Text. Maximum 4,096 characters.
             message: String,
         }
         optional {
@@ -309,9 +400,9 @@ body! {
             /// Identifier of the user. Required without a `conversation_id`. On whatsapp and telephony
             /// an E.164 number with its plus sign, which responses leave out; on webchat a UUID.
             channel_user_id: String,
-            /// What the user is called, at most 255 characters.
+            /// Name of the user. Maximum 255 characters.
             channel_username: String,
-            /// Whether it is a test; the server's default is `false`.
+            /// Whether this is a test conversation. Default of the server: `false`.
             is_test_channel: bool,
         }
     }

@@ -13,9 +13,12 @@ impl CreateConversationMessage {
     /// [`visitor_id`].
     ///
     /// ```
-    /// use bimpeai::conversations::{ChannelType, CreateConversationMessage, visitor_id};
+    /// use bimpeai::conversations::{
+    ///     ChannelType, CreateConversationMessage, visitor_id,
+    /// };
     ///
-    /// let message = CreateConversationMessage::webchat("Are you open?", "customer 7");
+    /// let message =
+    ///     CreateConversationMessage::webchat("Are you open?", "customer 7");
     /// assert_eq!(message.channel_type, Some(ChannelType::Webchat));
     /// assert_eq!(message.channel_user_id, Some(visitor_id("customer 7")));
     /// ```
@@ -37,7 +40,8 @@ impl CreateConversationMessage {
 /// ```
 /// use bimpeai::conversations::visitor_id;
 ///
-/// assert_eq!(visitor_id("customer 7"), "82d22e0f-d6d2-53b1-892a-7f1d01707bfe");
+/// let id = visitor_id("customer 7");
+/// assert_eq!(id, "82d22e0f-d6d2-53b1-892a-7f1d01707bfe");
 /// ```
 #[must_use]
 pub fn visitor_id(text: impl AsRef<str>) -> String {
@@ -60,7 +64,8 @@ pub fn visitor_id(text: impl AsRef<str>) -> String {
 /// ```no_run
 /// # fn main() -> Result<(), bimpeai::Error> {
 /// # let client = bimpeai::Client::from_env()?;
-/// let messages = client.conversations().messages().list("agt_1", "cnv_1").all()?;
+/// let messages = client.conversations().messages();
+/// let messages = messages.list("agt_1", "cnv_1").all()?;
 /// print!("{}", bimpeai::conversations::transcript(&messages));
 /// # Ok(())
 /// # }

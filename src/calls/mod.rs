@@ -1,4 +1,4 @@
-//! Phone calls of agents. `client.calls()`.
+//! Phone calls of agents: `client.calls()`.
 
 mod wait;
 
@@ -12,7 +12,7 @@ use crate::types::{body, object, open_enum};
 pub use wait::WaitRequest;
 
 impl Client {
-    /// The phone calls of agents.
+    /// Returns the handle for phone calls.
     pub fn calls(&self) -> Calls {
         Calls::new(self)
     }
@@ -24,18 +24,36 @@ handle! {
 }
 
 impl Calls {
-    /// Lists an agent's calls; the filters are methods of the request.
+    /// Lists the calls of an agent. The filters are methods of [`ListRequest`].
     ///
-    /// `GET /agents/{agent_id}/calls`. Since 0.2.
+    /// `GET /agents/{agent_id}/calls`. API 0.2+.
+    ///
+    /// ```
+    /// # use bimpeai::agents::CreateAgent;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let emulator = bimpeai::emulator::Emulator::start()?;
+    /// # let client = emulator.client_builder().build()?;
+    /// # let agent = client.agents().create(CreateAgent::new("Ada")).send()?;
+    /// use bimpeai::calls::CallStatus;
+    ///
+    /// // Numbers to call again.
+    /// let busy = client.calls().list(&agent.id).status(CallStatus::Busy);
+    /// for call in busy.is_test_call(false) {
+    ///     println!("{}", call?.destination);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "ListCallsQuery")]
     pub fn list(&self, agent_id: impl AsRef<str>) -> ListRequest<Call> {
         ListRequest::new(&self.client, root(agent_id), |call| &call.id)
     }
 
-    /// Lists all calls of the team, as the first generation announces it: `calls.list()` in its SDK.
+    /// Lists all calls of the team. API 0.1 only; `calls.list()` in the SDKs of that generation.
     ///
-    /// It has never answered anything but `not_implemented` (501).
+    /// The API has always refused this with a 501, `not_implemented`. Use [`list`](Self::list).
     ///
-    /// `GET /calls`. First generation only (0.1).
+    /// `GET /calls`. API 0.1 only.
     pub fn list_all(&self) -> Request<Vec<Call>> {
         Request::get(&self.client, Path::new("calls"))
     }
@@ -45,15 +63,27 @@ impl Calls {
     /// Retries are safe: all attempts share one idempotency key, so the phone rings once. A call that
     /// is not a test requires a telephony channel, otherwise it fails with `channel_not_configured`.
     ///
+    /// The result arrives before the conversation starts. To follow the call, use
+    /// [`wait`](Self::wait).
+    ///
     /// `POST /agents/{agent_id}/calls`. API 0.2+.
     ///
-    /// ```no_run
-    /// # fn main() -> Result<(), bimpeai::Error> {
-    /// # let client = bimpeai::Client::from_env()?;
-    /// use bimpeai::calls::MakeCall;
+    /// ```
+    /// # use bimpeai::agents::CreateAgent;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let emulator = bimpeai::emulator::Emulator::start()?;
+    /// # let client = emulator.client_builder().build()?;
+    /// # let agent = client.agents().create(CreateAgent::new("Ada")).send()?;
+    /// use bimpeai::calls::{MakeCall, MakeCallStatus};
     ///
-    /// let call = client.calls().make("agt_1", MakeCall::new("+2348012345678", true)).send()?;
-    /// println!("{}", call.status);
+    /// let test_call = MakeCall::new("+2348012345678", true);
+    /// let made = client.calls().make(&agent.id, test_call).send()?;
+    /// match (made.status, made.call_id) {
+    ///     (MakeCallStatus::Initiated, Some(id)) => println!("placed: {id}"),
+    ///     (status, _) => {
+    ///         println!("{status}: {}", made.detail.unwrap_or_default());
+    ///     }
+    /// }
     /// # Ok(())
     /// # }
     /// ```
@@ -67,6 +97,26 @@ impl Calls {
     /// [`wait`](Self::wait) polls for it.
     ///
     /// `GET /agents/{agent_id}/calls/{call_id}`. API 0.2+.
+    ///
+    /// ```
+    /// # use bimpeai::agents::CreateAgent;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let emulator = bimpeai::emulator::Emulator::start()?;
+    /// # let client = emulator.client_builder().build()?;
+    /// # let agent = client.agents().create(CreateAgent::new("Ada")).send()?;
+    /// # use bimpeai::calls::MakeCall;
+    /// # let test_call = MakeCall::new("+2348012345678", true);
+    /// # let made = client.calls().make(&agent.id, test_call).send()?;
+    /// # let call_id = made.call_id.unwrap_or_default();
+    /// let call = client.calls().retrieve(&agent.id, &call_id).send()?;
+    /// if call.is_over() {
+    ///     print!("{}", call.transcript());
+    /// } else {
+    ///     println!("{} is still {}", call.destination, call.status);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn retrieve(
         &self,
         agent_id: impl AsRef<str>,
@@ -81,12 +131,12 @@ fn root(agent_id: impl AsRef<str>) -> Path {
 }
 
 impl ListRequest<Call> {
-    /// Only test calls, or none of them. Since 0.2.
+    /// Filters by test calls (`true`) or real ones (`false`). Default: both. API 0.2+.
     pub fn is_test_call(self, is_test_call: bool) -> Self {
         self.filter("is_test_call", is_test_call)
     }
 
-    /// Only those that are so far. Since 0.2.
+    /// Filters by status. API 0.2+.
     pub fn status(self, status: impl Into<CallStatus>) -> Self {
         self.filter("status", status.into())
     }
@@ -114,7 +164,7 @@ open_enum! {
     }
 }
 
-/// The fields that a call has in lists and alone.
+/// The fields that a call has both in lists and alone.
 macro_rules! call {
     ($(#[$meta:meta])* $name:ident { $($more:tt)* }) => {
         object! {
@@ -122,27 +172,28 @@ macro_rules! call {
             pub struct $name {
                 /// Identifier.
                 [required] id: String,
-                /// Who calls, an E.164 number. Since 0.2.
+                /// Number that calls (E.164).
                 source: Option<String>,
-                /// Who is called, an E.164 number. Since 0.2.
+                /// Number that is called (E.164).
                 destination: String,
-                /// How far it is. Since 0.2.
+                /// Current status. Statuses after which nothing follows are
+                /// [final](CallStatus::is_final).
                 status: CallStatus,
-                /// Which way it goes: `outbound`. Since 0.2.
+                /// Direction of the call. The API places `outbound` calls only.
                 direction: String,
-                /// When it was asked for, RFC 3339. Since 0.2.
+                /// Creation time (RFC 3339).
                 created_on: String,
-                /// How long it took, in seconds. Since 0.2.
+                /// Duration, in seconds.
                 duration_seconds: Option<f64>,
-                /// Whether it is a test. Since 0.2.
+                /// Whether this is a test call.
                 is_test_call: bool,
-                /// Why it failed. Since 0.2.
+                /// Reason for which the call failed.
                 error_reason: Option<String>,
-                /// Why it ended. Since 0.2.
+                /// Reason for which the call ended.
                 end_reason: Option<String>,
-                /// When the phone rang, RFC 3339. Since 0.2.
+                /// Time at which the phone started to ring (RFC 3339).
                 ringing_at: Option<String>,
-                /// When it ended, RFC 3339. Since 0.2.
+                /// End time (RFC 3339).
                 ended_at: Option<String>,
                 $($more)*
             }
@@ -151,60 +202,69 @@ macro_rules! call {
 }
 
 call! {
-    /// A call as lists have it; in the first generation only its id is certain.
+    /// A call, in lists. API 0.2+; API 0.1 defines only its `id`.
     Call {}
 }
 
 call! {
-    /// A call with its transcript, from [`Calls::retrieve`]. API 0.2+.
+    /// A call with its transcript, from [`Calls::retrieve`] and [`Calls::wait`]. API 0.2+.
     CallDetail {
         /// Start time (RFC 3339).
         started_at: Option<String>,
         /// Time at which the call was answered (RFC 3339).
         answered_at: Option<String>,
-        /// Transcript, in order. Complete once the call is over.
+        /// Transcript, in order. Complete once the call is over. As text:
+        /// [`transcript`](Self::transcript).
         conversation_logs: Vec<CallMessage>,
     }
 }
 
-/// What was said in a call: a [`Message`].
+/// Alias of [`Message`] for an utterance in a call, as in the Python SDK.
 pub type CallMessage = Message;
 
-/// What came with it: a [`MessageAttachment`].
+/// Alias of [`MessageAttachment`], as in the Python SDK.
 pub type CallMessageAttachment = MessageAttachment;
 
 body! {
-    /// A call to be made. Since 0.2.
+    /// An outbound call, for [`Calls::make`]. API 0.2+.
+    ///
+    /// ```
+    /// use bimpeai::calls::MakeCall;
+    ///
+    /// let call = MakeCall::new("+2348012345678", false);
+    /// assert!(!call.is_test_call);
+    /// ```
+    #[doc(alias = "MakeCallBody")]
     pub struct MakeCall {
         required {
-            /// Who is called: an E.164 number, `+` and 7 to 15 digits.
+            /// Number to call (E.164): `+` and 7 to 15 digits.
             destination: String,
-            /// Whether it is a test, on the vendor's own line.
+            /// Whether to place a test call, which uses the vendor's own line.
             is_test_call: bool,
         }
     }
 }
 
 open_enum! {
-    /// What came of asking for a call. Since 0.2.
+    /// The outcome of placing a call. API 0.2+.
     pub enum MakeCallStatus ("outcome of asking for a call") {
-        /// It is on its way.
+        /// The call was placed.
         Initiated = "initiated",
         /// The line was busy.
         Busy = "busy",
-        /// It did not come about.
+        /// The call could not be placed.
         Failed = "failed",
     }
 }
 
 object! {
-    /// What came of asking for a call. Since 0.2.
+    /// The outcome of placing a call, from [`Calls::make`]. API 0.2+.
     pub struct MakeCallResult {
-        /// What came of it.
+        /// Outcome. `initiated` does not mean that somebody answered.
         status: MakeCallStatus,
-        /// The call, by its id.
+        /// Identifier of the call, for [`Calls::wait`].
         call_id: Option<String>,
-        /// More about it, for people.
+        /// Explanation for people.
         detail: Option<String>,
     }
 }

@@ -24,7 +24,8 @@ impl Calls {
     /// # let client = bimpeai::Client::from_env()?;
     /// use bimpeai::calls::MakeCall;
     ///
-    /// let made = client.calls().make("agt_1", MakeCall::new("+2348012345678", true)).send()?;
+    /// let test_call = MakeCall::new("+2348012345678", true);
+    /// let made = client.calls().make("agt_1", test_call).send()?;
     /// if let Some(call_id) = made.call_id {
     ///     let call = client.calls().wait("agt_1", call_id).send()?;
     ///     print!("{}", call.transcript());

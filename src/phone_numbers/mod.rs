@@ -1,4 +1,4 @@
-//! Phone numbers of the team, and requests for more. `client.phone_numbers()`.
+//! Phone numbers of the team and requests for more: `client.phone_numbers()`.
 
 mod requests;
 
@@ -11,42 +11,91 @@ use crate::types::{body, object};
 pub use requests::*;
 
 impl Client {
-    /// The phone numbers of the team. Since 0.3.
+    /// Returns the handle for the phone numbers of the team. API 0.3+.
+    #[doc(alias = "phoneNumbers")]
     pub fn phone_numbers(&self) -> PhoneNumbers {
         PhoneNumbers::new(self)
     }
 }
 
 handle! {
-    /// The phone numbers of the team, from [`Client::phone_numbers`]. Since 0.3.
+    /// The phone numbers of the team, from [`Client::phone_numbers`]. API 0.3+.
     pub struct PhoneNumbers;
 }
 
 impl PhoneNumbers {
-    /// Requests for phone numbers.
+    /// Returns the handle for requests for phone numbers.
     pub fn requests(&self) -> PhoneNumberRequests {
         PhoneNumberRequests::new(&self.client)
     }
 
     /// Lists the phone numbers of the team.
     ///
-    /// `GET /phone-numbers`. Since 0.3.
+    /// `GET /phone-numbers`. API 0.3+.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let emulator = bimpeai::emulator::Emulator::start()?;
+    /// # let client = emulator.client_builder().build()?;
+    /// # emulator.assign_phone_number("+2348012345678", None);
+    /// // Numbers that no agent uses yet.
+    /// for number in client.phone_numbers().list() {
+    ///     let number = number?;
+    ///     if number.agent_id.is_none() {
+    ///         println!("{} {}", number.id, number.e164);
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "ListPhoneNumbersQuery")]
     pub fn list(&self) -> ListRequest<PhoneNumber> {
         ListRequest::new(&self.client, Path::new("phone-numbers"), |number| {
             &number.id
         })
     }
 
-    /// Reads one phone number.
+    /// Returns a phone number.
     ///
-    /// `GET /phone-numbers/{phone_number_id}`. Since 0.3.
+    /// `GET /phone-numbers/{phone_number_id}`. API 0.3+.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let emulator = bimpeai::emulator::Emulator::start()?;
+    /// # let client = emulator.client_builder().build()?;
+    /// # let id = emulator.assign_phone_number("+2348012345678", None);
+    /// let number = client.phone_numbers().retrieve(&id).send()?;
+    /// if !number.inbound_enabled {
+    ///     println!("{} does not take calls", number.e164);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn retrieve(&self, phone_number_id: impl AsRef<str>) -> Request<PhoneNumberDetail> {
         Request::get(&self.client, path(phone_number_id))
     }
 
-    /// Gives a phone number to an agent, takes it away, or labels it.
+    /// Updates the agent or the label of a phone number.
     ///
-    /// `PATCH /phone-numbers/{phone_number_id}`. Since 0.3.
+    /// `PATCH /phone-numbers/{phone_number_id}`. API 0.3+.
+    ///
+    /// ```
+    /// # use bimpeai::agents::CreateAgent;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let emulator = bimpeai::emulator::Emulator::start()?;
+    /// # let client = emulator.client_builder().build()?;
+    /// # let agent = client.agents().create(CreateAgent::new("Ada")).send()?;
+    /// # let id = emulator.assign_phone_number("+2348012345678", None);
+    /// use bimpeai::phone_numbers::UpdatePhoneNumber;
+    ///
+    /// let assigned = UpdatePhoneNumber::new()
+    ///     .agent_id(&agent.id)
+    ///     .label("Bookings");
+    /// let number = client.phone_numbers().update(&id, assigned).send()?;
+    /// assert_eq!(number.agent_id, Some(agent.id));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn update(
         &self,
         phone_number_id: impl AsRef<str>,
@@ -62,41 +111,41 @@ fn path(phone_number_id: impl AsRef<str>) -> Path {
 }
 
 object! {
-    /// A phone number as lists have it. Since 0.3.
+    /// A phone number, in lists. API 0.3+.
     pub struct PhoneNumber {
         /// Identifier.
         [required] id: String,
-        /// The agent that it belongs to.
+        /// Identifier of the agent that uses the number.
         agent_id: Option<String>,
-        /// What the team calls it.
+        /// Label given by the team.
         label: Option<String>,
-        /// The number itself, E.164.
+        /// Number (E.164).
         e164: String,
     }
 }
 
 object! {
-    /// A phone number, from [`PhoneNumbers::retrieve`]. Since 0.3.
+    /// A phone number, from [`PhoneNumbers::retrieve`]. API 0.3+.
     pub struct PhoneNumberDetail {
         /// Identifier.
         [required] id: String,
-        /// The agent that it belongs to.
+        /// Identifier of the agent that uses the number.
         agent_id: Option<String>,
-        /// What the team calls it.
+        /// Label given by the team.
         label: Option<String>,
-        /// The number itself, E.164.
+        /// Number (E.164).
         e164: String,
-        /// When the team got it.
+        /// Creation time (RFC 3339).
         created_at: String,
-        /// When it was last changed.
+        /// Time of the last change (RFC 3339).
         updated_at: String,
-        /// Whether it takes calls.
+        /// Whether the number accepts inbound calls.
         inbound_enabled: bool,
     }
 }
 
 body! {
-    /// What is changed on a phone number. Since 0.3.
+    /// The changes to a phone number, for [`PhoneNumbers::update`]. API 0.3+.
     ///
     /// ```
     /// use bimpeai::phone_numbers::UpdatePhoneNumber;
@@ -105,13 +154,14 @@ body! {
     /// assert_eq!(serde_json::to_string(&unassigned)?, r#"{"agent_id":null}"#);
     /// # Ok::<(), serde_json::Error>(())
     /// ```
+    #[doc(alias = "UpdatePhoneNumberBody")]
     pub struct UpdatePhoneNumber {
         optional {
-            /// What the team calls it, at most 128 characters.
+            /// Label given by the team. Maximum 128 characters.
             label: String,
         }
         nullable {
-            /// The agent that it shall belong to; null takes it away from its agent.
+            /// Identifier of the agent that uses the number. Null unassigns the number.
             agent_id / clear_agent_id: String,
         }
     }

@@ -8,24 +8,58 @@ use crate::types::{body, object, open_enum};
 
 handle! {
     /// Requests for phone numbers, from [`PhoneNumbers::requests`](super::PhoneNumbers::requests).
-    /// Since 0.3.
+    /// API 0.3+.
     pub struct PhoneNumberRequests;
 }
 
 impl PhoneNumberRequests {
     /// Lists the team's requests for phone numbers.
     ///
-    /// `GET /phone-numbers/request`. Since 0.3.
+    /// `GET /phone-numbers/request`. API 0.3+.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let emulator = bimpeai::emulator::Emulator::start()?;
+    /// # let client = emulator.client_builder().build()?;
+    /// for request in client.phone_numbers().requests().list() {
+    ///     let request = request?;
+    ///     let status = request.status.unwrap_or_default();
+    ///     println!("{}: {status}", request.id);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn list(&self) -> ListRequest<PhoneNumberRequest> {
         ListRequest::new(&self.client, root(), |request| &request.id)
     }
 
-    /// Asks for phone numbers; a person answers later, and [`list`](Self::list) shows how far it is.
+    /// Requests phone numbers for the team.
     ///
-    /// The API documents a success without a body, so there is nothing to give.
+    /// A person at the vendor decides later. [`list`](Self::list) shows the status. The result is
+    /// empty, because the API documents a success without a body.
     ///
-    /// `POST /phone-numbers/request`. Since 0.3.
-    // The writer of the body is compiled by who needs it.
+    /// `POST /phone-numbers/request`. API 0.3+.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let emulator = bimpeai::emulator::Emulator::start()?;
+    /// # let client = emulator.client_builder().build()?;
+    /// use bimpeai::phone_numbers::{
+    ///     CreatePhoneNumberRequest, PhoneNumberRegion,
+    /// };
+    ///
+    /// let request = CreatePhoneNumberRequest::new(
+    ///     "Mama's Kitchen",
+    ///     "Confirming table bookings",
+    ///     PhoneNumberRegion::Ng,
+    ///     2,   // agents
+    ///     300, // minutes of outbound calls
+    /// );
+    /// client.phone_numbers().requests().create(request).send()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    // Inlined so that only a crate that uses it compiles the serialization of the body.
     #[inline]
     pub fn create(&self, body: CreatePhoneNumberRequest) -> Request<()> {
         Request::post(&self.client, root(), &body).ignoring_data()
@@ -37,13 +71,13 @@ fn root() -> Path {
 }
 
 open_enum! {
-    /// Where a phone number is from. Since 0.3.
+    /// The region of a phone number. API 0.3+.
     pub enum PhoneNumberRegion ("region of a phone number") {
-        /// The United States.
+        /// United States.
         Us = "us",
-        /// The United Kingdom.
+        /// United Kingdom.
         Uk = "uk",
-        /// The European Union.
+        /// European Union.
         Eu = "eu",
         /// Nigeria.
         Ng = "ng",
@@ -51,66 +85,57 @@ open_enum! {
 }
 
 object! {
-    /// A request for phone numbers; only its id is certain. Since 0.4.
+    /// A request for phone numbers. Only its `id` is always present. API 0.4+.
     pub struct PhoneNumberRequest {
         /// Identifier.
         [required] id: String,
-        /// How far it is, as `under_review`.
+        /// Status, such as `under_review`.
         status: Option<String>,
-        /// The business that asks.
+        /// Name of the business.
         business_name: Option<String>,
-        /// What the numbers are for.
+        /// Intended use of the numbers.
         intended_use: Option<String>,
-        /// Where they shall be from.
+        /// Region of the numbers.
         region: Option<PhoneNumberRegion>,
-        /// How many agents shall have one.
+        /// Number of agents that need a phone number.
         agent_count: Option<u64>,
-        /// How long they will call, in minutes.
+        /// Expected outbound calls, in minutes.
         outbound_minutes: Option<u64>,
-        /// The number that was given, E.164.
+        /// Assigned number (E.164).
         e164: Option<String>,
-        /// The agent that it belongs to.
+        /// Identifier of the agent that uses the number.
         agent_id: Option<String>,
-        /// What the team calls it.
+        /// Label given by the team.
         label: Option<String>,
-        /// When it was made.
+        /// Creation time (RFC 3339).
         created_at: Option<String>,
-        /// When it was last changed.
+        /// Time of the last change (RFC 3339).
         updated_at: Option<String>,
     }
 }
 
 body! {
-    /// A request for phone numbers. Since 0.3.
+    /// A request for phone numbers, for [`PhoneNumberRequests::create`]. API 0.3+.
     ///
-    /// ```
-    /// use bimpeai::phone_numbers::{CreatePhoneNumberRequest, PhoneNumberRegion};
-    ///
-    /// let request = CreatePhoneNumberRequest::new(
-    ///     "Mama's Kitchen",
-    ///     "Confirming table bookings",
-    ///     PhoneNumberRegion::Ng,
-    ///     2,
-    ///     300,
-    /// );
-    /// ```
+    /// [`PhoneNumberRequests::create`] has an example.
+    #[doc(alias = "CreatePhoneNumberRequestBody")]
     pub struct CreatePhoneNumberRequest {
         required {
-            /// The business that asks, at most 191 characters.
+            /// Name of the business. Maximum 191 characters.
             business_name: String,
-            /// What the numbers are for.
+            /// Intended use of the numbers.
             intended_use: String,
-            /// Where they shall be from.
+            /// Region of the numbers.
             region: PhoneNumberRegion,
         }
         required_number {
-            /// How many agents shall have one, 1 to 50.
+            /// Number of agents that need a phone number. Range: 1–50.
             agent_count: u64,
-            /// How long they will call, in minutes, 0 to 10,000.
+            /// Expected outbound calls, in minutes. Range: 0–10,000.
             outbound_minutes: u64,
         }
         optional {
-            /// The agent that asks, by its id.
+            /// Identifier of the agent for which the request is made.
             submitted_by_agent_id: String,
         }
     }

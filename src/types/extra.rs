@@ -17,7 +17,10 @@ use serde_json::{Map, Value};
 /// use bimpeai::types::Extra;
 /// use serde_json::{Map, Value, json};
 ///
-/// let extra = Extra::from_iter([("region", json!("eu-west-1")), ("seats", json!(42))]);
+/// let extra = Extra::from_iter([
+///     ("region", json!("eu-west-1")),
+///     ("seats", json!(42)),
+/// ]);
 /// assert_eq!(extra["seats"], 42);
 /// assert_eq!(extra.get("colour"), None);
 /// let map: Map<String, Value> = extra.into();

@@ -300,7 +300,7 @@ fn every_documented_route_with_an_id_is_declared() {
     assert!(missing.is_empty(), "{missing:?}");
 }
 
-fn source_files(folder: &str) -> Vec<std::path::PathBuf> {
+pub(crate) fn source_files(folder: &str) -> Vec<std::path::PathBuf> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
         let path = entry.path();

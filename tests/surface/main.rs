@@ -1,6 +1,7 @@
 //! The whole surface: every operation of `tests/data/wire.json` called against a recording server
 //! and against the emulator, and held to the official Python SDK.
 
+mod aliases;
 mod cases;
 mod emulator;
 mod ids;

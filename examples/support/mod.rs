@@ -52,14 +52,21 @@ pub(crate) fn run(
     usage: &str,
     program: impl FnOnce(Vec<String>) -> Result<()>,
 ) -> ExitCode {
-    let result = handle_interrupts()
-        .and_then(|()| arguments())
-        .and_then(|arguments| {
-            if arguments.iter().any(|it| it == "--help" || it == "-h") {
-                return print_raw(usage);
-            }
-            program(arguments)
-        });
+    run_with(name, Some(usage), |arguments| {
+        if arguments.iter().any(|it| it == "--help" || it == "-h") {
+            return print_raw(usage);
+        }
+        program(arguments)
+    })
+}
+
+/// [`run`], for a program with subcommands: it prints their help itself.
+pub(crate) fn run_with(
+    name: &str,
+    usage: Option<&str>,
+    program: impl FnOnce(Vec<String>) -> Result<()>,
+) -> ExitCode {
+    let result = handle_interrupts().and_then(|()| program(arguments()?));
     if is_interrupted() {
         // A failure from then on is a consequence.
         if io::stderr().is_terminal() {
@@ -76,7 +83,7 @@ pub(crate) fn run(
         Err(Failure::Other(why)) => (1, why.clone()),
     };
     note(format_args!("{name}: {message}"));
-    if let Err(Failure::Usage(_)) = result {
+    if let (Err(Failure::Usage(_)), Some(usage)) = (&result, usage) {
         note_raw(format_args!("\n{usage}"));
     }
     ExitCode::from(code)
@@ -121,7 +128,7 @@ pub(crate) fn print(line: impl Display) -> Result<()> {
     print_raw(escape(line))
 }
 
-/// Prints a line in bold, if standard output is a terminal.
+/// Prints a line in bold, if standard output is a terminal and `NO_COLOR` is not set.
 pub(crate) fn print_bold(line: impl Display) -> Result<()> {
     let line = escape(line);
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
@@ -138,7 +145,8 @@ pub(crate) fn print_raw(text: impl Display) -> Result<()> {
     }
     // `println!` would panic if the output is closed.
     let mut out = io::stdout().lock();
-    writeln!(out, "{text}")
+    // One write, so that Ctrl-C leaves whole lines.
+    out.write_all(format!("{text}\n").as_bytes())
         .and_then(|()| out.flush())
         .map_err(|error| match error.kind() {
             io::ErrorKind::BrokenPipe => Failure::OutputClosed,

@@ -128,19 +128,6 @@ impl Error {
         self.call().is_some_and(|call| call.sent)
     }
 
-    /// Returns whether the host name could not be resolved, for now or at all.
-    ///
-    /// What was connected once has a host that exists: it retries these failures of any kind.
-    pub(crate) fn is_lookup_failure(&self) -> bool {
-        match self {
-            Error::Connection(error) => matches!(
-                error.kind,
-                ConnectionKind::LookupFailed | ConnectionKind::HostNotFound
-            ),
-            _ => false,
-        }
-    }
-
     fn call(&self) -> Option<&CallInfo> {
         match self {
             Error::User(_) => None,

@@ -414,6 +414,21 @@ fn reason(status: u16) -> &'static str {
         .unwrap_or("")
 }
 
+/// Returns what an error that is not a response says: the code and the message of a JSON object,
+/// else the text itself.
+pub(crate) fn error_text(data: &[u8]) -> String {
+    let parsed = ErrorBody::parse(data, "");
+    let code = parsed.code.filter(|code| !code.is_empty());
+    match (code, parsed.message) {
+        (Some(code), Some(message)) => format!("{code}: {message}"),
+        (Some(text), None) | (None, Some(text)) => text,
+        (None, None) => match decode::<String>(data) {
+            Ok(text) => text,
+            Err(_) => String::from_utf8_lossy(data).into_owned(),
+        },
+    }
+}
+
 #[derive(Default)]
 struct ErrorBody {
     is_object: bool,

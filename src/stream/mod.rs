@@ -8,6 +8,8 @@ mod buffer;
 mod cursor;
 mod dedup;
 mod event;
+mod follow;
+mod policy;
 mod queue;
 mod reader;
 mod request;

@@ -53,10 +53,25 @@ pub struct StreamRequest {
 pub(super) struct StreamOptions {
     pub(super) after: Option<String>,
     pub(super) reconnect: bool,
-    pub(super) max_retries: u32,
+    pub(super) max_retries: Option<u32>,
+    pub(super) max_outage: Duration,
     pub(super) idle_timeout: Duration,
     pub(super) timeout: Option<Duration>,
     pub(super) headers: HeaderMap,
+}
+
+impl Default for StreamOptions {
+    fn default() -> Self {
+        StreamOptions {
+            after: None,
+            reconnect: true,
+            max_retries: None,
+            max_outage: Duration::from_secs(5 * 60),
+            idle_timeout: Duration::from_secs(60),
+            timeout: None,
+            headers: HeaderMap::new(),
+        }
+    }
 }
 
 impl StreamRequest {
@@ -66,14 +81,7 @@ impl StreamRequest {
             http: client.http().clone(),
             ticket_path: conversation.clone().then("stream-ticket"),
             stream_path: conversation.then("stream"),
-            options: StreamOptions {
-                after: None,
-                reconnect: true,
-                max_retries: 5,
-                idle_timeout: Duration::from_secs(60),
-                timeout: None,
-                headers: HeaderMap::new(),
-            },
+            options: StreamOptions::default(),
             buffer: 1024,
             queue: Arc::new(Queue::default()),
             refused: None,
@@ -91,18 +99,38 @@ impl StreamRequest {
 
     /// Sets whether the stream reconnects when its connection ends. Default: `true`.
     ///
-    /// With `false`, the stream ends without an error when its connection ends, for any reason.
+    /// With `false`, the stream ends without an error when its connection ends, unless the server
+    /// reported one in an `error` event.
     pub fn reconnect(mut self, reconnect: bool) -> Self {
         self.options.reconnect = reconnect;
         self
     }
 
-    /// Sets the maximum number of consecutive failed connections. Default: 5.
+    /// Sets the maximum number of consecutive failures. Default: 5 until the first connection is
+    /// established, then no limit.
     ///
-    /// A new message or a heartbeat resets the count. The next failure after the maximum ends the
-    /// stream with its error.
+    /// The next failure ends the stream with its error. So does an outage that is longer than
+    /// [`max_outage`](Self::max_outage), whichever is first. These are not failures:
+    ///
+    /// - A connection that received a new message or a heartbeat, or was established for 8 s.
+    ///   It resets the count.
+    /// - A 429 or 503 with `Retry-After`. The stream waits as long as the server asks, up to the
+    ///   client's `max_retry_wait`, and the count stays.
     pub fn max_retries(mut self, retries: u32) -> Self {
-        self.options.max_retries = retries;
+        self.options.max_retries = Some(retries);
+        self
+    }
+
+    /// Sets how long the stream tries to reconnect while no connection works. Default: 5 minutes.
+    ///
+    /// An outage begins with the stream, or when a working connection ends: one that received a new
+    /// message or a heartbeat, or was established for 8 s. The stream ends with the error of the
+    /// first attempt that begins after this time and fails. `Duration::MAX` stands for no limit.
+    ///
+    /// Between attempts it waits for a random 50–100 % of a delay that starts at 0.5 s and doubles up
+    /// to 8 s. A `retry:` line of the server replaces the first delay.
+    pub fn max_outage(mut self, outage: Duration) -> Self {
+        self.options.max_outage = outage;
         self
     }
 

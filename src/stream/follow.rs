@@ -1,0 +1,255 @@
+//! Reads an established connection to its end.
+
+use std::time::Instant;
+
+use ureq::Body;
+
+use super::batch::{self, Batch, BatchEvent, Kind};
+use super::buffer::ReadBuffer;
+use super::policy::Stage;
+use super::queue::Item;
+use super::reader::{Ending, Reader};
+use crate::error::{ConnectionError, ConnectionKind, Error, OneLine, TimeoutError};
+use crate::http::envelope;
+use crate::http::failure::{self, ConnectionFailure, Failure, FailureKind};
+use crate::sse::{Oversized, RawEvent, Span, Splitter};
+
+/// The largest event that is taken; a message of the API has 4,096 characters at most.
+const LARGEST_EVENT: usize = 1 << 20;
+
+/// The most events in one batch. Those of an event stream may be smaller than what is kept of each,
+/// and what waits for the caller is bounded to a batch.
+const MOST_EVENTS: usize = 256;
+
+/// The longest text of an `error` event that is shown, in characters.
+const LONGEST_TEXT: usize = 300;
+
+impl Reader {
+    /// Reads a connection to its end.
+    pub(super) fn follow(&mut self, body: Body) -> Ending {
+        self.seen.connected();
+        let established = Instant::now();
+        let mut last_byte = established;
+        let mut body = body.into_reader();
+        let mut splitter = Splitter::new(LARGEST_EVENT);
+        let mut left_out = None;
+        let mut buffer = ReadBuffer::default();
+        let mut batch = Batch::default();
+        let error = 'connection: loop {
+            let read = match buffer.read(&mut body) {
+                Ok(read) => read,
+                Err(error) => {
+                    let failure = failure::failure(ureq::Error::from(error));
+                    if !matches!(failure.kind, FailureKind::Timeout { .. }) {
+                        last_byte = Instant::now();
+                    }
+                    break self.broken(failure);
+                }
+            };
+            last_byte = Instant::now();
+            if read == 0 {
+                break self.closed();
+            }
+            loop {
+                let is_whole = self.split(&mut splitter, buffer.bytes(), &mut left_out, &mut batch);
+                let done = splitter.consumed(buffer.bytes());
+                if batch.len() == 0 {
+                    buffer.skip(done);
+                    break;
+                }
+                buffer.take(done, &mut batch.bytes);
+                let spare = self.queue.spare(buffer.most());
+                let batch = std::mem::replace(&mut batch, spare);
+                if !self.queue.put(Item::Batch(batch)) {
+                    break 'connection self.closed();
+                }
+                if is_whole {
+                    break;
+                }
+            }
+        };
+        Ending {
+            error,
+            stage: Stage::Established {
+                lived: last_byte - established,
+                progress: self.progress,
+            },
+        }
+    }
+
+    /// Finds the events in the buffer that are for the caller. Returns `false` if a batch cannot
+    /// hold all of them.
+    ///
+    /// `left_out` is an event that was too large and has not ended yet: it is reported at its end,
+    /// when its id is known, so that a duplicate of it is recognized.
+    fn split(
+        &mut self,
+        splitter: &mut Splitter,
+        buffer: &[u8],
+        left_out: &mut Option<Oversized>,
+        batch: &mut Batch,
+    ) -> bool {
+        let mut is_whole = true;
+        while let Some(next) = splitter.next(buffer) {
+            // What an event without data set came before this one.
+            let id = splitter.take_bare_id();
+            if let Some(event) = left_out.take().and_then(|event| self.report(event, id)) {
+                batch.push(event);
+            }
+            match next {
+                Ok(raw) => {
+                    if let Some(event) = self.sort(raw, buffer) {
+                        batch.push(event);
+                    }
+                }
+                Err(oversized) => *left_out = Some(oversized),
+            }
+            if batch.len() >= MOST_EVENTS {
+                is_whole = false;
+                break;
+            }
+        }
+        if let Some(id) = splitter.take_bare_id() {
+            if let Some(event) = left_out
+                .take()
+                .and_then(|event| self.report(event, Some(id)))
+            {
+                batch.push(event);
+            }
+        }
+        if let Some(retry) = splitter.retry() {
+            self.retry = Some(retry);
+        }
+        // Once for all of them: the stream continues after the last.
+        batch.ids(buffer).any(|id| self.cursor.message(id));
+        is_whole
+    }
+
+    /// Reports an event that was left out for its size, once, and moves past it: else it would come
+    /// again for ever.
+    fn report(&mut self, event: Oversized, id: Option<Vec<u8>>) -> Option<BatchEvent> {
+        let id = id.filter(|id| !id.is_empty());
+        if let Some(id) = &id {
+            if !self.is_new(id) {
+                return None;
+            }
+        }
+        let id = id.map(|id| Span::Owned(id).into_text(&[]));
+        Some(BatchEvent::oversized(event, id))
+    }
+
+    /// Whether a message is new; if so it is remembered.
+    fn is_new(&mut self, id: &[u8]) -> bool {
+        let is_new = self.seen.is_new(id);
+        self.progress |= is_new;
+        is_new
+    }
+
+    /// Keeps new messages, and drops repeats and what is no message.
+    fn sort(&mut self, raw: RawEvent, buffer: &[u8]) -> Option<BatchEvent> {
+        let kind = match raw.name(buffer) {
+            b"message" => Kind::Message,
+            b"heartbeat" => Kind::Heartbeat,
+            b"error" => {
+                self.reported = Some(self.error_text(raw.data.bytes(buffer)));
+                return None;
+            }
+            _ => return None,
+        };
+        let data = raw.data.bytes(buffer);
+        if let Kind::Heartbeat = kind {
+            self.progress = true;
+            if self.cursor.wants_heartbeat() {
+                self.heartbeat_at(batch::heartbeat(data).ts);
+            }
+            return self.lifecycle.then_some(BatchEvent {
+                kind,
+                id: None,
+                data: raw.data,
+            });
+        }
+        // The id within the data tells messages apart, because a server may number the blocks of
+        // each connection anew.
+        let own = raw.id.filter(|id| !id.bytes(buffer).is_empty());
+        let in_data = match &own {
+            Some(id) if batch::starts_with_id(data, id.bytes(buffer)) => None,
+            _ => batch::id_in_data(data),
+        };
+        let in_block = own.as_ref().map(|id| id.bytes(buffer));
+        let key = in_data.as_deref().map(str::as_bytes).or(in_block);
+        let is_new = key.is_none_or(|key| self.seen.is_new(key));
+        if !is_new || self.is_too_old(data) {
+            return None;
+        }
+        // One without any id cannot be told from its duplicate: it is delivered, and is not a sign
+        // of progress.
+        self.progress |= key.is_some();
+        let id = own.or_else(|| in_data.map(|id| Span::Owned(id.into_bytes())));
+        Some(BatchEvent {
+            kind,
+            id: id.map(|id| id.into_text(buffer)),
+            data: raw.data,
+        })
+    }
+
+    /// Whether a message was written before the stream was opened.
+    fn is_too_old(&self, data: &[u8]) -> bool {
+        self.earliest.is_some_and(|earliest| {
+            batch::created_at(data).is_some_and(|created_at| created_at < earliest)
+        })
+    }
+
+    /// What an `error` event says, on one line, without the key and the ticket.
+    fn error_text(&self, data: &[u8]) -> String {
+        let mut text = envelope::error_text(data);
+        for secret in [&self.http.key, &self.ticket] {
+            if !secret.expose().is_empty() {
+                text = text.replace(secret.expose(), "[redacted]");
+            }
+        }
+        OneLine(text.trim(), LONGEST_TEXT).to_string()
+    }
+
+    /// Why an established connection has ended, and what the server said before.
+    fn lost(&self, what: String) -> String {
+        match self.reported.as_deref() {
+            None => what,
+            Some("") => format!("{what}; it reported an error before"),
+            Some(text) => format!("{what}; it reported: {text}"),
+        }
+    }
+
+    fn broken(&self, failure: Failure) -> Error {
+        let call = self.call(true);
+        match failure.kind {
+            FailureKind::Timeout { .. } => {
+                let limit = self.options.idle_timeout;
+                let what = self.lost(format!(
+                    "the server sent nothing for {limit:?}, not even a heartbeat, so the connection \
+                     counts as dead (see `idle_timeout`)"
+                ));
+                let limit = Some(limit);
+                Error::Timeout(Box::new(TimeoutError { call, what, limit }))
+            }
+            FailureKind::Connection(ConnectionFailure { kind, what, source }) => {
+                let what = self.lost(format!("the stream broke: {what}"));
+                Error::Connection(Box::new(ConnectionError {
+                    call,
+                    kind,
+                    what,
+                    source,
+                }))
+            }
+            FailureKind::TooLarge(_) => self.closed(),
+        }
+    }
+
+    pub(super) fn closed(&self) -> Error {
+        Error::Connection(Box::new(ConnectionError {
+            call: self.call(true),
+            kind: ConnectionKind::Lost,
+            what: self.lost("the server ended the stream".to_owned()),
+            source: None,
+        }))
+    }
+}

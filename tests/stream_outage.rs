@@ -1,0 +1,263 @@
+//! What a stream survives, and what the error says that it ends with.
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use bimpeai::Error;
+use bimpeai::stream::{MessageStream, Received, StreamEvent, StreamRequest};
+use support::{Connection, KEY, PATIENCE, Server, message};
+
+const HEAD: &str =
+    "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n";
+
+/// Makes the next connection follow at once.
+const AT_ONCE: &str = "retry: 1\n\n";
+
+/// The ticket of every stream.
+const TICKET: &str = "ticket-0";
+
+fn request(server: &Server) -> StreamRequest {
+    let client = server.client();
+    client.conversations().messages().stream("agt_1", "cnv_1")
+}
+
+/// Serves an event stream of this text, and then ends the connection.
+fn brings(connection: &mut Connection, text: impl AsRef<str>) {
+    connection.streaming = true;
+    connection.raw(format!("{HEAD}{}", text.as_ref()));
+}
+
+/// The same, and then nothing until the client closes.
+fn stays(connection: &mut Connection, text: impl AsRef<str>) {
+    brings(connection, text);
+    connection.closed_by_client();
+}
+
+#[track_caller]
+fn next(stream: &mut MessageStream) -> Result<String, Error> {
+    match stream.recv_timeout(PATIENCE)? {
+        Received::Message(message) => Ok(message.id),
+        other => panic!("no message: {other:?}"),
+    }
+}
+
+/// The error that the stream ends with.
+#[track_caller]
+fn end(stream: &mut MessageStream) -> Error {
+    let error = next(stream).unwrap_err();
+    assert_eq!(stream.recv_timeout(PATIENCE).unwrap(), Received::Ended);
+    error
+}
+
+// The budget.
+
+#[test]
+fn a_stream_that_was_connected_once_survives_more_failures_than_an_opening_does() {
+    let server = Server::streaming(|connection, _, number| match number {
+        0 => brings(connection, format!("{AT_ONCE}{}", message("m1", "x"))),
+        1..8 => assert!(connection.answer(503, &[], "{}")),
+        _ => stays(connection, message("m2", "x")),
+    });
+    let mut stream = request(&server).open().unwrap();
+    assert_eq!(next(&mut stream).unwrap(), "m1");
+    assert_eq!(next(&mut stream).unwrap(), "m2");
+    assert_eq!(server.streams().len(), 9);
+}
+
+#[test]
+fn an_outage_that_is_longer_than_its_limit_ends_the_stream() {
+    let limit = Duration::from_millis(300);
+    let server = Server::streaming(|connection, _, number| match number {
+        0 => brings(connection, format!("{AT_ONCE}{}", message("m1", "x"))),
+        _ => assert!(connection.answer(503, &[], "{}")),
+    });
+    let mut stream = request(&server).max_outage(limit).open().unwrap();
+    assert_eq!(next(&mut stream).unwrap(), "m1");
+    let started = Instant::now();
+    assert_eq!(end(&mut stream).status(), Some(503));
+    assert!(started.elapsed() >= limit, "{:?}", started.elapsed());
+    assert!(server.streams().len() > 3, "{}", server.streams().len());
+
+    // While it opens, too; the count is not reached.
+    let request = request(&server).max_outage(Duration::ZERO).max_retries(9);
+    let error = request.open().unwrap_err();
+    assert_eq!((error.status(), error.attempts()), (Some(503), 1));
+}
+
+#[test]
+fn a_delay_that_the_server_asks_for_is_no_failure() {
+    // The ticket calls and the streams are counted together.
+    for status in [429, 503] {
+        let server = Server::answering(move |connection, request, number| match number {
+            0 | 1 | 3 => assert!(connection.answer(status, &["Retry-After: 0.01"], "{}")),
+            _ if request.path().ends_with("/stream-ticket") => assert!(connection.ticket("t")),
+            _ => stays(connection, message("m1", "x")),
+        });
+        let mut stream = request(&server).max_retries(0).open().unwrap();
+        assert_eq!(next(&mut stream).unwrap(), "m1", "{status}");
+        assert_eq!((server.tickets().len(), server.streams().len()), (4, 2));
+    }
+}
+
+/// As long as a connection has to live, and a moment.
+const A_WHILE: Duration = Duration::from_millis(8_100);
+
+#[test]
+fn a_quiet_connection_that_is_cut_after_a_while_is_no_failure() {
+    let server = Server::streaming(|connection, _, number| {
+        if number > 0 {
+            return stays(connection, message("m1", "x"));
+        }
+        brings(connection, AT_ONCE);
+        std::thread::sleep(A_WHILE);
+    });
+    let mut stream = request(&server).max_retries(0).open().unwrap();
+    assert_eq!(next(&mut stream).unwrap(), "m1");
+}
+
+#[test]
+fn a_connection_on_which_nothing_is_received_is_a_failure_however_long_it_stays() {
+    let server = Server::streaming(|connection, _, _| stays(connection, AT_ONCE));
+    let request = request(&server).idle_timeout(A_WHILE);
+    let mut stream = request.max_retries(0).open().unwrap();
+    assert!(matches!(end(&mut stream), Error::Timeout(_)));
+    assert_eq!(server.streams().len(), 1);
+}
+
+// What the server reports in an event.
+
+/// The line of the error that a stream ends with after this event.
+fn line_after(event: impl Into<String>) -> String {
+    let event = event.into();
+    let server = Server::start(move |mut connection| {
+        connection.request();
+        connection.ticket(TICKET);
+        connection.request();
+        brings(&mut connection, format!("{AT_ONCE}{event}\n\n"));
+        // In order, so that it is not the end that says why.
+        connection.close();
+    });
+    let stream = request(&server).max_retries(0).into_iter();
+    let errors: Vec<_> = stream.filter_map(Result::err).collect();
+    let [error] = &errors[..] else {
+        panic!("{errors:?}");
+    };
+    assert!(matches!(error, Error::Connection(_)), "{error}");
+    error.to_string()
+}
+
+#[test]
+fn what_an_error_event_says_is_in_the_error() {
+    for (data, says) in [
+        (
+            r#"{"message":"Conversation was closed"}"#,
+            "Conversation was closed",
+        ),
+        (
+            r#"{"code":"internal_error","message":"Database is down","statusCode":500}"#,
+            "internal_error: Database is down",
+        ),
+        (r#"{"error":"Bad Gateway"}"#, "Bad Gateway"),
+        (r#"{"message":["one","two"]}"#, "one; two"),
+        (r#"{"code":"gone"}"#, "gone"),
+        (r#""in quotes""#, "in quotes"),
+        ("plain text", "plain text"),
+        (r#"{"detail":"other shape"}"#, r#"{"detail":"other shape"}"#),
+        ("first\ndata: second", "first second"),
+        (r#"{"message":"a\nb\u001b[31mc\u202ed"}"#, "a b [31mc d"),
+    ] {
+        let line = line_after(format!("event: error\ndata: {data}"));
+        let expected = format!("the server ended the stream; it reported: {says}");
+        assert!(line.contains(&expected), "{line}");
+        assert!(!line.contains(char::is_control), "{line:?}");
+    }
+    // One without a text is told as well, and the last one counts.
+    let line = line_after("event: error\ndata:");
+    assert!(
+        line.contains("ended the stream; it reported an error before"),
+        "{line}"
+    );
+    let line = line_after("event: error\ndata: first\n\nevent: error\ndata: second");
+    assert!(
+        line.contains("reported: second") && !line.contains("first"),
+        "{line}"
+    );
+}
+
+#[test]
+fn what_an_error_event_says_is_bounded_and_shows_no_secret() {
+    let line = line_after(format!("event: error\ndata: {}", "é".repeat(100_000)));
+    assert!(line.chars().count() < 500, "{}", line.len());
+    assert!(line.contains("ééé…"), "{line}");
+    for secret in [KEY, TICKET] {
+        for data in [
+            format!("before {secret} after"),
+            // Cut in the middle, a part of it would be shown.
+            format!("{}{secret}", "x".repeat(295)),
+            format!(r#"{{"message":"before {secret} after"}}"#),
+            format!(
+                r#"{{"message":"\u{:04x}{}"}}"#,
+                secret.as_bytes()[0],
+                &secret[1..]
+            ),
+        ] {
+            let line = line_after(format!("event: error\ndata: {data}"));
+            assert!(!line.contains(&secret[..5]), "{line}");
+            assert!(line.contains("it reported: "), "{line}");
+        }
+    }
+}
+
+#[test]
+fn an_error_event_is_shown_with_the_end_of_its_connection_alone() {
+    let event = "event: error\ndata: going down\n\n";
+    let server = Server::streaming(move |connection, _, number| match number {
+        0 => brings(
+            connection,
+            format!("{AT_ONCE}{event}{}", message("m1", "x")),
+        ),
+        1 => brings(connection, message("m2", "x")),
+        // The idle timeout ends it.
+        2 => stays(connection, event),
+        _ => assert!(connection.answer(404, &[], "{}")),
+    });
+    let request = request(&server).idle_timeout(Duration::from_millis(200));
+    let mut lines = Vec::new();
+    for event in request.lifecycle() {
+        match event {
+            Ok(StreamEvent::Disconnected { error, .. }) => lines.push(error.to_string()),
+            Ok(_) => {}
+            Err(error) => lines.push(error.to_string()),
+        }
+    }
+    let shown: Vec<_> = lines.iter().map(|it| it.contains("going down")).collect();
+    assert_eq!(shown, [true, false, true, false], "{lines:?}");
+    assert!(
+        lines[2].contains("the server sent nothing for 200ms"),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn without_reconnect_an_error_event_is_the_last_item() {
+    let server = Server::streaming(|connection, _, number| match number {
+        0 => brings(
+            connection,
+            message("m1", "x") + "event: error\ndata: closed\n\n",
+        ),
+        _ => brings(
+            connection,
+            message("m1", "x") + "event: other\ndata: closed\n\n",
+        ),
+    });
+    for is_reported in [true, false] {
+        let stream = request(&server).reconnect(false).into_iter();
+        let items: Vec<_> = stream.collect();
+        assert_eq!(items.len(), 1 + usize::from(is_reported));
+        assert_eq!(items[0].as_ref().unwrap().id, "m1");
+        let error = items.get(1).map(|item| item.as_ref().unwrap_err());
+        let says = error.is_some_and(|error| error.to_string().contains("it reported: closed"));
+        assert_eq!(says, is_reported);
+    }
+}

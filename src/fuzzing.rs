@@ -28,6 +28,7 @@ fn response(status: u16, headers: HeaderMap, body: &[u8]) -> Response {
                 is_write: true,
                 has_id: false,
                 has_key: true,
+                resumes: false,
             },
             page: None,
         },

@@ -261,3 +261,51 @@ fn without_reconnect_an_error_event_is_the_last_item() {
         assert_eq!(says, is_reported);
     }
 }
+
+// A refused position.
+
+#[test]
+fn a_refused_position_says_that_it_was_the_position() {
+    for status in [400, 404, 410, 422] {
+        let server = Server::streaming(move |connection, request, number| {
+            match (number, request.query("after")) {
+                (0, None) => brings(connection, format!("{AT_ONCE}{}", message("m1", "x"))),
+                _ => assert!(connection.answer(status, &[], r#"{"message":"No such chat"}"#)),
+            }
+        });
+        // The one that the stream has reached, and the one that the caller gave.
+        let mut stream = request(&server).open().unwrap();
+        assert_eq!(next(&mut stream).unwrap(), "m1");
+        let given = request(&server).after("stored-position").open();
+        for error in [end(&mut stream), given.unwrap_err()] {
+            assert_eq!(error.status(), Some(status));
+            let line = error.to_string();
+            assert!(line.contains("No such chat"), "{line}");
+            assert!(
+                line.contains("the position to resume from (`after`) was refused"),
+                "{line}"
+            );
+            assert!(!line.contains("stored-position"), "{line}");
+        }
+    }
+}
+
+#[test]
+fn other_refusals_do_not_blame_the_position() {
+    let blames = |error: Error| error.to_string().contains("position");
+    // Without a position, with another status, and at the ticket call.
+    for (status, after) in [(400, None), (404, None), (422, None), (403, Some("m1"))] {
+        let server = Server::streaming(move |connection, _, _| {
+            connection.answer(status, &[], "{}");
+        });
+        let mut request = request(&server);
+        if let Some(after) = after {
+            request = request.after(after);
+        }
+        assert!(!blames(request.open().unwrap_err()), "{status}");
+    }
+    let server = Server::answering(|connection, _, _| {
+        connection.answer(404, &[], "{}");
+    });
+    assert!(!blames(request(&server).after("m1").open().unwrap_err()));
+}

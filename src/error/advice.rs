@@ -13,6 +13,8 @@ pub(crate) struct CallTraits {
     pub(crate) has_id: bool,
     /// Whether it carries the API key: a stream is opened with a ticket.
     pub(crate) has_key: bool,
+    /// Whether it asks a stream to resume from a position.
+    pub(crate) resumes: bool,
 }
 
 impl CallTraits {
@@ -21,6 +23,7 @@ impl CallTraits {
         is_write: false,
         has_id: true,
         has_key: true,
+        resumes: false,
     };
 
     /// Of the request that opens an event stream.
@@ -28,6 +31,7 @@ impl CallTraits {
         is_write: false,
         has_id: true,
         has_key: false,
+        resumes: false,
     };
 }
 
@@ -77,6 +81,7 @@ impl ApiError {
             is_write,
             has_id,
             has_key,
+            resumes,
         } = self.call.traits;
         let advice = match (&self.code, self.status) {
             (Some(ApiKeyMissing | ApiKeyInvalid), _) if has_key => CHECK_KEY,
@@ -85,6 +90,9 @@ impl ApiError {
             (Some(AgentLimitReached), _) => "delete an agent, or change the plan",
             (Some(IntegrationLimitReached), _) => "delete an integration, or change the plan",
             (Some(TooManyStreams), _) => "close another stream of the team first",
+            (_, 400 | 404 | 410 | 422) if resumes => {
+                "the position to resume from (`after`) was refused: start without it, or after a time"
+            }
             (_, 401) if has_key => CHECK_KEY,
             (_, 401) => "the ticket of the stream has expired or was used; open the stream again",
             (_, 404) if !self.is_from_api && has_id => "check the base URL and the ids",

@@ -72,6 +72,7 @@ impl Operation {
             is_write: self.is_write(),
             has_id: self.path.has_id(),
             has_key: true,
+            resumes: false,
         }
     }
 

@@ -328,6 +328,7 @@ impl Reader {
             headers,
             body: Vec::new(),
         };
+        response.call.traits.resumes = self.after().is_some();
         if status.is_success() {
             let what = match (status, response.headers.media_type()) {
                 (StatusCode::NO_CONTENT, _) => "the server ends this stream for good".to_owned(),

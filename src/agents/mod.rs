@@ -30,10 +30,9 @@ impl Client {
 handle! {
     /// The agents of the team, from [`Client::agents`].
     ///
-    /// The examples of the methods show how to find, create, change and publish an agent. What
-    /// belongs to an agent has handles of its own, such as
-    /// [`knowledge_bases`](Self::knowledge_bases). Prompt, rules and flows are part of the agent's
-    /// [workflow](crate::workflows).
+    /// The examples of the methods show how to find, create, change and publish an agent. The
+    /// knowledge bases, integrations, channels and actions of agents have handles of their own. The
+    /// prompt, rules and flows are part of the agent's [workflow](crate::workflows).
     pub struct Agents;
 }
 
@@ -98,7 +97,8 @@ impl Agents {
     /// response is the id of the copy.
     ///
     /// If the plan allows no more agents, the live API returns a 400 with the message `Agent limit
-    /// reached for your plan`. The documented code is `agent_limit_reached`.
+    /// reached for your plan`. The documented code is
+    /// [`agent_limit_reached`](crate::error::ErrorCode::AgentLimitReached).
     ///
     /// Each request creates one agent, however often it is retried. To create an agent once for all
     /// runs of a script, search for it first, as the example does. A constant idempotency key does

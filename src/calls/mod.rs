@@ -60,8 +60,10 @@ impl Calls {
 
     /// Places an outbound phone call.
     ///
-    /// Retries are safe: all attempts share one idempotency key, so the phone rings once. A call that
-    /// is not a test requires a telephony channel, otherwise it fails with `channel_not_configured`.
+    /// Retries are safe: all attempts share one idempotency key, so the phone rings once.
+    ///
+    /// A call that is not a test requires a telephony channel of the agent. Without one it fails with
+    /// [`channel_not_configured`](crate::error::ErrorCode::ChannelNotConfigured).
     ///
     /// The result arrives before the conversation starts. To follow the call, use
     /// [`wait`](Self::wait).

@@ -93,7 +93,7 @@ impl Conversations {
     ///
     /// The server usually waits for the assistant and returns its reply. It returns the sent message
     /// instead while the assistant is paused, if the message has the role `assistant`, and if the reply
-    /// comes later. The [`role`](Message::role) of the result tells them apart.
+    /// is delivered later. The [`role`](Message::role) of the result tells them apart.
     /// [`ask`](Self::ask) returns the reply in all cases but a paused assistant.
     ///
     /// Default timeout of one attempt: 60 s.

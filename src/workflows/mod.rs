@@ -151,7 +151,7 @@ impl Workflows {
     /// agent only, [`clone`](Self::clone) the workflow and give the agent the copy's id.
     ///
     /// A list that is set replaces the whole list: to add a rule, send the present rules too, as the
-    /// example does. A workflow that the team does not own is a `not_found`.
+    /// example does. The call fails with `not_found` if the team does not own the workflow.
     ///
     /// `PATCH /workflows/{workflow_id}`.
     ///

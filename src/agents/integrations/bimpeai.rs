@@ -18,7 +18,8 @@ handle! {
 impl BimpeaiIntegrations {
     /// Lists the five first-party integrations, connected or not. Not paginated.
     ///
-    /// An agent without a workflow is refused with `workflow_required`.
+    /// Fails with [`workflow_required`](crate::error::ErrorCode::WorkflowRequired) if the agent has no
+    /// workflow.
     ///
     /// `GET /agents/{agent_id}/integrations/bimpeai`. API 0.3+.
     ///
@@ -48,8 +49,11 @@ impl BimpeaiIntegrations {
     /// response has a [URL](BimpeaiConfigureResult::onboarding_url) on which a person authorizes the
     /// connection.
     ///
-    /// Invalid credentials are an `integration_connection_failed`. If the plan allows no more
-    /// integrations, the error is `integration_limit_reached`.
+    /// Fails with [`integration_connection_failed`](crate::error::ErrorCode::IntegrationConnectionFailed)
+    /// if the credentials are invalid.
+    ///
+    /// Fails with [`integration_limit_reached`](crate::error::ErrorCode::IntegrationLimitReached) if
+    /// the plan allows no more integrations.
     ///
     /// `POST /agents/{agent_id}/integrations/bimpeai/configure`. API 0.3+.
     ///
@@ -83,7 +87,7 @@ impl BimpeaiIntegrations {
 
     /// Disconnects a first-party integration.
     ///
-    /// The id of an integration of another kind is a `bad_request`.
+    /// Fails with `bad_request` if the id belongs to an integration of another kind.
     ///
     /// `DELETE /agents/{agent_id}/integrations/bimpeai/{integration_id}`. API 0.3+.
     pub fn disconnect(

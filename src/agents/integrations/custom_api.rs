@@ -22,7 +22,8 @@ impl CustomApiIntegrations {
 
     /// Lists the HTTP APIs of an agent. Not paginated.
     ///
-    /// An agent without a workflow is refused with `workflow_required`.
+    /// Fails with [`workflow_required`](crate::error::ErrorCode::WorkflowRequired) if the agent has no
+    /// workflow.
     ///
     /// `GET /agents/{agent_id}/integrations/custom_api`. API 0.3+.
     pub fn list(&self, agent_id: impl AsRef<str>) -> Request<Vec<CustomApiIntegration>> {
@@ -33,8 +34,11 @@ impl CustomApiIntegrations {
     ///
     /// The agent uses it through the tools that you [add](CustomApiTools::add).
     ///
-    /// An agent without a workflow is refused with `workflow_required`. If the plan allows no more
-    /// integrations, the error is `integration_limit_reached`.
+    /// Fails with [`workflow_required`](crate::error::ErrorCode::WorkflowRequired) if the agent has no
+    /// workflow.
+    ///
+    /// Fails with [`integration_limit_reached`](crate::error::ErrorCode::IntegrationLimitReached) if
+    /// the plan allows no more integrations.
     ///
     /// `POST /agents/{agent_id}/integrations/custom_api/configure`. API 0.3+.
     ///
@@ -84,7 +88,7 @@ impl CustomApiIntegrations {
 
     /// Disconnects an HTTP API.
     ///
-    /// The id of an integration of another kind is a `bad_request`.
+    /// Fails with `bad_request` if the id belongs to an integration of another kind.
     ///
     /// `DELETE /agents/{agent_id}/integrations/custom_api/{integration_id}`. API 0.3+.
     pub fn disconnect(
@@ -114,10 +118,11 @@ impl CustomApiTools {
         Request::get(&self.client, path)
     }
 
-    /// Adds a tool: a request to an HTTP API that the agent may make.
+    /// Adds a tool: a request that the agent can send to the HTTP API.
     ///
-    /// [`CustomApiCreateTool`] describes what that HTTP API receives. The id of an integration of
-    /// another kind is a `bad_request`.
+    /// [`CustomApiCreateTool`] describes the requests that the HTTP API receives.
+    ///
+    /// Fails with `bad_request` if the id belongs to an integration of another kind.
     ///
     /// `POST /agents/{agent_id}/integrations/custom_api/{integration_id}/tools`. API 0.3+.
     pub fn add(
@@ -219,7 +224,8 @@ open_enum! {
 }
 
 body! {
-    /// A tool: a request to an HTTP API that the agent may make. API 0.3+.
+    /// A tool: a request that the agent can send to an HTTP API, for [`CustomApiTools::add`].
+    /// API 0.3+.
     ///
     /// ```
     /// use bimpeai::agents::{
@@ -242,7 +248,7 @@ body! {
     /// .timeout(10_000);
     /// ```
     ///
-    /// # What the HTTP API receives
+    /// # Requests to the HTTP API
     ///
     /// * `body_params` only declare parameters. Without a
     ///   [`body_template`](Self::body_template), the request body is empty.
@@ -265,14 +271,14 @@ body! {
         optional {
             /// Description for the agent. Maximum 800 characters.
             description: String,
-            /// Request headers: an object. `{{name}}` in a value stands for a parameter. Not printed.
+            /// Request headers: an object. `{{name}}` in a value stands for a parameter. `Debug` hides it.
             headers_template: SecretValue,
             /// Request body: an object in which `{{name}}` stands for a parameter. Required for a tool
-            /// that sends a body. Not printed.
+            /// that sends a body. `Debug` hides it.
             body_template: SecretValue,
             /// Authentication method. Default: that of the HTTP API.
             auth_type: IntegrationAuthType,
-            /// Credentials for `auth_type`: an object or an [`IntegrationAuthConfig`]. Not printed.
+            /// Credentials for `auth_type`: an object or an [`IntegrationAuthConfig`]. `Debug` hides it.
             auth_config: SecretValue,
             /// Part of the response that the agent sees.
             response_mapping: ToolResponseMapping,

@@ -20,7 +20,8 @@ impl McpServerIntegrations {
 
     /// Lists the MCP servers of an agent, except those of Pipedream. Not paginated.
     ///
-    /// An agent without a workflow is refused with `workflow_required`.
+    /// Fails with [`workflow_required`](crate::error::ErrorCode::WorkflowRequired) if the agent has no
+    /// workflow.
     ///
     /// `GET /agents/{agent_id}/integrations/mcp_server`. API 0.3+.
     pub fn list(&self, agent_id: impl AsRef<str>) -> Request<Vec<McpServerIntegration>> {
@@ -31,8 +32,11 @@ impl McpServerIntegrations {
     ///
     /// The agent uses the server's tools once they are [discovered](Self::discover).
     ///
-    /// An agent without a workflow is refused with `workflow_required`. If the plan allows no more
-    /// integrations, the error is `integration_limit_reached`.
+    /// Fails with [`workflow_required`](crate::error::ErrorCode::WorkflowRequired) if the agent has no
+    /// workflow.
+    ///
+    /// Fails with [`integration_limit_reached`](crate::error::ErrorCode::IntegrationLimitReached) if
+    /// the plan allows no more integrations.
     ///
     /// `POST /agents/{agent_id}/integrations/mcp_server/configure`. API 0.3+.
     ///
@@ -91,8 +95,9 @@ impl McpServerIntegrations {
 
     /// Updates the list of tools from the MCP server.
     ///
-    /// The id of an integration of another kind is a `bad_request`. The API documents that the
-    /// response may have no body. All counts are 0 then.
+    /// The API documents that the response may have no body. All counts are 0 then.
+    ///
+    /// Fails with `bad_request` if the id belongs to an integration of another kind.
     ///
     /// `POST /agents/{agent_id}/integrations/mcp_server/{integration_id}/discover`. API 0.3+.
     pub fn discover(
@@ -106,7 +111,7 @@ impl McpServerIntegrations {
 
     /// Disconnects an MCP server.
     ///
-    /// The id of an integration of another kind is a `bad_request`.
+    /// Fails with `bad_request` if the id belongs to an integration of another kind.
     ///
     /// `DELETE /agents/{agent_id}/integrations/mcp_server/{integration_id}`. API 0.3+.
     pub fn disconnect(
@@ -126,7 +131,7 @@ handle! {
 impl McpServerTools {
     /// Lists the tools of an MCP server. Not paginated.
     ///
-    /// The id of an integration of another kind is a `bad_request`.
+    /// Fails with `bad_request` if the id belongs to an integration of another kind.
     ///
     /// `GET /agents/{agent_id}/integrations/mcp_server/{integration_id}/tools`. API 0.3+.
     pub fn list(

@@ -15,7 +15,8 @@ handle! {
 impl PipedreamIntegrations {
     /// Lists the apps that are connected through Pipedream. Not paginated.
     ///
-    /// An agent without a workflow is refused with `workflow_required`.
+    /// Fails with [`workflow_required`](crate::error::ErrorCode::WorkflowRequired) if the agent has no
+    /// workflow.
     ///
     /// `GET /agents/{agent_id}/integrations/pipedream`. API 0.3+.
     pub fn list(&self, agent_id: impl AsRef<str>) -> Request<Vec<PipedreamIntegration>> {
@@ -24,8 +25,10 @@ impl PipedreamIntegrations {
 
     /// Starts the connection of an app, and returns the URL on which a person authorizes it.
     ///
-    /// The API documents that the response may have no body. The URL is empty then. An agent without a
-    /// workflow is refused with `workflow_required`.
+    /// The API documents that the response may have no body. The URL is empty then.
+    ///
+    /// Fails with [`workflow_required`](crate::error::ErrorCode::WorkflowRequired) if the agent has no
+    /// workflow.
     ///
     /// `POST /agents/{agent_id}/integrations/pipedream/configure`. API 0.3+.
     ///
@@ -62,7 +65,7 @@ impl PipedreamIntegrations {
 
     /// Disconnects an app.
     ///
-    /// The id of an integration of another kind is a `bad_request`.
+    /// Fails with `bad_request` if the id belongs to an integration of another kind.
     ///
     /// `DELETE /agents/{agent_id}/integrations/pipedream/{integration_id}`. API 0.3+.
     pub fn disconnect(

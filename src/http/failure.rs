@@ -178,13 +178,35 @@ pub(crate) fn failure(error: ureq::Error) -> Failure {
         ureq::Error::TlsRequired => {
             failed(TlsRefused, "the connection is not encrypted, and must be")
         }
-        #[cfg(feature = "gzip")]
-        ureq::Error::Decompress(..) => failed(Lost, "the compressed response is damaged"),
         ureq::Error::ConnectionFailed => failed(NotConnected, NOT_CONNECTED),
         _ => failed(Lost, "the exchange failed"),
     };
     let kind = FailureKind::Connection(failure);
     Failure { kind, trace }
+}
+
+/// Sorts the errors of reading a body.
+pub(crate) fn of_body(error: io::Error) -> Failure {
+    let is_of_gzip = cfg!(feature = "gzip")
+        && error.raw_os_error().is_none()
+        && !error
+            .get_ref()
+            .is_some_and(|inner| inner.is::<ureq::Error>());
+    let (kind, what) = match error.kind() {
+        // What flate2 makes of a stream that ends early, and of one that is none.
+        io::ErrorKind::UnexpectedEof if is_of_gzip => {
+            (ConnectionKind::Lost, "the compressed response is truncated")
+        }
+        io::ErrorKind::InvalidInput if is_of_gzip => (
+            ConnectionKind::MalformedResponse,
+            "the compressed response is damaged",
+        ),
+        _ => return failure(ureq::Error::from(error)),
+    };
+    Failure {
+        kind: FailureKind::Connection(failed(kind, what, None)),
+        trace: ExchangeTrace::get(),
+    }
 }
 
 /// Says why the parser refuses the start of a response.

@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows a resource.
 
+pub(crate) mod body;
 pub(crate) mod cancel;
 mod connector;
 pub(crate) mod envelope;
@@ -243,7 +244,7 @@ impl Http {
         run: &Execution<'_>,
         left: Option<Duration>,
         sent_before: &mut bool,
-    ) -> Result<(Parts, transport::ResponseBody), Failure> {
+    ) -> Result<(Parts, body::ResponseBody), Failure> {
         let started = self.clock.now();
         let timeouts = match (left, run.timeout) {
             (Some(left), Some(timeout)) => Timeouts::Whole(Some(left.min(timeout))),
@@ -255,7 +256,7 @@ impl Http {
             let body = run.operation.body.as_deref();
             let response =
                 transport::exchange(agent, run.request.clone(), body, timeouts, force_new)?;
-            transport::read(response, self.largest_body)
+            body::read(response, self.largest_body)
         };
         let failure = match send(timeouts, false) {
             Err(failure) if failure.is_dead_on_reuse() => failure,
@@ -328,9 +329,11 @@ pub(crate) fn client_headers(
     authorization.set_sensitive(true);
     let mut headers = HeaderMap::new();
     headers.insert(USER_AGENT, user_agent);
-    if cfg!(not(feature = "gzip")) {
-        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    }
+    let encoding = match cfg!(feature = "gzip") {
+        true => "gzip",
+        false => "identity",
+    };
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(encoding));
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
     headers::set_all(&mut headers, defaults);
     headers.insert(AUTHORIZATION, authorization);

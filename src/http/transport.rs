@@ -1,20 +1,17 @@
 //! One exchange on the wire: a request goes out, and a response or a [`Failure`] comes back.
 
-use std::io::Read as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ureq::config::{AutoHeaderValue, ConfigBuilder};
-use ureq::http::header::{CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
-use ureq::http::response::Parts;
+use ureq::http::header::{HeaderMap, TRANSFER_ENCODING};
 use ureq::http::{Method, Request, Response};
 use ureq::typestate::AgentScope;
 use ureq::{Agent, Body};
 
 use super::connector::Connector;
-use super::envelope;
-use super::failure::{self, Failure, FailureKind, failure};
+use super::failure::{self, Failure, failure};
 use super::resolver::{self, Resolver};
 use super::tls::Tls;
 use super::trace::ExchangeTrace;
@@ -27,9 +24,6 @@ pub(crate) fn finite(time: Duration) -> Duration {
     const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
     time.min(YEAR)
 }
-
-/// The maximum length of an error body; the rest is ignored.
-const LARGEST_ERROR_BODY: usize = 1 << 20;
 
 /// How a client reaches its server; shared by the client and all its streams.
 pub(crate) struct Network {
@@ -184,77 +178,4 @@ fn run<B: ureq::AsSendBody>(
         config = config.max_idle_age(Duration::ZERO);
     }
     agent.run(config.build())
-}
-
-/// Reads a whole response.
-pub(crate) fn read(
-    response: Response<Body>,
-    largest: usize,
-) -> Result<(Parts, ResponseBody), Failure> {
-    let (head, body) = response.into_parts();
-    let body = match head.status.is_success() {
-        true => read_body(&head, body, largest)?,
-        false => ResponseBody {
-            bytes: read_error_body(body, None),
-            truncated: false,
-        },
-    };
-    Ok((head, body))
-}
-
-/// The body of a response.
-pub(crate) struct ResponseBody {
-    pub(crate) bytes: Vec<u8>,
-    /// Whether its connection ended too early, for a body that has no length of its own.
-    pub(crate) truncated: bool,
-}
-
-/// Reads the whole body of a success.
-fn read_body(head: &Parts, body: Body, largest: usize) -> Result<ResponseBody, Failure> {
-    // A length that the server only claims is not worth more than this in memory.
-    const BELIEVED: u64 = 1 << 20;
-    let claimed = body.content_length().unwrap_or(0).min(BELIEVED) as usize;
-    let mut bytes = Vec::with_capacity(claimed.min(largest));
-    let mut reader = body.into_reader().take((largest as u64).saturating_add(1));
-    if let Err(error) = reader.read_to_end(&mut bytes) {
-        return Err(failure(ureq::Error::from(error)));
-    }
-    if bytes.len() > largest {
-        return Err(Failure {
-            kind: FailureKind::TooLarge(Box::new(head.clone())),
-            trace: ExchangeTrace::get(),
-        });
-    }
-    let until_close =
-        !head.headers.contains_key(CONTENT_LENGTH) && !head.headers.contains_key(TRANSFER_ENCODING);
-    let truncated = until_close && is_truncated(&bytes, ExchangeTrace::get().broken);
-    Ok(ResponseBody { bytes, truncated })
-}
-
-/// Returns whether a body that ends with its connection ends too early: its JSON tells, or else
-/// whether the connection was closed cleanly.
-fn is_truncated(bytes: &[u8], broken: bool) -> bool {
-    if bytes.trim_ascii().is_empty() {
-        return broken;
-    }
-    match envelope::decode::<serde::de::IgnoredAny>(bytes) {
-        Ok(_) => false,
-        Err(error) => error.is_eof() || broken,
-    }
-}
-
-/// Reads what there is of the body of an error, until a point in time: nothing else limits a body
-/// that trickles.
-pub(crate) fn read_error_body(body: Body, until: Option<Instant>) -> Vec<u8> {
-    let mut reader = body.into_reader();
-    let mut bytes = Vec::new();
-    let mut piece = [0; 4096];
-    while bytes.len() < LARGEST_ERROR_BODY && until.is_none_or(|until| Instant::now() < until) {
-        match reader.read(&mut piece) {
-            Ok(0) | Err(_) => break,
-            Ok(read) => bytes.extend_from_slice(&piece[..read]),
-        }
-    }
-    bytes.truncate(LARGEST_ERROR_BODY);
-    bytes
 }

@@ -16,6 +16,7 @@ use super::queue::{Item, Queue};
 use super::request::StreamOptions;
 use crate::error::{CallInfo, ConnectionError, ConnectionKind, Error, OneLine};
 use crate::headers::Headers;
+use crate::http::body;
 use crate::http::failure::{self, ConnectionFailure, Failure, FailureKind};
 use crate::http::headers::set_all;
 use crate::http::path::{Path, push_query};
@@ -347,7 +348,7 @@ impl Reader {
         let until = self
             .timeout()
             .and_then(|timeout| Instant::now().checked_add(timeout));
-        response.body = transport::read_error_body(body, until);
+        response.body = body::read_error(body.into_reader(), until);
         envelope::api_error(response, ticket)
     }
 

@@ -196,6 +196,10 @@ impl Host {
 
 /// Asks the system's resolver.
 pub(crate) fn system(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    #[cfg(test)]
+    if let Some(answer) = tests::answer(host) {
+        return answer;
+    }
     Ok((host, port).to_socket_addrs()?.collect())
 }
 
@@ -216,10 +220,34 @@ fn interleaved(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use std::collections::VecDeque;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
+
+    /// What the system's resolver says of a host, one answer after the other; the last one stays.
+    pub(crate) fn script(host: &str, answers: Vec<io::Result<Vec<SocketAddr>>>) {
+        SCRIPTS
+            .lock()
+            .unwrap()
+            .push((host.to_owned(), answers.into()));
+    }
+
+    type Answers = VecDeque<io::Result<Vec<SocketAddr>>>;
+    static SCRIPTS: Mutex<Vec<(String, Answers)>> = Mutex::new(Vec::new());
+
+    pub(super) fn answer(host: &str) -> Option<io::Result<Vec<SocketAddr>>> {
+        let mut scripts = SCRIPTS.lock().unwrap();
+        let (_, answers) = scripts.iter_mut().find(|(name, _)| name == host)?;
+        match answers.len() {
+            1 => answers.front().map(|answer| match answer {
+                Ok(addresses) => Ok(addresses.clone()),
+                Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
+            }),
+            _ => answers.pop_front(),
+        }
+    }
 
     const BOUND: Option<Duration> = Some(Duration::from_secs(10));
 

@@ -6,7 +6,10 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use super::super::resolver;
+use super::super::tests::support::{self, Connection, Request, Server};
 use super::*;
+use crate::client::Client;
 
 /// Serves connections one after the other: the first request of each gets these bytes, and the next
 /// one a response of its own.
@@ -173,4 +176,72 @@ fn the_lookup_takes_part_of_the_time_of_the_connection() {
         passed >= limit && passed < limit + Duration::from_millis(300),
         "{passed:?}"
     );
+}
+
+fn failed_lookup(words: &str) -> io::Result<Vec<SocketAddr>> {
+    let text = format!("failed to lookup address information: {words}");
+    Err(io::Error::other(text))
+}
+
+const NO_SUCH_HOST: &str = "Name or service not known";
+const TRY_AGAIN: &str = "Temporary failure in name resolution";
+
+#[cfg(not(windows))]
+#[test]
+fn a_host_that_does_not_exist_ends_a_call_and_a_failed_lookup_does_not() {
+    let server = Server::answering(|connection, _, _| {
+        connection.data(r#"{"id":"abc"}"#);
+    });
+    let found = || Ok(vec![server.address()]);
+    resolver::tests::script("comes.test", vec![failed_lookup(TRY_AGAIN), found()]);
+    resolver::tests::script("never.test", vec![failed_lookup(NO_SUCH_HOST)]);
+    let retrieve = |host: &str| {
+        let client = Client::builder("sk_1").base_url(format!("http://{host}"));
+        let client = client.allow_http(host).build().unwrap();
+        client.agents().retrieve("a").send_with_response()
+    };
+    assert_eq!(retrieve("comes.test").unwrap().attempts, 2);
+    let error = retrieve("never.test").unwrap_err();
+    assert_eq!(error.attempts(), 1, "{error}");
+    assert!(!error.is_retryable(), "{error}");
+}
+
+#[cfg(not(windows))]
+#[test]
+fn a_stream_that_was_connected_once_survives_lookups_that_fail() {
+    let serve = |connection: &mut Connection, _: &Request, number: usize| {
+        connection.event_stream();
+        connection.raw("retry: 1\n\n");
+        connection.raw(support::message(&format!("m{number}"), "text"));
+    };
+    let (first, second) = (Server::streaming(serve), Server::streaming(serve));
+    resolver::tests::script(
+        "moves.test",
+        vec![
+            Ok(vec![first.address()]),
+            failed_lookup(NO_SUCH_HOST),
+            failed_lookup(TRY_AGAIN),
+            failed_lookup(NO_SUCH_HOST),
+            Ok(vec![second.address()]),
+        ],
+    );
+    let client = Client::builder("sk_1").base_url("http://moves.test");
+    let client = client.allow_http("moves.test").build().unwrap();
+    let stream = client.conversations().messages().stream("a", "c");
+    let mut stream = stream.open().unwrap();
+    assert!(stream.next().unwrap().is_ok());
+    // Its address refuses from now on, and is looked up again.
+    drop(first);
+    // The message there has the id of the first one, so nothing is delivered.
+    while second.streams().is_empty() {
+        let next = stream.recv_timeout(Duration::from_millis(10));
+        assert!(next.is_ok(), "{next:?}");
+    }
+    // One that was never connected ends at once.
+    resolver::tests::script("unknown.test", vec![failed_lookup(NO_SUCH_HOST)]);
+    let client = Client::builder("sk_1").base_url("http://unknown.test");
+    let client = client.allow_http("unknown.test").build().unwrap();
+    let stream = client.conversations().messages().stream("a", "c");
+    let error = stream.open().unwrap_err();
+    assert_eq!(error.attempts(), 1, "{error}");
 }

@@ -136,7 +136,7 @@ fn item_06_a_success_that_is_no_envelope_keeps_status_id_and_body() {
         keeps(&error, 200, body.as_bytes());
         let line = error.to_string();
         assert!(
-            line.starts_with("GET /agents/agt_1: 200 answer: "),
+            line.starts_with("GET /agents/agt_1: 200 response: "),
             "{line}"
         );
         assert!(line.contains(says), "{body}: {line}");

@@ -1,0 +1,165 @@
+//! The client and how it is set up.
+
+mod builder;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::Error;
+use crate::http::Http;
+
+pub use builder::ClientBuilder;
+
+/// A client of the BimpeAI Console API.
+///
+/// Cheap to clone; clones share one pool of connections. Any number of threads can use it at once: a
+/// call blocks only the thread that sends it.
+///
+/// ```no_run
+/// # fn main() -> Result<(), bimpeai::Error> {
+/// let client = bimpeai::Client::from_env()?;
+/// let workflows = client.workflows().list().send()?;
+/// println!("{} workflows", workflows.data.len());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Client {
+    http: Arc<Http>,
+}
+
+impl Client {
+    /// Creates a client with this API key (`sk_…`) and the defaults of [`ClientBuilder`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::User`] if the API key is empty, cannot be sent in a header, or is more than an API
+    /// key: in quotes, `NAME=sk_…`, `Bearer sk_…`, with an escaped line end.
+    pub fn new(key: impl AsRef<str>) -> Result<Client, Error> {
+        Client::builder(key).build()
+    }
+
+    /// Creates a client from the environment, as [`builder_from_env`](Client::builder_from_env)
+    /// does, with the defaults of [`ClientBuilder`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::User`] if `BIMPEAI_API_KEY` is unset, the key or base URL is invalid, or a variable
+    /// is not UTF-8.
+    pub fn from_env() -> Result<Client, Error> {
+        Client::builder_from_env()?.build()
+    }
+
+    /// Creates a builder with this API key (`sk_…`).
+    pub fn builder(key: impl AsRef<str>) -> ClientBuilder {
+        ClientBuilder::new(key.as_ref())
+    }
+
+    /// Creates a builder from the environment. An empty variable counts as unset.
+    ///
+    /// | variable | content |
+    /// | --- | --- |
+    /// | `BIMPEAI_API_KEY` | the API key; required |
+    /// | `BIMPEAI_BASE_URL` | [`base_url`](ClientBuilder::base_url) |
+    /// | `BIMPEAI_ALLOW_HTTP` | hosts for [`allow_http`](ClientBuilder::allow_http), comma-separated |
+    ///
+    /// [`build`](ClientBuilder::build) also reads the variables of
+    /// [`proxy`](ClientBuilder::proxy).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::User`] if `BIMPEAI_API_KEY` is unset, or a variable is not UTF-8. The message names
+    /// the variable, never its value.
+    pub fn builder_from_env() -> Result<ClientBuilder, Error> {
+        ClientBuilder::from_variables(|name| std::env::var_os(name))
+    }
+
+    /// Ends everything that this client and its clones do, from any thread.
+    ///
+    /// * Calls in progress, their retries and waits return [`Error::Cancelled`]. A request that was
+    ///   already sent may have reached the server: see [`Error::may_have_been_sent`].
+    /// * Streams yield one [`Error::Cancelled`] and then end.
+    /// * Later calls fail with [`Error::Cancelled`] at once.
+    ///
+    /// It returns at once and can be called more than once. Threads end within milliseconds, except
+    /// in a DNS lookup or a TCP connect: these end within
+    /// [`connect_timeout`](ClientBuilder::connect_timeout).
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), bimpeai::Error> {
+    /// let client = bimpeai::Client::from_env()?;
+    /// let stop = client.clone();
+    /// // In a Ctrl-C handler, with the crate `ctrlc`:
+    /// // ctrlc::set_handler(move || stop.shutdown())?;
+    /// # let _ = stop;
+    /// for message in client.conversations().messages().stream("agt_1", "cnv_1") {
+    ///     match message {
+    ///         Err(bimpeai::Error::Cancelled(_)) => std::process::exit(130),
+    ///         message => println!("{}", message?.id),
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn shutdown(&self) {
+        // The flag first: what sees its connection closed knows why.
+        self.http.shutdown.cancel();
+        self.http.agent.clone().shutdown();
+    }
+
+    /// Returns whether [`shutdown`](Client::shutdown) was called on this client or a clone of it.
+    pub fn is_shut_down(&self) -> bool {
+        self.http.shutdown.is_cancelled()
+    }
+
+    /// Sleeps between two requests of one operation.
+    pub(crate) fn pause(&self, time: Duration, operation: &str) -> Result<(), Error> {
+        match self.http.clock.wait(time, &self.http.shutdown) {
+            true => Ok(()),
+            false => Err(Error::cancelled(operation.to_owned())),
+        }
+    }
+
+    pub(crate) fn http(&self) -> &Arc<Http> {
+        &self.http
+    }
+}
+
+/// Shows the base URL, never the API key.
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("base_url", &self.http.base.as_str())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Defines the handle of a resource: a type that holds the client and has the operations as methods.
+///
+/// `handle! { /// Docs. pub struct Agents; }` expands to
+///
+/// ```text
+/// #[derive(Debug, Clone)]
+/// pub struct Agents { client: Client }
+///
+/// impl Agents { pub(crate) fn new(client: &Client) -> Self }
+/// ```
+macro_rules! handle {
+    ($(#[$meta:meta])* pub struct $name:ident;) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone)]
+        pub struct $name {
+            pub(crate) client: $crate::client::Client,
+        }
+
+        impl $name {
+            pub(crate) fn new(client: &$crate::client::Client) -> Self {
+                $name {
+                    client: client.clone(),
+                }
+            }
+        }
+    };
+}
+pub(crate) use handle;

@@ -22,6 +22,7 @@ mod output;
 mod support;
 mod workflows;
 
+use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -92,6 +93,12 @@ fn bimpe(arguments: Vec<String>) -> Result<()> {
             return Err(Failure::Reported(2));
         }
     };
+    if io::stderr().is_terminal() {
+        support::on_interrupt(|| {
+            let _ = writeln!(io::stderr()); // after the terminal's `^C`
+            std::process::exit(130);
+        });
+    }
     let out = Output { json: cli.json };
     match cli.command {
         Command::Completions { shell } => completions(shell),

@@ -76,10 +76,10 @@ fn add(client: &Client, add: Add, out: Output) -> Result<()> {
                 Failure::Usage("standard input has no name: add --name NAME".to_owned())
             })?;
             found.push(KnowledgeSpec::text(name, output::input()?));
-        } else if source.starts_with("https://") || source.starts_with("http://") {
+        } else if is_url(source) {
             found.push(KnowledgeSpec::page(source, source));
         } else {
-            read(Path::new(source), "", &mut found)?;
+            read(Path::new(source), None, &mut found)?;
         }
     }
     match (&add.name, &mut found[..]) {
@@ -110,8 +110,15 @@ fn add(client: &Client, add: Add, out: Output) -> Result<()> {
     Ok(())
 }
 
+fn is_url(source: &str) -> bool {
+    let scheme = source.split_once("://").map(|it| it.0);
+    scheme.is_some_and(|it| it.eq_ignore_ascii_case("https") || it.eq_ignore_ascii_case("http"))
+}
+
 /// Reads a text file, or those of a folder and its folders, in the order of their names.
-fn read(path: &Path, folder: &str, found: &mut Vec<KnowledgeSpec>) -> Result<()> {
+fn read(path: &Path, folder: Option<&str>, found: &mut Vec<KnowledgeSpec>) -> Result<()> {
+    let is_in_folder = folder.is_some();
+    let folder = folder.unwrap_or_default();
     let cannot = |error| Failure::Other(format!("cannot read {path:?}: {error}"));
     if path.is_dir() {
         let entries = fs::read_dir(path).and_then(Iterator::collect::<io::Result<Vec<_>>>);
@@ -124,13 +131,20 @@ fn read(path: &Path, folder: &str, found: &mut Vec<KnowledgeSpec>) -> Result<()>
                 continue;
             }
             match entry.path().is_dir() {
-                true => read(&entry.path(), &format!("{folder}{name}/"), found)?,
-                false => read(&entry.path(), folder, found)?,
+                true => read(&entry.path(), Some(&format!("{folder}{name}/")), found)?,
+                false => read(&entry.path(), Some(folder), found)?,
             }
         }
         return Ok(());
     }
-    let text = fs::read_to_string(path).map_err(cannot)?;
+    let text = match fs::read_to_string(path) {
+        // An image between the texts of a folder.
+        Err(error) if is_in_folder && error.kind() == io::ErrorKind::InvalidData => {
+            note(format_args!("skipped {path:?}: it is not text"));
+            return Ok(());
+        }
+        text => text.map_err(cannot)?,
+    };
     if text.trim().is_empty() {
         note(format_args!("skipped {path:?}: it is empty"));
         return Ok(());

@@ -12,7 +12,7 @@ use crate::support::{self, Failure, print};
 pub(crate) fn run(client: &Client, agent_id: Option<&str>) -> support::Result<()> {
     let first = check_connection(client)?;
     let Some(agent_id) = agent_id.or(first.as_deref()) else {
-        let advice = "create one: cargo run --example quickstart";
+        let advice = "create one in the console";
         return warning("agent", "the team has no agent", advice);
     };
     let agent = check_agent(client, agent_id)?;

@@ -93,19 +93,24 @@ fn knowledge_is_added_from_files_folders_pages_and_standard_input() {
     folder.file("sub/history.txt", &"A sentence about pizza. ".repeat(200));
     folder.file(".hidden", "not this");
     folder.file("empty.txt", "\n");
+    let image = folder.file("image.png", "");
+    fs::write(&image, b"\x89PNG\xff").unwrap();
     let path = folder.0.to_str().unwrap().to_owned();
 
     let added = ends(
         &emulator,
-        &["kb", "add", &agent, &path, "https://example.com/hours"],
+        &["kb", "add", &agent, &path, "HTTPS://example.com/hours"],
         0,
     );
-    assert!(added.stderr.contains("empty.txt"), "{added:?}");
+    for skipped in ["empty.txt", "image.png"] {
+        assert!(added.stderr.contains(skipped), "{added:?}");
+    }
+    ends(&emulator, &["kb", "add", &agent, &image], 1);
     let expected = [
         "menu",
         "sub/history (1/2)",
         "sub/history (2/2)",
-        "https://example.com/hours",
+        "HTTPS://example.com/hours",
     ];
     assert_eq!(names(&emulator, &agent), expected);
     let table = ends(&emulator, &["kb", "list", &agent], 0).stdout;

@@ -199,6 +199,10 @@ fn calls_are_made_waited_for_and_listed() {
 fn a_call_in_doubt_is_not_to_be_repeated() {
     let emulator = Emulator::start().unwrap();
     let agent = agent(&emulator);
+    // A refusal leaves no doubt.
+    let refused = ends(&emulator, &["calls", "make", &agent, "+234", "--test"], 1);
+    assert!(refused.stderr.contains("destination"), "{refused:?}");
+    assert!(!refused.stderr.contains("may have rung"), "{refused:?}");
     emulator.fault(
         Fault::close()
             .after_performing()
@@ -211,6 +215,21 @@ fn a_call_in_doubt_is_not_to_be_repeated() {
         1,
     );
     assert!(made.stderr.contains("may have rung"), "{made:?}");
+}
+
+#[test]
+fn a_call_that_reaches_nobody_is_a_failure() {
+    let emulator = Emulator::start().unwrap();
+    let agent = agent(&emulator);
+    for number in ["+2348012340000", "+2348012349999"] {
+        let made = ends(&emulator, &["calls", "make", &agent, number, "--test"], 1);
+        assert!(made.stdout.contains("status"), "{made:?}");
+        ends(
+            &emulator,
+            &["calls", "make", &agent, number, "--test", "--wait"],
+            1,
+        );
+    }
 }
 
 #[test]

@@ -117,5 +117,8 @@ fn ctrl_c_at_a_question_deletes_nothing() {
     stdin.write_all(b"\x03").unwrap();
     let ended = running.end();
     assert_eq!(ended.code, Some(130), "{ended:?}");
+    // The shell's prompt is on a line of its own.
+    assert!(ended.stdout.contains("^C"), "{ended:?}");
+    assert!(ended.stdout.ends_with("\r\n"), "{ended:?}");
     assert_eq!(child::agents(&emulator), 1);
 }

@@ -46,6 +46,13 @@ pub(crate) fn client() -> Result<Client> {
         .map_err(|error| Failure::Usage(error.to_string()))
 }
 
+/// Ends the calls and streams of a client at Ctrl-C, instead of the program. It can then say what it
+/// leaves behind.
+pub(crate) fn shut_down_on_interrupt(client: &Client) {
+    let client = client.clone();
+    support::on_interrupt(move || client.shutdown());
+}
+
 /// Runs a shell command and returns what it prints. Neither is ever printed.
 fn output_of(command: &str) -> Result<String> {
     let (shell, option) = match cfg!(windows) {

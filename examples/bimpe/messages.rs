@@ -8,6 +8,7 @@ use bimpeai::stream::{StreamEvent, StreamMessageEvent};
 use bimpeai::{Client, Error};
 use clap::Args;
 
+use crate::connection;
 use crate::output::{self, Output, progress};
 use crate::support::{self, Failure, Result, note, print};
 
@@ -121,6 +122,7 @@ fn show_reply(reply: &Reply, indent: &str, out: Output) -> Result<()> {
 }
 
 pub(crate) fn tail(tail: Tail, client: &Client, out: Output) -> Result<()> {
+    connection::shut_down_on_interrupt(client);
     let conversations = client.conversations();
     let conversation_id = match tail.conversation_id {
         Some(id) => id,
@@ -137,8 +139,6 @@ pub(crate) fn tail(tail: Tail, client: &Client, out: Output) -> Result<()> {
     if let Some(since) = tail.since {
         request = request.after(since);
     }
-    let handle = request.handle();
-    support::on_interrupt(move || handle.cancel());
     for event in request.lifecycle() {
         match event {
             Ok(StreamEvent::Connected) => {
@@ -154,8 +154,7 @@ pub(crate) fn tail(tail: Tail, client: &Client, out: Output) -> Result<()> {
             Err(error) => return Err(error.into()),
         }
     }
-    // Only Ctrl-C ends the stream without an error.
-    Err(Failure::Interrupted)
+    Ok(()) // Ctrl-C is an error of the stream, and so is everything else that ends it.
 }
 
 fn show_message(message: &StreamMessageEvent, out: Output) -> Result<()> {

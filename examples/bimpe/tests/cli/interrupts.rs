@@ -118,6 +118,18 @@ fn ctrl_c_ends_a_call_to_a_server_that_hangs() {
 }
 
 #[test]
+fn ctrl_c_while_a_phone_call_is_requested_says_that_it_may_ring() {
+    let emulator = quiet();
+    let agent = agent(&emulator);
+    emulator.fault(Fault::stall().on("POST", "/agents/*/calls"));
+    let arguments = ["calls", "make", &agent, "+2348012345678", "--test"];
+    let running = Running::start(&mut bimpe(&emulator, &arguments));
+    received(&emulator, "POST", "/calls");
+    let ended = is_interrupted(running);
+    assert!(ended.stderr.contains("may have rung"), "{ended:?}");
+}
+
+#[test]
 fn ctrl_c_ends_the_command_that_prints_the_key() {
     let emulator = quiet();
     let mut command = bimpe(&emulator, &["agents", "list"]);

@@ -268,6 +268,9 @@ impl ClientBuilder {
     /// [`build`](ClientBuilder::build) refuses a URL without a scheme, with an invalid port, or with
     /// a path.
     ///
+    /// An HTTP proxy opens a tunnel by `CONNECT`, for plain http too, which many proxies allow for
+    /// port 443 only. Any 2xx response opens it.
+    ///
     /// Default: the proxy that the environment names.
     ///
     /// * `HTTPS_PROXY` names it, or `HTTP_PROXY` if the base URL is plain http; otherwise

@@ -85,8 +85,8 @@ fn leaves_a_response(error: &ureq::Error) -> bool {
     }
 }
 
-/// Keeps an eighth of the time that is left, and at most this, for reading a response after a write
-/// that nobody takes.
+/// The maximum of the time that is kept for reading a response after a write that nobody takes; an
+/// eighth of what is left otherwise.
 const KEPT_FOR_READING: std::time::Duration = std::time::Duration::from_secs(2);
 
 fn for_writing(timeout: NextTimeout) -> NextTimeout {
@@ -110,4 +110,52 @@ fn coarse(mut timeout: NextTimeout) -> NextTimeout {
         }
     }
     timeout
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn of(after: Duration) -> NextTimeout {
+        NextTimeout {
+            after: after.into(),
+            ..NextTimeout::default()
+        }
+    }
+
+    #[test]
+    fn bounds_are_rounded_up_a_little_and_stay_the_same_for_a_while() {
+        for millis in [1, 3, 150, 999, 30_000, 3_600_000] {
+            let exact = Duration::from_millis(millis);
+            let rounded = *coarse(of(exact)).after;
+            assert!(rounded >= exact, "{exact:?}: {rounded:?}");
+            assert!(rounded - exact <= exact / 64, "{exact:?}: {rounded:?}");
+            // The next calls of the same exchange.
+            let later = exact - exact / 1_000;
+            let same = *coarse(of(later)).after;
+            assert!(rounded - same <= rounded / 64, "{exact:?}: {same:?}");
+        }
+        let bounds = (0..200).map(|micros| {
+            let left = Duration::from_secs(30) - Duration::from_micros(micros);
+            *coarse(of(left)).after
+        });
+        let mut bounds: Vec<Duration> = bounds.collect();
+        bounds.dedup();
+        assert!(bounds.len() <= 2, "{bounds:?}");
+        assert_eq!(*coarse(of(Duration::ZERO)).after, Duration::ZERO);
+        assert!(coarse(NextTimeout::default()).after.is_not_happening());
+    }
+
+    #[test]
+    fn a_write_leaves_time_to_read() {
+        for (seconds, kept) in [(1, 0.125), (8, 1.0), (64, 2.0)] {
+            let bound = of(Duration::from_secs(seconds));
+            let kept_for_reading = *coarse(bound).after - *for_writing(bound).after;
+            let kept = Duration::from_secs_f64(kept);
+            assert!(kept_for_reading >= kept, "{kept_for_reading:?}");
+            assert!(kept_for_reading <= kept + kept / 64, "{kept_for_reading:?}");
+        }
+    }
 }

@@ -7,12 +7,17 @@ mod support;
 #[path = "support/tls.rs"]
 mod tls_support;
 
+use std::io::{Read as _, Write as _};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bimpeai::{Client, Error};
 use support::{KEY, retrieve};
-use tls_support::{ANSWER, Authority, config, config_with_client_certificates, serve, serve_early};
+use tls_support::{
+    ANSWER, Authority, config, config_with_client_certificates, proxy, read_head, serve,
+    serve_early,
+};
 
 #[test]
 fn a_private_authority_is_trusted_where_it_is_given_and_nowhere_else() {
@@ -267,6 +272,72 @@ fn a_request_that_cannot_be_written_ends_in_the_response_that_is_there() {
     let error = post.send().unwrap_err();
     assert_eq!(error.status(), Some(413), "{error}");
     assert!(started.elapsed() < 3 * limit, "{:?}", started.elapsed());
+}
+
+#[test]
+fn an_https_proxy_carries_plain_http_and_tls() {
+    let authority = Authority::new("one");
+    let of_proxy = config(&authority.leaf(&["localhost"]));
+    let of_server = Arc::new(config(&authority.leaf(&["api.test"])));
+    let port = proxy(of_proxy, move |mut stream| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
+        // Plain http begins with a letter, and a TLS handshake with a record of type 22.
+        let mut first = [0];
+        let _ = stream.read(&mut first);
+        if first != [22] {
+            let _ = read_head(&mut stream);
+            let _ = stream.write_all(ANSWER.as_bytes());
+            let _ = stream.flush();
+            return;
+        }
+        let mut connection = rustls::ServerConnection::new(of_server.clone()).unwrap();
+        connection.read_tls(&mut &first[..]).unwrap();
+        let mut inner = rustls::StreamOwned::new(connection, stream);
+        let _ = read_head(&mut inner);
+        let _ = inner.write_all(ANSWER.as_bytes());
+        let _ = inner.flush();
+    });
+    for url in ["http://api.test", "https://api.test"] {
+        let builder = || {
+            Client::builder(KEY)
+                .base_url(url)
+                .allow_http("api.test")
+                .proxy(format!("https://localhost:{port}"))
+                .max_retries(0)
+        };
+        let agent = retrieve(builder().root_certificates(authority.pem())).unwrap();
+        assert_eq!(agent.id, "abc", "{url}");
+        let error = retrieve(builder()).unwrap_err();
+        let line = error.to_string();
+        assert!(line.contains("TLS with the proxy failed: "), "{line}");
+        assert!(
+            !error.is_retryable() && !error.may_have_been_sent(),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn an_https_proxy_that_trickles_its_response_is_bounded() {
+    let authority = Authority::new("one");
+    let port = proxy(config(&authority.leaf(&["localhost"])), |mut stream| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nX: ");
+        while stream.write_all(b"y").and_then(|()| stream.flush()).is_ok() {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    });
+    let limit = Duration::from_millis(400);
+    let builder = Client::builder(KEY)
+        .base_url("https://api.test")
+        .proxy(format!("https://localhost:{port}"))
+        .root_certificates(authority.pem())
+        .connect_timeout(limit)
+        .max_retries(0);
+    let started = std::time::Instant::now();
+    let error = retrieve(builder).unwrap_err();
+    assert!(matches!(error, Error::Timeout(_)), "{error}");
+    assert!(!error.may_have_been_sent(), "{error}");
+    assert!(started.elapsed() < 4 * limit, "{:?}", started.elapsed());
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! A private authority, the certificates that it gives out, and a server that shows them.
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
+use std::io::{Read, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -137,6 +137,41 @@ pub fn serve_early(config: ServerConfig, response: &'static str) -> TlsServer {
         port,
         requests: Arc::default(),
     }
+}
+
+/// A proxy that speaks TLS. `then` gets the connection when `CONNECT` was read.
+pub fn proxy(
+    config: ServerConfig,
+    then: impl Fn(StreamOwned<ServerConnection, TcpStream>) + Send + Sync + 'static,
+) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (config, then) = (Arc::new(config), Arc::new(then));
+    std::thread::spawn(move || {
+        for socket in listener.incoming().flatten() {
+            let (config, then) = (config.clone(), then.clone());
+            std::thread::spawn(move || {
+                let connection = ServerConnection::new(config).unwrap();
+                let mut stream = StreamOwned::new(connection, socket);
+                if read_head(&mut stream).is_some_and(|head| head.starts_with("CONNECT ")) {
+                    then(stream);
+                }
+            });
+        }
+    });
+    port
+}
+
+/// Reads one head, and nothing after it.
+pub fn read_head(stream: &mut impl Read) -> Option<String> {
+    let (mut head, mut byte) = (Vec::new(), [0]);
+    while !head.ends_with(b"\r\n\r\n") {
+        match stream.read(&mut byte) {
+            Ok(1) => head.push(byte[0]),
+            _ => return None,
+        }
+    }
+    Some(String::from_utf8_lossy(&head).into_owned())
 }
 
 pub fn config(leaf: &Leaf) -> ServerConfig {

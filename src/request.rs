@@ -60,19 +60,29 @@ use crate::pagination::{Items, ListRequest, Pages};
 /// ```
 #[must_use = "a request does nothing until it is sent"]
 pub struct Request<T> {
-    http: Arc<Http>,
-    operation: Operation,
-    decode: Decode<T>,
+    pub(crate) http: Arc<Http>,
+    pub(crate) operation: Operation,
+    pub(crate) decode: Decode<T>,
 }
 
 /// How the result is decoded from the response.
-enum Decode<T> {
+pub(crate) enum Decode<T> {
     /// From its data, which must be present.
     Data(PhantomData<fn() -> T>),
     /// From its data; without data this is the result.
     DataOr(fn() -> T),
     /// From the whole response.
     Whole(fn(&mut Response) -> Result<T, Error>),
+}
+
+impl<T: DeserializeOwned> Decode<T> {
+    pub(crate) fn decode(&self, response: &mut Response) -> Result<T, Error> {
+        match self {
+            Decode::Data(_) => envelope::data(response),
+            Decode::DataOr(empty) => Ok(envelope::open(response)?.unwrap_or_else(empty)),
+            Decode::Whole(whole) => whole(response),
+        }
+    }
 }
 
 impl<T> Clone for Decode<T> {
@@ -258,11 +268,7 @@ impl<T: DeserializeOwned> Request<T> {
 
     fn perform(&self) -> Result<(T, Response), Error> {
         let mut response = self.http.execute(&self.operation)?;
-        let data = match self.decode {
-            Decode::Data(_) => envelope::data(&response)?,
-            Decode::DataOr(empty) => envelope::open(&response)?.unwrap_or_else(empty),
-            Decode::Whole(whole) => whole(&mut response)?,
-        };
+        let data = self.decode.decode(&mut response)?;
         Ok((data, response))
     }
 }

@@ -94,11 +94,41 @@ struct Execution<'a> {
     info: CallInfo,
 }
 
+/// Watches the attempts of one execution.
+pub(crate) trait Watch {
+    /// Called directly before each attempt goes out, after every wait. If it returns `false`, the
+    /// execution ends with [`Error::Cancelled`] and sends nothing more.
+    fn before(&self) -> bool;
+
+    /// Called after an attempt failed. Without an error a connection of the pool died, and the
+    /// attempt goes on with a new one.
+    fn failed(&self, error: Option<&Error>);
+}
+
+/// Watches nothing.
+impl Watch for () {
+    fn before(&self) -> bool {
+        true
+    }
+
+    fn failed(&self, _: Option<&Error>) {}
+}
+
 impl Http {
     /// Executes an operation: up to `1 + max_retries` attempts under one idempotency key and request
     /// id.
     pub(crate) fn execute(&self, operation: &Operation) -> Result<Response, Error> {
         self.execute_on(&self.agent, operation, &self.shutdown)
+    }
+
+    /// Like [`Http::execute`], watched.
+    #[cfg(feature = "batch")]
+    pub(crate) fn execute_watched(
+        &self,
+        operation: &Operation,
+        watch: &dyn Watch,
+    ) -> Result<Response, Error> {
+        self.run(&self.agent, operation, &self.shutdown, watch)
     }
 
     /// Like [`Http::execute`], on the connections of another agent, and until `cancel` is cancelled.
@@ -107,6 +137,16 @@ impl Http {
         agent: &ureq::Agent,
         operation: &Operation,
         cancel: &Cancel,
+    ) -> Result<Response, Error> {
+        self.run(agent, operation, cancel, &())
+    }
+
+    fn run(
+        &self,
+        agent: &ureq::Agent,
+        operation: &Operation,
+        cancel: &Cancel,
+        watch: &dyn Watch,
     ) -> Result<Response, Error> {
         let policy = RetryPolicy {
             max_retries: operation.max_retries.unwrap_or(self.retry.max_retries),
@@ -121,13 +161,14 @@ impl Http {
                 return Err(cancelled(run.info));
             }
             let started = self.clock.now();
-            let error = match self.attempt(agent, &mut run) {
+            let error = match self.attempt(agent, &mut run, watch) {
                 Ok(response) => {
                     self.report(&response.call, Some(response.status), None, started, None);
                     return Ok(response);
                 }
                 Err(error) => error,
             };
+            watch.failed(Some(&error));
             if cancel.is_cancelled() {
                 return Err(cancelled(run.info));
             }
@@ -200,14 +241,22 @@ impl Http {
     }
 
     /// Makes one attempt. Anything but a success is an error.
-    fn attempt(&self, agent: &ureq::Agent, run: &mut Execution<'_>) -> Result<Response, Error> {
+    fn attempt(
+        &self,
+        agent: &ureq::Agent,
+        run: &mut Execution<'_>,
+        watch: &dyn Watch,
+    ) -> Result<Response, Error> {
         let left = run.deadline.left(&*self.clock);
         if left.is_some_and(|left| left.is_zero()) {
             return Err(run.deadline.expired(run.info.clone()));
         }
+        if !watch.before() {
+            return Err(cancelled(run.info.clone()));
+        }
         run.info.attempts += 1;
         let mut sent_before = run.info.sent;
-        let (head, body) = match self.exchange(agent, run, left, &mut sent_before) {
+        let (head, body) = match self.exchange(agent, run, left, &mut sent_before, watch) {
             Ok(exchanged) => exchanged,
             Err(failure) => {
                 run.info.sent |= failure.trace.sent;
@@ -244,6 +293,7 @@ impl Http {
         run: &Execution<'_>,
         left: Option<Duration>,
         sent_before: &mut bool,
+        watch: &dyn Watch,
     ) -> Result<(Parts, body::ResponseBody), Failure> {
         let started = self.clock.now();
         let timeouts = match (left, run.timeout) {
@@ -269,6 +319,10 @@ impl Http {
         };
         let limit = limit.map(|limit| limit.saturating_sub(passed));
         if limit.is_some_and(|limit| limit.is_zero()) {
+            return Err(failure);
+        }
+        watch.failed(None);
+        if !watch.before() {
             return Err(failure);
         }
         *sent_before = true;

@@ -98,12 +98,16 @@
 //! * `native-tls`: TLS by the operating system's library.
 //! * `socks`: SOCKS proxies.
 //! * `gzip`: requests compressed responses.
+//! * `batch`: jobs of many rows that survive a kill. Needs Rust 1.89.
 //! * `emulator`: the in-process API for tests; its own API may change in any 0.x release.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod agents;
 mod attempt;
+#[cfg(feature = "batch")]
+#[cfg_attr(docsrs, doc(cfg(feature = "batch")))]
+pub mod batch;
 pub mod calls;
 mod client;
 pub mod conversations;

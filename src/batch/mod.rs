@@ -2,6 +2,7 @@
 //! needs Rust 1.89.
 #![allow(dead_code)] // The jobs follow.
 
+mod journal;
 mod key;
 mod shard;
 

@@ -19,7 +19,7 @@ macro_rules! types {
 
 #[test]
 fn all_public_types_are_send_sync_and_unwind_safe() {
-    let asserted = types! {
+    let mut asserted = types! {
         root:
             Client, ClientBuilder, Error, Headers;
         agents:
@@ -76,6 +76,8 @@ fn all_public_types_are_send_sync_and_unwind_safe() {
         emulator:
             Emulator, EmulatorBuilder, Fault, Generation, ParseFaultError, RecordedRequest;
     };
+    assert_traits::<bimpeai::Attempt<'static>>();
+    asserted.insert("Attempt");
     let snapshot = include_str!("data/public-api.txt");
     let words = snapshot.lines().flat_map(|line| {
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -86,6 +88,8 @@ fn all_public_types_are_send_sync_and_unwind_safe() {
     });
     let public: BTreeSet<&str> = words
         .filter(|path| path.starts_with("bimpeai::"))
+        // In a feature that needs a newer Rust; see tests/heavy/tests/batch/types.rs.
+        .filter(|path| !path.starts_with("bimpeai::batch::"))
         .filter_map(|path| path.split('<').next()?.rsplit("::").next())
         .collect();
     assert!(public.len() > 100, "{public:?}");

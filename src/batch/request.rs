@@ -1,0 +1,102 @@
+//! What a step needs of a request.
+
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use ureq::http::Method;
+use uuid::Uuid;
+
+use crate::error::{CallInfo, Error};
+use crate::headers::Headers;
+use crate::http::{Response, Watch, envelope};
+use crate::request::{Decode, Request};
+
+use super::journal::record::Body;
+use super::journal::state::StoredValue;
+use super::key;
+
+impl<T> Request<T> {
+    pub(super) fn is_write(&self) -> bool {
+        self.operation.is_write()
+    }
+
+    /// Whether it makes a phone call, which must never happen twice.
+    pub(super) fn rings_a_phone(&self) -> bool {
+        let mut path = self.operation.path.as_str().split('/').skip(1);
+        self.operation.method == Method::POST
+            && path.next() == Some("agents")
+            && path.next().is_some()
+            && path.next() == Some("calls")
+            && path.next().is_none()
+    }
+
+    /// What tells a request that asks for something else.
+    pub(super) fn hash(&self) -> Uuid {
+        let target = format!("{}{}", self.operation.path.as_str(), self.operation.query);
+        key::hash(
+            self.operation.method.as_str(),
+            &target,
+            self.operation.body.as_deref(),
+        )
+    }
+}
+
+impl<T: DeserializeOwned> Request<T> {
+    pub(super) fn send_watched(&self, key: &Uuid, watch: &dyn Watch) -> Result<Response, Error> {
+        let mut operation = self.operation.clone();
+        operation.set_idempotency_key(&key.to_string());
+        self.http.execute_watched(&operation, watch)
+    }
+
+    pub(super) fn decode(&self, response: &mut Response) -> Result<T, Error> {
+        self.decode.decode(response)
+    }
+
+    /// What the journal keeps of a response.
+    pub(super) fn to_store(&self, response: &Response) -> Result<StoredValue, Error> {
+        Ok(match self.decode {
+            Decode::Data(_) | Decode::DataOr(_) => {
+                StoredValue::Data(envelope::open::<Box<RawValue>>(response)?)
+            }
+            Decode::Whole(_) => StoredValue::Body(match String::from_utf8(response.body.clone()) {
+                Ok(text) => Body::Text(text),
+                Err(error) => Body::Bytes(error.into_bytes()),
+            }),
+        })
+    }
+
+    /// Decodes what the journal kept, as if the response came now.
+    pub(super) fn decode_stored(&self, value: &StoredValue) -> Result<T, Error> {
+        let body = match value {
+            StoredValue::Data(Some(data)) => format!(r#"{{"data":{data}}}"#).into_bytes(),
+            StoredValue::Data(None) => Vec::new(),
+            StoredValue::Body(Body::Text(text)) => text.clone().into_bytes(),
+            StoredValue::Body(Body::Bytes(bytes)) => bytes.clone(),
+        };
+        let mut response = Response {
+            call: CallInfo {
+                operation: self.operation.name(),
+                attempts: 0,
+                request_id: None,
+                sent: false,
+                traits: self.operation.traits(),
+                page: None,
+            },
+            status: 200,
+            headers: Headers::default(),
+            body,
+        };
+        self.decode.decode(&mut response)
+    }
+}
+
+impl Response {
+    /// Whether the server says that it replayed the result of an earlier request.
+    pub(super) fn is_replay(&self) -> bool {
+        ["idempotency-replayed", "idempotent-replayed"]
+            .iter()
+            .any(|name| {
+                let value = self.headers.get(name);
+                value.is_some_and(|value| value.eq_ignore_ascii_case("true"))
+            })
+    }
+}

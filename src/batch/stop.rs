@@ -1,0 +1,96 @@
+//! Why a job ends before its rows do.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::http::cancel::Dependent;
+
+/// What ends a job early.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Reason {
+    /// The client was shut down.
+    Interrupted,
+    /// The journal cannot be read or written.
+    Journal(String),
+    /// The credentials are refused.
+    Authentication(String),
+    /// A closure panicked.
+    Panicked,
+    /// The rows cannot be read on.
+    Input(String),
+    /// The plan allows no more agents.
+    AgentLimit(String),
+    /// Too many rows failed.
+    MaxFailures(u64),
+}
+
+impl Reason {
+    /// Whether steps that were not sent yet must not be sent any more. Otherwise rows that are
+    /// under way are worked on to their end.
+    fn is_hard(&self) -> bool {
+        match self {
+            Reason::Interrupted
+            | Reason::Journal(_)
+            | Reason::Authentication(_)
+            | Reason::Panicked => true,
+            Reason::Input(_) | Reason::AgentLimit(_) | Reason::MaxFailures(_) => false,
+        }
+    }
+}
+
+/// Tells all threads of a job that it ends.
+#[derive(Debug, Default)]
+pub(super) struct Stop {
+    reason: Mutex<Option<Reason>>,
+    changed: Condvar,
+}
+
+/// The client was shut down.
+impl Dependent for Stop {
+    fn cancelled(&self) {
+        self.set(Reason::Interrupted);
+    }
+}
+
+impl Stop {
+    /// The first reason stays, unless a harder one follows.
+    pub(super) fn set(&self, reason: Reason) {
+        let mut known = self.lock();
+        let replaces = match &*known {
+            None => true,
+            Some(known) => reason.is_hard() && !known.is_hard(),
+        };
+        if replaces {
+            *known = Some(reason);
+        }
+        self.changed.notify_all();
+    }
+
+    pub(super) fn reason(&self) -> Option<Reason> {
+        self.lock().clone()
+    }
+
+    /// Whether no new row may be begun.
+    pub(super) fn is_set(&self) -> bool {
+        self.lock().is_some()
+    }
+
+    /// Whether nothing may be sent any more.
+    pub(super) fn is_hard(&self) -> bool {
+        self.lock().as_ref().is_some_and(Reason::is_hard)
+    }
+
+    /// Waits; `true` if nothing may be sent afterwards.
+    pub(super) fn wait(&self, time: Duration) -> bool {
+        let goes_on = |reason: &mut Option<Reason>| !reason.as_ref().is_some_and(Reason::is_hard);
+        let (reason, _) = self
+            .changed
+            .wait_timeout_while(self.lock(), time, goes_on)
+            .unwrap_or_else(PoisonError::into_inner);
+        reason.as_ref().is_some_and(Reason::is_hard)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Reason>> {
+        self.reason.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -309,3 +309,115 @@ fn other_refusals_do_not_blame_the_position() {
     });
     assert!(!blames(request(&server).after("m1").open().unwrap_err()));
 }
+
+// A process that was stopped.
+
+/// The child's part: follows a stream, or makes a call. Prints what it received.
+#[test]
+fn child_that_is_stopped() {
+    let Ok(url) = std::env::var("BIMPEAI_TEST_URL") else {
+        return;
+    };
+    let client = bimpeai::Client::builder(KEY).base_url(url).max_retries(0);
+    if std::env::var("BIMPEAI_TEST_CALL").is_ok() {
+        let client = client.timeout(STOPPED / 2).build().unwrap();
+        let agent = client.agents().retrieve("agt_1").send();
+        println!("received {:?}", agent.map(|agent| agent.id));
+        return;
+    }
+    let client = client.build().unwrap();
+    let request = client.conversations().messages().stream("agt_1", "cnv_1");
+    let request = request.idle_timeout(STOPPED / 2).max_retries(0);
+    let stream = request.lifecycle();
+    let events: Vec<_> = stream
+        .filter_map(|event| match event {
+            Ok(StreamEvent::Message(message)) => Some(message.id),
+            Ok(StreamEvent::Disconnected { error, .. }) => Some(error.to_string()),
+            Ok(_) => None,
+            Err(error) => Some(error.to_string()),
+        })
+        .take(2)
+        .collect();
+    println!("received {events:?}");
+}
+
+/// How long the process is stopped; twice as long as it waits for anything.
+const STOPPED: Duration = Duration::from_secs(1);
+
+/// Stops the child once the server has its request, lets the server respond, and continues the child
+/// after a while. Returns what the child printed.
+#[cfg(target_os = "linux")]
+fn received_by_a_stopped_child(
+    is_call: bool,
+    respond: impl Fn(&mut Connection) + Send + Sync + 'static,
+) -> String {
+    use support::Gate;
+
+    let (requested, stopped) = (Gate::new(), Gate::new());
+    let (has_request, is_stopped) = (requested.clone(), stopped.clone());
+    let server = Server::streaming(move |connection, _, _| {
+        if !is_call {
+            brings(connection, message("m1", "x"));
+        }
+        has_request.open();
+        is_stopped.wait();
+        respond(connection);
+        connection.closed_by_client();
+    });
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    command
+        .args(["--exact", "child_that_is_stopped", "--nocapture"])
+        .env("BIMPEAI_TEST_URL", server.url())
+        .stdout(std::process::Stdio::piped());
+    if is_call {
+        command.env("BIMPEAI_TEST_CALL", "1");
+    }
+    let child = command.spawn().unwrap();
+    let signal = |name: &str| {
+        let pid = child.id().to_string();
+        let status = std::process::Command::new("kill")
+            .args([name, &pid])
+            .status();
+        assert!(status.unwrap().success());
+    };
+    requested.wait();
+    // It is in the read by now; if not, it is only the easier for it.
+    std::thread::sleep(STOPPED / 10);
+    signal("-STOP");
+    let status = format!("/proc/{}/stat", child.id());
+    support::eventually("the child is stopped", || {
+        std::fs::read_to_string(&status).is_ok_and(|stat| stat.contains(") T "))
+    });
+    stopped.open();
+    std::thread::sleep(STOPPED);
+    signal("-CONT");
+    let output = child.wait_with_output().unwrap();
+    let output = String::from_utf8_lossy(&output.stdout).into_owned();
+    let received = output.lines().find(|line| line.contains("received "));
+    received.expect(&output).to_owned()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn what_arrived_while_the_process_was_stopped_is_received() {
+    let stream = received_by_a_stopped_child(false, |connection| {
+        connection.raw(message("m2", "x"));
+    });
+    assert!(
+        stream.contains(r#"received ["m1", "m2"]"#),
+        "{stream}"
+    );
+    let call = received_by_a_stopped_child(true, |connection| {
+        connection.data(r#"{"id":"agt_1","name":"n"}"#);
+    });
+    assert!(call.contains(r#"received Ok("agt_1")"#), "{call}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn silence_while_the_process_was_stopped_is_a_timeout() {
+    let stream = received_by_a_stopped_child(false, |_| {});
+    assert!(stream.contains("sent nothing for 500ms"), "{stream}");
+    let call = received_by_a_stopped_child(true, |_| {});
+    assert!(call.contains("no response was received in time"), "{call}");
+}

@@ -137,6 +137,21 @@ impl Socket {
         Ok(())
     }
 
+    /// Reads what has arrived, without waiting. Fails with `otherwise` if nothing has.
+    fn look(&mut self, otherwise: ureq::Error) -> Result<bool, ureq::Error> {
+        self.stream.set_nonblocking(true)?;
+        let result = (&*self.stream).read(self.buffers.input_append_buf());
+        self.stream.set_nonblocking(false)?;
+        match result {
+            Ok(read) => {
+                self.buffers.input_appended(read);
+                Ok(read > 0)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(otherwise),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     fn bound_writes(&mut self, within: Option<Duration>) -> io::Result<()> {
         if self.write_within != within {
             set(self.stream.set_write_timeout(within))?;
@@ -238,7 +253,12 @@ impl Transport for Socket {
                     return Ok(read > 0);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-                    bound = within.left()?
+                    bound = match within.left() {
+                        Ok(left) => left,
+                        // The process was stopped for longer than that. What arrived meanwhile is
+                        // there to be read.
+                        Err(timeout) => return self.look(timeout),
+                    };
                 }
                 Err(error) => return Err(within.failed(error)),
             }

@@ -403,10 +403,7 @@ fn what_arrived_while_the_process_was_stopped_is_received() {
     let stream = received_by_a_stopped_child(false, |connection| {
         connection.raw(message("m2", "x"));
     });
-    assert!(
-        stream.contains(r#"received ["m1", "m2"]"#),
-        "{stream}"
-    );
+    assert!(stream.contains(r#"received ["m1", "m2"]"#), "{stream}");
     let call = received_by_a_stopped_child(true, |connection| {
         connection.data(r#"{"id":"agt_1","name":"n"}"#);
     });

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use ureq::http::{HeaderMap, Method};
 
+use super::inbox::{Inbox, Source};
 use super::queue::Queue;
 use super::reader::Reader;
-use super::{Inbox, LifecycleStream, MessageStream, Source, StreamHandle, StreamMessageEvent};
+use super::{LifecycleStream, MessageStream, StreamHandle, StreamMessageEvent};
 use crate::client::Client;
 use crate::error::{CallInfo, CallTraits, CancelledError, ConnectionError, ConnectionKind, Error};
 use crate::http::headers::{CallerHeader, caller_header};

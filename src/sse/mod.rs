@@ -4,14 +4,14 @@
 //! nothing else of this crate. What it promises:
 //!
 //! * How the bytes are cut into [`push`](Decoder::push)es never changes which events come out, and
-//!   an event is out with the last byte of its blank line, also when that byte is a lone CR.
+//!   an event is complete with the last byte of its empty line, also when that byte is a lone CR.
 //! * No input makes it panic or ends it: invalid UTF-8 is replaced by U+FFFD, unknown fields are
 //!   ignored, and an event above [`max_event_size`](Decoder::max_event_size) is one [`Oversized`]
 //!   with whole events before and after it.
 //! * Work is linear in the input, and memory is bounded by the size limit and the size of a push,
 //!   if [`next_event`](Decoder::next_event) is called until `None` after each push. Comments and
 //!   unknown fields may be endless: they are neither kept nor counted.
-//! * `retry:` acts when its line ends; `id:` acts at the blank line, with or without data. An event
+//! * `retry:` acts when its line ends; `id:` acts at the empty line, with or without data. An event
 //!   that the end of the stream cuts off is not delivered and its id does not count.
 
 use std::{fmt, mem, ops::Range, time::Duration};
@@ -40,7 +40,7 @@ pub struct Event {
 /// An event was larger than [`Decoder::max_event_size`] and is left out.
 ///
 /// Only its type and data are lost: its `retry:` counts, and so does its `id:` if that line alone
-/// is within the limit, so that a resumed stream does not meet the same event for ever.
+/// is within the limit, so that a resumed stream does not receive the same event again and again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "server-sent event of more than {limit} bytes; raise the limit with `Decoder::max_event_size`"
@@ -314,7 +314,7 @@ pub(crate) struct Splitter {
     after_cr: bool,
     /// The BOM, if any, is passed.
     begun: bool,
-    /// Bytes of the field lines of the block so far.
+    /// Bytes of the field lines of the unfinished block.
     size: usize,
     /// The block is too large and was reported.
     discarding: bool,
@@ -455,7 +455,7 @@ impl Splitter {
         self.line = at;
     }
 
-    /// The blank line: what the block has set takes effect.
+    /// At the empty line, what the block has set takes effect.
     fn end_block(&mut self, buf: &[u8]) -> Option<RawEvent> {
         self.size = 0;
         self.discarding = false;

@@ -11,23 +11,23 @@ use crate::http::envelope;
 use crate::sse::{Oversized, Span};
 use crate::types::ObjectFields as _;
 
-/// Events whose data lies in the bytes that the socket gave.
+/// Events whose data lies in the received bytes.
 ///
-/// One that the caller is done with goes back to the reader for its memory: fresh memory costs more
-/// than all that is done with the bytes in it.
+/// A batch that the caller has finished returns to the reader, which uses its memory again: fresh
+/// memory costs more than decoding what is in it.
 #[derive(Default)]
 pub(super) struct Batch {
     pub(super) bytes: Vec<u8>,
     events: Vec<BatchEvent>,
     /// The memory of what the events have of their own: data of several lines, and ids.
     owned: usize,
-    /// How many of the events the caller has had.
+    /// How many of the events the caller has taken.
     taken: usize,
 }
 
 pub(super) struct BatchEvent {
     pub(super) kind: Kind,
-    /// Which message it is, by its block or else by its data; it is text.
+    /// The id of its block, else the id within its data. Valid UTF-8.
     pub(super) id: Option<Span>,
     pub(super) data: Span,
 }
@@ -59,25 +59,25 @@ impl Batch {
         self.events.len()
     }
 
-    /// All memory that it takes, in bytes.
+    /// Returns all memory that it takes, in bytes.
     pub(super) fn memory(&self) -> usize {
         let events = self.events.capacity() * size_of::<BatchEvent>();
         self.bytes.capacity() + events + self.owned
     }
 
-    /// Moves to the next event; `false` where there is none.
+    /// Moves to the next event. Returns `false` if there is none.
     pub(super) fn advance(&mut self) -> bool {
         self.taken += 1;
         self.taken <= self.events.len()
     }
 
-    /// Whether the next event is a message.
+    /// Returns whether the next event is a message.
     pub(super) fn has_message(&self) -> bool {
         let next = self.events.get(self.taken);
         next.is_some_and(|event| matches!(event.kind, Kind::Message))
     }
 
-    /// The event that it was moved to.
+    /// Returns the event that it was moved to.
     pub(super) fn event(&self) -> Option<&BatchEvent> {
         self.events.get(self.taken.wrapping_sub(1))
     }
@@ -97,14 +97,14 @@ impl Batch {
         event.id.as_ref().map(|id| id.bytes(&self.bytes))
     }
 
-    /// Decodes a message; one that is not what is documented is an error of its own.
+    /// Decodes a message.
     #[inline]
     pub(super) fn message(
         &self,
         event: &BatchEvent,
         stream: &CallInfo,
     ) -> Result<StreamMessageEvent, Error> {
-        // In its place: a move of a message costs as much as the reading of one of its fields.
+        // Filled in place, because moving a message costs as much as decoding one of its fields.
         let mut message = StreamMessageEvent::default();
         match fill(&mut message, self.data(event)) {
             true => Ok(message),
@@ -112,14 +112,14 @@ impl Batch {
         }
     }
 
-    /// The ids of all its events that are text, the last one first. `bytes` is the memory that the
+    /// Returns the ids of all its events that are text, the last one first. `bytes` is the memory that the
     /// events lie in as long as it is not the batch's own.
     pub(super) fn ids<'a>(&'a self, bytes: &'a [u8]) -> impl Iterator<Item = &'a str> {
         let ids = self.events.iter().rev().filter_map(|it| it.id.as_ref());
         ids.filter_map(|id| std::str::from_utf8(id.bytes(bytes)).ok())
     }
 
-    /// The last id of this kind among the messages that the caller has taken.
+    /// Returns the last id of this kind among the messages that the caller has taken.
     pub(super) fn last_id(&self, is_wanted: impl Fn(&str) -> bool) -> Option<&str> {
         let taken = self.events.iter().take(self.taken).rev();
         let mut ids = taken.filter_map(|event| std::str::from_utf8(self.id(event)?).ok());
@@ -127,8 +127,7 @@ impl Batch {
     }
 }
 
-/// Whether this is evidently the id within a message, as it nearly always is: a look at the first
-/// bytes instead of a decoding.
+/// Returns whether the data begins with this id, as it nearly always does. That saves decoding it.
 #[inline]
 pub(super) fn starts_with_id(data: &[u8], id: &[u8]) -> bool {
     let Some(rest) = data.strip_prefix(b"{\"id\":") else {
@@ -141,18 +140,18 @@ pub(super) fn starts_with_id(data: &[u8], id: &[u8]) -> bool {
     text.is_some_and(|rest| rest.first() == Some(&b'"'))
 }
 
-/// The id within a message.
+/// Returns the id within a message.
 pub(super) fn id_in_data(data: &[u8]) -> Option<String> {
     text_in_data(data, |message| message.id, "id")
 }
 
-/// When a message was written, if it says so.
+/// Returns when a message was written, if it says so.
 pub(super) fn created_at(data: &[u8]) -> Option<SystemTime> {
     let text = text_in_data(data, |message| message.created_at, "created_at")?;
     time::from_iso(&text)
 }
 
-/// A field of a message, also of one that is not as documented.
+/// Returns a field of a message, also of one that is not as documented.
 fn text_in_data(
     data: &[u8],
     field: impl FnOnce(StreamMessageEvent) -> String,
@@ -189,7 +188,7 @@ fn unusual_message(
         Err(error) => error,
     };
     let mut value = envelope::decode::<Value>(data).ok();
-    // The block says which message it is, where the message itself does not.
+    // The block has the id if the message itself does not.
     if let (Some(Value::Object(object)), Some(id)) = (&mut value, id) {
         if object.get("id").is_none_or(Value::is_null) {
             let id = String::from_utf8_lossy(id).into_owned();
@@ -211,7 +210,7 @@ pub(super) fn heartbeat(data: &[u8]) -> StreamHeartbeatEvent {
     envelope::decode(data).unwrap_or_default()
 }
 
-/// The error that stands for a message the caller does not get.
+/// Returns the error that takes the place of a skipped message.
 pub(super) fn skipped(
     stream: &CallInfo,
     id: Option<&[u8]>,

@@ -1,20 +1,20 @@
-//! What the reader reads into.
+//! The buffer that the reader reads into.
 
 use std::io::{self, Read};
 
 use crate::http::STREAM_INPUT;
 
-/// What one read asks for: little while messages come singly, more when they come in bursts, and
-/// never more than the connection's own buffer could give.
+/// The size of one read, in bytes: small for single messages, larger in bursts, and at most the size
+/// of the connection's own buffer.
 const SMALLEST_READ: usize = 2 * 1024;
 const LARGEST_READ: usize = STREAM_INPUT;
 
-/// Bytes that came and are not done with.
+/// Bytes that were received and are still needed.
 pub(super) struct ReadBuffer {
-    /// Beyond `filled` it is room, which is cleared once and not for every read.
+    /// Room beyond `filled` is cleared once, and not for every read.
     bytes: Vec<u8>,
     filled: usize,
-    /// How much the next read asks for.
+    /// The size of the next read.
     ask: usize,
 }
 
@@ -29,7 +29,7 @@ impl Default for ReadBuffer {
 }
 
 impl ReadBuffer {
-    /// Reads once, and gives how much came.
+    /// Reads once, and returns the number of bytes.
     pub(super) fn read(&mut self, from: &mut impl Read) -> io::Result<usize> {
         let end = self.filled + self.ask;
         if self.bytes.len() < end {
@@ -51,31 +51,31 @@ impl ReadBuffer {
         Ok(read)
     }
 
-    /// What came and is not done with.
+    /// Returns the bytes that are still needed.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes[..self.filled]
     }
 
-    /// How much memory is of use to it.
+    /// Returns how much memory is useful at the current rate, in bytes.
     pub(super) fn most(&self) -> usize {
         4 * self.ask
     }
 
-    /// Is done with the front, which nobody wants.
+    /// Drops the front, which is not needed.
     pub(super) fn skip(&mut self, front: usize) {
         self.bytes.copy_within(front..self.filled, 0);
         self.filled -= front;
     }
 
-    /// Puts the front into `to`, whose own content is lost.
+    /// Moves the front to `to`, and drops what was there.
     pub(super) fn take(&mut self, front: usize, to: &mut Vec<u8>) {
         if front < self.bytes.len() / 2 {
-            // Single messages: a batch is no larger than what came.
+            // Single messages: a batch is no larger than what was received.
             to.clear();
             to.extend_from_slice(&self.bytes[..front]);
             return self.skip(front);
         }
-        // A burst: the memory itself goes, for a copy would cost as much as the search for lines.
+        // A burst: the memory itself moves, because a copy costs as much as the search for lines.
         let rest = &self.bytes[front..self.filled];
         if to.len() < rest.len() {
             to.resize(rest.len(), 0);

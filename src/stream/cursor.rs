@@ -172,7 +172,7 @@ fn is_plausible(time: &SystemTime) -> bool {
 mod tests {
     use super::*;
 
-    /// 1994-11-06T08:49:37Z, and so many seconds.
+    /// 1994-11-06T08:49:37Z plus this number of seconds.
     fn at(seconds: u64) -> SystemTime {
         UNIX_EPOCH + Duration::from_secs(784_111_777 + seconds)
     }

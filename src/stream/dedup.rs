@@ -326,7 +326,7 @@ mod tests {
             number = number
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1);
-            // Of so many ids about half are among the last 4,096.
+            // About half of these ids are among the last 4,096.
             let id = (number >> 33) % 8192;
             let is_new = set.insert(id);
             if is_new {

@@ -1,17 +1,17 @@
-//! What a stream brings, and the ticket that opens it.
+//! The events of a stream, and the ticket that opens it.
 
 use crate::types::{Secret, object, open_enum};
 
 open_enum! {
-    /// Who wrote a message.
+    /// The author of a message.
     pub enum MessageRole ("role of a message") {
         /// The person who talks to the agent.
         User = "user",
         /// The agent.
         Assistant = "assistant",
-        /// A member of the team; in answers only.
+        /// A member of the team. In responses only.
         RestaurantUser = "restaurant_user",
-        /// A customer; in events only.
+        /// A customer. In events only.
         Customer = "customer",
     }
 }
@@ -20,37 +20,37 @@ open_enum! {
 pub type StreamMessageRole = MessageRole;
 
 object! {
-    /// What opens one event stream.
+    /// A single-use ticket that opens one event stream.
     pub struct StreamTicket {
-        /// The ticket; a secret for as long as it is good.
+        /// The ticket. A secret until it expires.
         ticket: Secret,
-        /// How long it is good, in seconds.
+        /// Time until it expires, in seconds.
         expires_in: u64,
     }
 }
 
 object! {
-    /// A message as the event stream has it.
+    /// A message of an event stream.
     pub struct StreamMessageEvent {
         /// Identifier of the message.
         [required] id: String,
-        /// The conversation that it is part of.
+        /// Identifier of the conversation.
         conversation_id: String,
-        /// Who wrote it.
+        /// Author.
         role: StreamMessageRole,
-        /// Its text.
+        /// Text.
         message: Option<String>,
-        /// What kind of message it is, as `text`.
+        /// Type of the message, such as `text`.
         message_type: Option<String>,
-        /// When it was written, RFC 3339.
+        /// Creation time (RFC 3339).
         created_at: String,
     }
 }
 
 object! {
-    /// The sign of life of an event stream, about every 20 s.
+    /// A heartbeat of an event stream, sent about every 20 s.
     pub struct StreamHeartbeatEvent {
-        /// The server's clock, in milliseconds since 1970.
+        /// Time of the server, in milliseconds since 1970.
         ts: u64,
     }
 }

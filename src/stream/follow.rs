@@ -14,14 +14,14 @@ use crate::http::envelope;
 use crate::http::failure::{self, ConnectionFailure, Failure, FailureKind};
 use crate::sse::{Oversized, RawEvent, Span, Splitter};
 
-/// The largest event that is taken; a message of the API has 4,096 characters at most.
+/// The maximum size of an event, in bytes. A message of the API has up to 4,096 characters.
 const LARGEST_EVENT: usize = 1 << 20;
 
-/// The most events in one batch. Those of an event stream may be smaller than what is kept of each,
-/// and what waits for the caller is bounded to a batch.
+/// The maximum number of events in a batch. An event may be smaller than what is kept of it, and the
+/// limit of the queue is exceeded by up to a batch.
 const MOST_EVENTS: usize = 256;
 
-/// The longest text of an `error` event that is shown, in characters.
+/// The maximum length of the shown text of an `error` event, in characters.
 const LONGEST_TEXT: usize = 300;
 
 impl Reader {
@@ -91,7 +91,7 @@ impl Reader {
     ) -> bool {
         let mut is_whole = true;
         while let Some(next) = splitter.next(buffer) {
-            // What an event without data set came before this one.
+            // An event without data that set an id was before this one.
             let id = splitter.take_bare_id();
             if let Some(event) = left_out.take().and_then(|event| self.report(event, id)) {
                 batch.push(event);
@@ -125,8 +125,8 @@ impl Reader {
         is_whole
     }
 
-    /// Reports an event that was left out for its size, once, and moves past it: else it would come
-    /// again for ever.
+    /// Reports an event that was too large, once, and moves past it. Otherwise it would arrive again
+    /// after each break.
     fn report(&mut self, event: Oversized, id: Option<Vec<u8>>) -> Option<BatchEvent> {
         let id = id.filter(|id| !id.is_empty());
         if let Some(id) = &id {
@@ -138,14 +138,14 @@ impl Reader {
         Some(BatchEvent::oversized(event, id))
     }
 
-    /// Whether a message is new; if so it is remembered.
+    /// Returns whether a message is new, and remembers it.
     fn is_new(&mut self, id: &[u8]) -> bool {
         let is_new = self.seen.is_new(id);
         self.progress |= is_new;
         is_new
     }
 
-    /// Keeps new messages, and drops repeats and what is no message.
+    /// Keeps new messages. Drops duplicates and other events.
     fn sort(&mut self, raw: RawEvent, buffer: &[u8]) -> Option<BatchEvent> {
         let kind = match raw.name(buffer) {
             b"message" => Kind::Message,
@@ -192,14 +192,14 @@ impl Reader {
         })
     }
 
-    /// Whether a message was written before the stream was opened.
+    /// Returns whether a message was written before the stream was opened.
     fn is_too_old(&self, data: &[u8]) -> bool {
         self.earliest.is_some_and(|earliest| {
             batch::created_at(data).is_some_and(|created_at| created_at < earliest)
         })
     }
 
-    /// What an `error` event says, on one line, without the key and the ticket.
+    /// Returns the text of an `error` event on one line, without the key and the ticket.
     fn error_text(&self, data: &[u8]) -> String {
         let mut text = envelope::error_text(data);
         for secret in [&self.http.key, &self.ticket] {
@@ -210,7 +210,7 @@ impl Reader {
         OneLine(text.trim(), LONGEST_TEXT).to_string()
     }
 
-    /// Why an established connection has ended, and what the server said before.
+    /// Adds what the server reported on this connection to the reason of its end.
     fn lost(&self, what: String) -> String {
         match self.reported.as_deref() {
             None => what,

@@ -27,12 +27,12 @@ pub(super) struct Inbox {
     batch: Option<Batch>,
     /// The position that the batches before this one have reached.
     position: Option<String>,
-    /// The last id of those batches, where it is no position.
+    /// The last id of those batches, if it is not a position.
     overlong_id: Option<String>,
     done: bool,
 }
 
-/// What the caller gets, in whichever view.
+/// The next event for the caller, in either view.
 pub(super) enum Delivery {
     Message(Result<StreamMessageEvent, Error>),
     Heartbeat(StreamHeartbeatEvent),
@@ -136,7 +136,7 @@ impl Inbox {
         Some(batch.message(event, &self.info))
     }
 
-    /// Lets go of the batch, and keeps the position that it reached.
+    /// Removes the finished batch, and keeps the position that it reached.
     fn leave_batch(&mut self) -> Option<Batch> {
         let batch = self.batch.take()?;
         if let Some(id) = batch.last_id(is_position) {
@@ -172,7 +172,7 @@ impl Inbox {
 
 /// A stream, opened or about to be, behind each of its views.
 pub(super) struct Source {
-    /// Until it is opened.
+    /// `None` once it is opened.
     request: Option<Box<StreamRequest>>,
     pub(super) inbox: Option<Inbox>,
     pub(super) handle: StreamHandle,
@@ -233,7 +233,7 @@ impl Source {
         }
     }
 
-    /// The position that the caller gave, until the stream is opened.
+    /// Returns the position that the caller gave, until the stream is opened.
     fn start_point(&self) -> Option<&str> {
         self.request.as_ref()?.options.after.as_deref()
     }

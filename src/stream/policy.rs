@@ -416,7 +416,7 @@ mod tests {
                 attempts += 1;
             }
             assert!(attempts <= 20, "{attempts} in a minute, with {progress}");
-            // With signs of life, for ever.
+            // With signs of life it continues.
             let goes_on = (0..1000).all(|_| {
                 let brief = established(SECOND / 100, progress);
                 stream.attempt(brief, &lost()).is_some()

@@ -1,4 +1,4 @@
-//! What the reader thread and the caller share: a bounded queue, and the ways to stop.
+//! The bounded queue between the reader thread and the caller, and the ways to stop both.
 
 use std::collections::VecDeque;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -12,23 +12,23 @@ use crate::error::{ApiError, DecodeError, Error, FieldError};
 use crate::headers::Headers;
 use crate::http::cancel::Dependent;
 
-/// The most bytes of memory that wait for the caller: more would be out of the processor's cache when the
-/// caller comes to them.
+/// The limit of the memory that waits for the caller, in bytes. More would have left the processor's
+/// cache by the time the caller takes it.
 const MOST_BYTES: usize = 512 << 10;
 
-/// A batch of this size is part of a burst.
+/// The size from which a batch is part of a burst, in bytes.
 const BURST: usize = 8 << 10;
 
-/// The memory that goes back to the reader: so large at most, and so much of it while the caller
-/// has more to take. One that waits keeps little, for idle streams wait.
+/// Limits of the memory that is kept for the reader to use again: the size of a batch in bytes, the
+/// number of batches, and their number while the caller waits, as on idle streams.
 const LARGEST_SPARE: usize = 48 << 10;
 const MOST_SPARES: usize = 32;
 const IDLE_SPARES: usize = 2;
 
-/// How long a stop waits for the reader; one inside a look-up or a TCP connect cannot be woken.
+/// How long a stop waits for the reader. A DNS lookup and a TCP connect cannot be interrupted.
 const JOIN_WITHIN: Duration = Duration::from_millis(50);
 
-/// One thing the reader has for the caller.
+/// An entry of the queue.
 pub(super) enum Item {
     Batch(Batch),
     Connected,
@@ -36,7 +36,7 @@ pub(super) enum Item {
 }
 
 impl Item {
-    /// How many messages it counts for, and how many bytes of memory.
+    /// Returns the number of messages and the memory in bytes that it counts for.
     fn weight(&self) -> (usize, usize) {
         match self {
             Item::Batch(batch) => (batch.len(), size_of::<Item>() + batch.memory()),
@@ -46,7 +46,7 @@ impl Item {
     }
 }
 
-/// The memory that an error takes: it may hold a response, whose body is up to 1 MiB.
+/// Returns the memory that an error takes. It may hold a response with a body of up to 1 MiB.
 fn memory_of(error: &Error) -> usize {
     let of_headers = |headers: &Headers| -> usize {
         let each = headers.iter().map(|(name, value)| name.len() + value.len());
@@ -68,12 +68,12 @@ fn memory_of(error: &Error) -> usize {
     }
 }
 
-/// What the caller finds in the queue.
+/// The result of [`Queue::take`].
 pub(super) enum Taken {
     Item(Item),
-    /// The reader has ended, with this error if it was one; it says so once.
+    /// The reader has ended. The error is returned once.
     Ended(Option<Error>),
-    /// Nothing within the time.
+    /// Nothing arrived in time.
     Nothing,
 }
 
@@ -83,9 +83,9 @@ struct State {
     items: VecDeque<Item>,
     messages: usize,
     bytes: usize,
-    /// Emptied, for their memory.
+    /// Empty batches, kept for their memory.
     spares: Vec<Batch>,
-    /// Whether the first connection stands.
+    /// Whether the first connection was established.
     opened: bool,
     ended: bool,
     failure: Option<Error>,
@@ -101,15 +101,15 @@ struct State {
 #[derive(Default)]
 pub(super) struct Queue {
     state: Mutex<State>,
-    /// Set under the lock, so that no wait misses it; read without.
+    /// Set under the lock, so that no wait misses it, and read without it.
     cancelled: AtomicBool,
     /// Set before `cancelled`.
     shut_down: AtomicBool,
-    /// Told when there is something for the caller.
+    /// Notified when there is something for the caller.
     filled: Condvar,
-    /// Told when there is room again, and when a wait of the reader's has to end.
+    /// Notified when there is room again, and when a wait of the reader must end.
     drained: Condvar,
-    /// Told when the reader's thread is gone.
+    /// Notified when the reader's thread is gone.
     gone: Condvar,
     /// The reader's connections; closing them wakes it.
     agent: OnceLock<ureq::Agent>,
@@ -123,7 +123,7 @@ impl UnwindSafe for Queue {}
 impl RefUnwindSafe for Queue {}
 
 impl Queue {
-    /// Sets how many messages may wait; before the reader starts.
+    /// Sets how many messages may wait. Called before the reader starts.
     pub(super) fn bound(&self, messages: usize) {
         self.state().most_messages = messages.max(1);
     }
@@ -134,10 +134,10 @@ impl Queue {
 
     // The reader's side.
 
-    /// Puts an item in and waits for room afterwards; `false` when the stream was cancelled.
+    /// Adds an item and then waits for room. Returns `false` if the stream was cancelled.
     ///
-    /// Room is waited for after, not before: the caller gets what there is, and the reader holds
-    /// no more than it has read.
+    /// It waits afterwards, so that the caller gets the item and the reader holds no more than it
+    /// has read.
     pub(super) fn put(&self, item: Item) -> bool {
         let mut state = self.state();
         if self.is_cancelled() {
@@ -161,8 +161,8 @@ impl Queue {
         !self.is_cancelled()
     }
 
-    /// The memory of a batch that the caller is done with, where that is no more than `most`: after
-    /// a burst, a stream of single messages gives all of it back.
+    /// Returns an empty batch with memory that was used before, up to `most` bytes. After a burst, a
+    /// stream of single messages frees what is larger.
     pub(super) fn spare(&self, most: usize) -> Batch {
         let mut state = self.state();
         let spare = state.spares.pop().unwrap_or_default();
@@ -192,7 +192,7 @@ impl Queue {
         }
     }
 
-    /// Waits before the next connection; `false` when the stream was cancelled.
+    /// Waits before the next connection. Returns `false` if the stream was cancelled.
     pub(super) fn sleep(&self, wait: Duration) -> bool {
         let _state = self
             .drained
@@ -201,7 +201,7 @@ impl Queue {
         !self.is_cancelled()
     }
 
-    /// The reader's last word.
+    /// Ends the stream for the caller, after what is in the queue.
     pub(super) fn end(&self, failure: Option<Error>) {
         let mut state = self.state();
         state.ended = true;
@@ -209,7 +209,7 @@ impl Queue {
         self.tell_caller(state);
     }
 
-    /// The reader's thread returns after this, and touches nothing.
+    /// Notes that the reader's thread returns now, and uses nothing any more.
     pub(super) fn gone(&self) {
         let mut state = self.state();
         state.ended = true;
@@ -218,7 +218,7 @@ impl Queue {
         self.gone.notify_all();
     }
 
-    /// Wakes a caller that waits, once the lock is free: woken under it, it would stop at it again.
+    /// Wakes a waiting caller after the lock is released, because it would stop at the lock again.
     fn tell_caller(&self, mut state: MutexGuard<'_, State>) {
         let waits = std::mem::take(&mut state.caller_waits);
         drop(state);
@@ -229,13 +229,13 @@ impl Queue {
 
     // The caller's side.
 
-    /// Takes the next item, waiting until `until`, or for as long as it takes.
+    /// Takes the next item. Waits until `until`, or without a limit.
     ///
-    /// `done` is the batch that it is done with.
+    /// `done` is the batch that the caller has finished.
     pub(super) fn take(&self, done: Option<Batch>, until: Option<Instant>) -> Taken {
         let mut state = self.state();
-        // In a burst the reader has the next batch in a moment: a caller that lets it go first, and
-        // does not wait, need not be woken for each.
+        // In a burst, the reader has the next batch in a moment. A caller that yields to it once need
+        // not be woken for each.
         let mut burst = done.as_ref().is_some_and(|done| done.memory() >= BURST);
         if let Some(mut done) = done {
             done.clear();
@@ -333,7 +333,7 @@ impl Queue {
 
     // Starting and stopping.
 
-    /// Hands over what stops the reader; before its thread starts.
+    /// Sets the connections to close at a stop. Called before the reader starts.
     pub(super) fn set_agent(&self, agent: ureq::Agent) {
         let _ = self.agent.set(agent);
     }
@@ -375,7 +375,7 @@ impl Queue {
         }
     }
 
-    /// Waits for the reader's thread for a moment, and lets go of one that cannot be woken.
+    /// Waits for the reader's thread for a moment, and leaves one that cannot be interrupted.
     fn join(&self) {
         let Some(thread) = self.state().thread.take() else {
             return;
@@ -387,7 +387,7 @@ impl Queue {
         let gone = state.gone;
         drop(state);
         if gone {
-            // It only has to return; a panic in it was a bug of ours and has ended the stream.
+            // It only has to return. A panic in it has ended the stream already.
             let _ = thread.join();
         }
     }
@@ -411,7 +411,7 @@ mod tests {
     use crate::sse::Span;
     use crate::stream::batch::{BatchEvent, Kind};
 
-    /// Such as one inside a look-up, which nothing can wake.
+    /// A reader that cannot be interrupted, such as one within a DNS lookup.
     fn reader_that_stays(queue: &Queue) -> mpsc::Sender<()> {
         let (sender, receiver) = mpsc::channel();
         queue.set_thread(std::thread::spawn(move || {
@@ -476,8 +476,8 @@ mod tests {
         assert_eq!(queue.state().spares.len(), IDLE_SPARES);
     }
 
-    /// Takes all of it once the reader waits for room; how many items it could put in before, and
-    /// how many there were.
+    /// Takes all items once the reader waits for room. Returns how many it could add before, and how
+    /// many there were.
     fn fill(items: impl Iterator<Item = Item> + Send + 'static) -> (usize, usize) {
         let queue = Arc::new(Queue::default());
         queue.bound(usize::MAX);

@@ -1,5 +1,4 @@
-//! The background thread: it owns the connection, makes it anew when it breaks, and knows where
-//! the stream has got to.
+//! The background thread: opens the stream, reconnects when it breaks, and keeps its position.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -32,12 +31,12 @@ pub(super) struct Reader {
     pub(super) options: StreamOptions,
     pub(super) ticket_path: Path,
     pub(super) stream_path: Path,
-    /// What errors of this stream say of it; `attempts` counts its connections.
+    /// For the errors of this stream; `attempts` counts its connections.
     pub(super) info: CallInfo,
     pub(super) lifecycle: bool,
     pub(super) cursor: Cursor,
     pub(super) seen: Deduplicator,
-    /// When the `Date` came that the cursor has.
+    /// When the `Date` arrived that the cursor has.
     dated: Option<Instant>,
     /// On a connection that resumes from the time of the opening: messages that are older are not
     /// part of the stream, though a server that ignores the position sends them.
@@ -101,17 +100,18 @@ impl Reader {
         }
     }
 
-    /// Runs until the stream ends; the thread's whole work.
+    /// Runs until the stream ends, as the only task of its thread.
     pub(super) fn run(mut self) {
         struct Gone(Arc<Queue>, CallInfo);
         impl Drop for Gone {
             fn drop(&mut self) {
-                // A panic is a bug, and no reason to end in silence.
+                // A panic is a bug. Even then the stream does not end without an error.
                 if std::thread::panicking() {
                     self.0.end(Some(Error::Connection(Box::new(ConnectionError {
                         call: self.1.clone(),
                         kind: ConnectionKind::Lost,
-                        what: "the stream's reader failed, which is a bug of this crate".to_owned(),
+                        what: "the stream's thread panicked, which is a bug of this crate"
+                            .to_owned(),
                         source: None,
                     }))));
                 }
@@ -121,14 +121,14 @@ impl Reader {
         let gone = Gone(self.queue.clone(), self.info.clone());
         let failure = self.work();
         self.queue.end(failure);
-        // A stream that has ended keeps no socket, though its handles may live on; and the socket
-        // is closed before the thread is said to be gone.
+        // A stream that has ended keeps no socket, even if its handles live on. The socket is closed
+        // before the thread counts as gone.
         self.agent.clone().shutdown();
         drop(self);
         drop(gone);
     }
 
-    /// `None` when the stream ended as it was asked to.
+    /// Returns `None` if the stream ended as requested.
     fn work(&mut self) -> Option<Error> {
         let max_retry_wait = self.http.retry.max_retry_wait;
         let mut policy = Policy::new(&self.options, max_retry_wait, Instant::now());
@@ -183,7 +183,7 @@ impl Reader {
         })?;
         let headers = Headers::new(head.headers, ticket.expose());
         self.response_dated(&headers);
-        // Nobody asked for compression: what is compressed all the same is no event stream here.
+        // The request refuses compression, so a compressed response is not an event stream.
         let plain = headers
             .get("content-encoding")
             .is_none_or(|it| it == "identity");
@@ -205,7 +205,7 @@ impl Reader {
 
     fn ticket(&mut self) -> Result<StreamTicket, Error> {
         let mut operation = Operation::new(Method::POST, self.ticket_path.clone());
-        // One budget for the whole stream, not one within the other.
+        // The stream has one budget, not one within the other.
         operation.max_retries = Some(0);
         operation.timeout = self.options.timeout;
         operation.headers = self.options.headers.clone();
@@ -216,7 +216,7 @@ impl Reader {
             self.response_dated(&answer.headers);
             let ticket = envelope::data::<StreamTicket>(&answer)?;
             if ticket.ticket.expose().is_empty() {
-                let what = "there is no ticket in it".to_owned();
+                let what = "expected a ticket in `data`".to_owned();
                 return Err(envelope::decode_error(&answer, what, None));
             }
             Ok(ticket)
@@ -227,7 +227,7 @@ impl Reader {
             }
             if let Some(call) = error.call_mut() {
                 call.attempts = self.info.attempts;
-                // A ticket that is lost on the way changes nothing.
+                // A lost ticket changes nothing.
                 call.traits.is_write = false;
             }
             error
@@ -285,7 +285,7 @@ impl Reader {
         let exchange = |force_new| {
             transport::exchange(&self.agent, request.clone(), None, timeouts, force_new)
         };
-        // On the ticket's connection, or, where that has died since, on one of its own.
+        // On the connection of the ticket call, or on a new one if that has died since.
         let response = match exchange(false) {
             Err(failure) if failure.is_dead_on_reuse() => exchange(true)?,
             other => other?,
@@ -300,7 +300,7 @@ impl Reader {
         self.cursor.after().filter(|_| !is_first)
     }
 
-    /// Everything that a request carries but what says who asks: the ticket does.
+    /// Returns all headers of a request except the credentials, which the ticket replaces.
     fn stream_headers(&self) -> HeaderMap {
         let mut headers = self.http.headers.clone();
         set_all(&mut headers, &self.options.headers);
@@ -309,7 +309,7 @@ impl Reader {
         headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        // A header loses the blanks around its value.
+        // A header loses the whitespace around its value.
         if let Some(id) = self.cursor.last_event_id().filter(|id| id.trim() == *id) {
             if let Ok(id) = HeaderValue::from_str(id) {
                 headers.insert(HeaderName::from_static("last-event-id"), id);
@@ -318,7 +318,7 @@ impl Reader {
         headers
     }
 
-    /// The error of a response that is not an event stream.
+    /// Returns the error for a response that is not an event stream.
     fn refused(&self, status: StatusCode, headers: Headers, body: Body, ticket: &str) -> Error {
         let mut response = Response {
             call: CallInfo {
@@ -332,13 +332,15 @@ impl Reader {
         response.call.traits.resumes = self.after().is_some();
         if status.is_success() {
             let what = match (status, response.headers.media_type()) {
-                (StatusCode::NO_CONTENT, _) => "the server ends this stream for good".to_owned(),
+                (StatusCode::NO_CONTENT, _) => {
+                    "the server ended this stream permanently".to_owned()
+                }
                 (StatusCode::OK, Some(other)) => {
                     let encoding = response.headers.get("content-encoding").unwrap_or("");
                     let (other, encoding) = (OneLine(&other, 80), OneLine(encoding, 80));
                     match encoding.0 {
                         "" => format!("expected text/event-stream, got {other}"),
-                        _ => format!("compressed (\"{encoding}\") though nobody asked for it"),
+                        _ => format!("compressed (\"{encoding}\"), which was not requested"),
                     }
                 }
                 _ => "expected an event stream".to_owned(),
@@ -352,18 +354,18 @@ impl Reader {
         envelope::api_error(response, ticket)
     }
 
-    /// The bound of the ticket call, and of the wait for the stream's headers.
+    /// Returns the limit of the ticket call, and of the wait for the response headers of the stream.
     fn timeout(&self) -> Option<Duration> {
         self.options.timeout.or(self.http.timeout)
     }
 
-    /// Why there is no stream.
+    /// Returns the error for a stream that received no response.
     fn not_opened(&self, failure: Failure) -> Error {
         let call = self.call(failure.trace.sent);
         match failure.kind {
             FailureKind::Timeout { connecting } => {
                 let received = failure.trace.received;
-                // Which limit it was is not known here.
+                // It is not known here which limit was exceeded.
                 let limit = self.timeout().filter(|_| !connecting);
                 failure::timed_out(call, connecting, connecting, received, limit)
             }

@@ -453,20 +453,3 @@ pub fn eventually(what: &str, is_so: impl Fn() -> bool) {
         std::thread::yield_now();
     }
 }
-
-/// As many zeros as are wanted, compressed a thousandfold.
-#[cfg(feature = "gzip")]
-pub fn gzip_bomb(length: usize) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    for _ in 0..length / (1 << 20) {
-        encoder.write_all(&[0; 1 << 20]).unwrap();
-    }
-    encoder.finish().unwrap()
-}
-
-#[cfg(feature = "gzip")]
-pub fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
-}

@@ -2,11 +2,15 @@
 //! error.
 #![cfg(feature = "gzip")]
 
+#[path = "support/gzip.rs"]
+mod gzip_support;
+#[path = "../../support/mod.rs"]
 mod support;
 
 use bimpeai::agents::CreateAgent;
 use bimpeai::{Client, Error};
-use support::{Server, gzip};
+use gzip_support::gzip;
+use support::Server;
 
 const JSON: &[u8] = br#"{"data":{"id":"abc"}}"#;
 

@@ -1,5 +1,9 @@
 //! Bounds: of time, of size, of depth. A server may be slow, silent or endless; a call is not.
 
+#[cfg(feature = "gzip")]
+#[path = "support/gzip.rs"]
+mod gzip_support;
+#[path = "../../support/mod.rs"]
 mod support;
 
 use std::io::{Read as _, Write as _};
@@ -342,7 +346,7 @@ fn item_19_a_bomb_is_bounded_after_decompression() {
             connection.answer(
                 status,
                 &["Content-Encoding: gzip"],
-                support::gzip_bomb(200 << 20),
+                gzip_support::gzip_bomb(200 << 20),
             );
         });
         let client = server.builder().max_retries(0).build().unwrap();
@@ -360,7 +364,7 @@ fn item_19_a_bomb_is_bounded_after_decompression() {
             assert_eq!(error.body().len(), 1 << 20);
         }
     }
-    let packed = support::gzip(br#"{"data":{"id":"abc"}}"#);
+    let packed = gzip_support::gzip(br#"{"data":{"id":"abc"}}"#);
     let server = Server::answering(move |connection, _, number| {
         let end = if number == 0 {
             packed.len()

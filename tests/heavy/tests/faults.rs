@@ -3,6 +3,10 @@
 //!
 //! `cargo test --test faults -- --nocapture` prints the table.
 
+#[cfg(feature = "gzip")]
+#[path = "support/gzip.rs"]
+mod gzip_support;
+#[path = "../../support/mod.rs"]
 mod support;
 
 use std::fmt::Write as _;
@@ -223,7 +227,7 @@ fn rows() -> Vec<Row> {
     }
     #[cfg(feature = "gzip")]
     {
-        let bomb = support::gzip_bomb(64 << 20);
+        let bomb = gzip_support::gzip_bomb(64 << 20);
         let kinds = ["Decode", "Decode", "-"];
         rows.push(late(
             "a bomb of 64 MiB, packed",

@@ -12,6 +12,10 @@ pub(crate) mod headers;
 pub(crate) mod operation;
 pub(crate) mod path;
 pub(crate) mod proxy;
+// Compiled for its simulation only: the retry loop does not consult it yet.
+#[cfg(test)]
+#[allow(dead_code)]
+mod rate_limit;
 mod resolver;
 pub(crate) mod retry;
 pub(crate) mod tls;

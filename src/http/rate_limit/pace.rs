@@ -1,0 +1,194 @@
+//! A rate for attempts: one that the caller told, and one that refusals cut.
+//!
+//! The second starts unlimited. Where capacity comes back in small portions, a client that has been refused gets a rate,
+//! and each further refusal cuts it to a quarter. It grows in three ways:
+//!
+//! - with time, whatever happens: 1 % a second. Cuts come with attempts and growth with time, so clients with a high
+//!   rate lose what those with a low rate gain. Without this a client that started badly starves.
+//! - with what remains: twice as much growth for it to be four times as fast. If less than a target remains after a
+//!   response, the rate falls. So refusals become rare, without one being needed to learn from.
+//! - by a third a second while it is a guess and nothing tells what remains.
+
+use std::time::{Duration, Instant};
+
+use super::{Random, seconds};
+
+/// A told share is used up to here, so that requests and windows out of step do not exceed the limit.
+const TOLD_SHARE_USED: f64 = 0.95;
+
+/// What a refusal leaves of a rate.
+const AFTER_REFUSAL: f64 = 0.25;
+/// What it leaves of a told share.
+const AFTER_REFUSAL_OF_TOLD: f64 = 0.5;
+/// What it leaves of a rate that was measured between two refusals.
+const OF_MEASURED: f64 = 0.3;
+/// Attempts per named wait of a client that knows nothing.
+const GUESS: f64 = 0.15;
+/// Attempts are not further apart than 30 s.
+const MIN_RATE: f64 = 1.0 / 30.0;
+/// A rate per second that is no limit.
+const UNLIMITED: f64 = 200.0;
+
+/// Growth per second, as logarithms.
+const WITH_TIME: f64 = 0.01;
+const WITH_ROOM: f64 = 0.03;
+const OF_GUESS: f64 = 0.26;
+/// Growth that is not a guess and knows nothing, and the seconds without a refusal that double it.
+const BLIND: f64 = 0.004;
+const BLIND_DOUBLES: f64 = 30.0;
+
+/// How much one response lets a rate grow at most, and how much it lowers it, as logarithms.
+const GROWTH_PER_RESPONSE: f64 = 0.2;
+const TIGHT: f64 = 0.8;
+
+/// A rate for this client, from what it hears.
+pub(super) struct Pace {
+    /// Attempts per second.
+    rate: f64,
+    at: Instant,
+    /// The part of the next attempt that has been waited for.
+    credit: f64,
+    guess: bool,
+    /// What remained after the last response, in units of the target, if that means anything.
+    room: Option<f64>,
+    /// The growth that the last response still allows.
+    growth_left: f64,
+}
+
+/// The rate to start with after a refusal, from the rate since the one before it.
+pub(super) fn first_rate(measured: f64) -> f64 {
+    measured * OF_MEASURED
+}
+
+/// The rate to start with if all that is known is how long the server makes clients wait.
+pub(super) fn guess(wait: Duration) -> f64 {
+    GUESS / wait.as_secs_f64().max(0.5)
+}
+
+impl Pace {
+    /// Starts at `starts`, with `phase` of the first interval gone.
+    pub(super) fn new(starts: Instant, rate: f64, guess: bool, phase: f64) -> Self {
+        Pace {
+            rate: rate.max(MIN_RATE),
+            at: starts,
+            credit: phase.clamp(0.0, 1.0),
+            guess,
+            room: None,
+            growth_left: 0.0,
+        }
+    }
+
+    /// Brings the rate up to date. `since_empty`: since the limiter had nothing left for this client. `blind`: no
+    /// response has ever told what remains.
+    pub(super) fn advance(&mut self, now: Instant, since_empty: Duration, blind: bool) {
+        let passed = now.saturating_duration_since(self.at).as_secs_f64();
+        if passed == 0.0 {
+            return;
+        }
+        let growth = match self.room {
+            Some(room) => {
+                let wanted = if room >= 1.0 {
+                    WITH_ROOM * room * room * passed
+                } else {
+                    0.0
+                };
+                let with_room = wanted.min(self.growth_left);
+                self.growth_left -= with_room;
+                WITH_TIME * passed + with_room
+            }
+            None if self.guess && blind => OF_GUESS * passed,
+            None => BLIND * (1.0 + since_empty.as_secs_f64() / BLIND_DOUBLES) * passed,
+        };
+        let before = self.rate;
+        self.rate = (before * growth.exp()).min(2.0 * UNLIMITED);
+        self.credit = (self.credit + passed * (before + self.rate) / 2.0).min(1.0);
+        self.at = now;
+    }
+
+    /// Takes what a response says: `room` of what remains, and the time until the reset.
+    pub(super) fn saw(&mut self, room: f64, blind: bool, reset: Option<Duration>) {
+        if room < 1.0 {
+            self.guess = false;
+        }
+        if blind {
+            return;
+        }
+        if room < 1.0 {
+            // Little that remains shortly before the reset is no sign of a crowd.
+            let weight = reset.map_or(1.0, |reset| (2.0 * reset.as_secs_f64()).min(1.0));
+            let lowered = self.rate * (-TIGHT * (1.0 - room) * weight).exp();
+            self.rate = lowered.max(MIN_RATE);
+        }
+        self.room = Some(room);
+        self.growth_left = GROWTH_PER_RESPONSE * (room * room).max(1.0);
+    }
+
+    /// An attempt is sent.
+    pub(super) fn take(&mut self) {
+        self.credit = (self.credit - 1.0).max(0.0);
+    }
+
+    /// The rate that a refusal leaves.
+    pub(super) fn after_refusal(&self) -> f64 {
+        self.rate * AFTER_REFUSAL
+    }
+
+    /// When the next attempt may be sent.
+    pub(super) fn slot(&self, now: Instant) -> Instant {
+        self.at.max(now) + seconds((1.0 - self.credit) / self.rate)
+    }
+
+    /// Seconds between attempts.
+    pub(super) fn interval(&self) -> f64 {
+        1.0 / self.rate
+    }
+
+    /// Whether the rate has grown beyond any limit.
+    pub(super) fn is_over(&self) -> bool {
+        self.rate > UNLIMITED
+    }
+}
+
+/// The caller's share of the limit.
+pub(super) struct ToldShare {
+    /// Seconds between attempts.
+    interval: f64,
+    next: Option<Instant>,
+}
+
+impl ToldShare {
+    /// `None` if the number is not a rate.
+    pub(super) fn new(requests_per_minute: f64) -> Option<Self> {
+        let interval = 60.0 / (requests_per_minute * TOLD_SHARE_USED);
+        (interval.is_finite() && interval > 0.0).then_some(ToldShare {
+            interval,
+            next: None,
+        })
+    }
+
+    pub(super) fn interval(&self) -> f64 {
+        self.interval
+    }
+
+    pub(super) fn slot(&self, now: Instant) -> Instant {
+        self.next.map_or(now, |next| next.max(now))
+    }
+
+    /// An attempt is sent. The first is sent at once, and the second after one to two intervals: processes that start
+    /// together, or again and again, come out of step without exceeding their share. Slots that nobody used are lost.
+    pub(super) fn take(&mut self, now: Instant, random: &mut Random) {
+        let interval = seconds(self.interval);
+        self.next = Some(match self.next {
+            None => now + interval.mul_f64(1.0 + random().clamp(0.0, 1.0)),
+            Some(next) => {
+                let late = now.saturating_duration_since(next).as_secs_f64();
+                now.max(next) + seconds(self.interval * (1.0 - (late / self.interval).fract()))
+            }
+        });
+    }
+
+    /// The rate that a refusal leaves for now.
+    pub(super) fn after_refusal(&self) -> f64 {
+        AFTER_REFUSAL_OF_TOLD / self.interval
+    }
+}

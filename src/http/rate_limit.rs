@@ -217,5 +217,7 @@ impl Drop for Turn<'_> {
 fn seconds(number: f64) -> Duration {
     const DAY: f64 = 86_400.0;
     // `max` turns a NaN into zero.
+    // Not `clamp`, which keeps NaN.
+    #[allow(clippy::manual_clamp)]
     Duration::from_secs_f64(number.max(0.0).min(DAY))
 }

@@ -183,7 +183,7 @@ mod tests {
             drop(appender);
             // The last one is that of the end.
             assert!(thread.join().unwrap().is_err());
-            let written = "1\n2\n"[..2 * fail.min(2)].as_bytes();
+            let written = &"1\n2\n".as_bytes()[..2 * fail.min(2)];
             assert_eq!(disk.0.lock().unwrap().bytes, written);
         }
     }

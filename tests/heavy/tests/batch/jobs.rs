@@ -143,10 +143,9 @@ fn rows_and_keys_stay_on_the_calling_thread_and_are_read_as_they_are_needed() {
     let gate = Gate::new();
     // Neither the iterator nor the key function could go to another thread.
     let reading = read.clone();
-    let rows = (0..50).map(move |row| {
+    let rows = (0..50).inspect(move |_| {
         assert_eq!(std::thread::current().id(), here);
         *reading.borrow_mut() += 1;
-        row
     });
     let keyed = read.clone();
     let report = batch(&folder)

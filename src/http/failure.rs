@@ -298,6 +298,7 @@ pub(crate) fn not_connected(error: io::Error, peer: Peer) -> ureq::Error {
 }
 
 /// The error of a TLS handshake.
+#[cfg_attr(not(any(feature = "rustls", feature = "native-tls")), allow(dead_code))]
 pub(crate) fn handshake(error: ureq::Error, peer: Peer) -> ureq::Error {
     let failure = match error {
         ureq::Error::Tls(what) => tls_failed(ConnectionKind::TlsRefused, &what, peer),

@@ -70,6 +70,8 @@ pub fn page(items: usize, current: usize, pages: usize) -> String {
     let mut text = String::from(r#"{"success":true,"message":"OK","data":["#);
     for number in 0..items {
         let comma = if number > 0 { "," } else { "" };
+        // Pages of one list have different agents.
+        let number = (current - 1) * items + number;
         let _ = write!(text, "{comma}{{{}}}", agent_fields(number));
     }
     let _ = write!(

@@ -310,12 +310,13 @@ impl Chaos {
     }
 }
 
-/// What is no event, or none that is known.
+/// Lines that are not an event, or not a known one.
 fn garbage(dice: &mut Dice) -> &'static [u8] {
     dice.of::<[u8]>(&[
         b": a comment",
         b"\xFF\xFE\x80 \xF0\x9F",
         b"event: typing\ndata: {\"id\":\"m0\"}",
+        b"event: error\ndata: {\"message\":\"going down\"}",
         b"id: 99",
         b"id: m0",
         b"id: a\0b\ndatabase: 1\n\xEF\xBB\xBFdata: x\nretry: soon",

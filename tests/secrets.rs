@@ -308,6 +308,17 @@ fn item_03_no_error_record_or_panic_shows_a_secret() {
                 echo(c, r, 403);
             }
         }),
+        ("a stream that reports an error", |c, r| {
+            if r.path().ends_with("/stream-ticket") {
+                c.ticket(TICKET);
+            } else if r.path().ends_with("/stream") {
+                c.event_stream();
+                c.raw(format!("event: error\ndata: {KEY} {TICKET}\n\n"));
+                c.shut();
+            } else {
+                echo(c, r, 400);
+            }
+        }),
         ("a stream that breaks", |c, r| {
             if r.path().ends_with("/stream-ticket") {
                 c.ticket(TICKET);

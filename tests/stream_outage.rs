@@ -168,19 +168,20 @@ fn what_an_error_event_says_is_in_the_error() {
         (r#"{"message":"a\nb\u001b[31mc\u202ed"}"#, "a b [31mc d"),
     ] {
         let line = line_after(format!("event: error\ndata: {data}"));
-        let expected = format!("the server ended the stream; it reported: {says}");
+        let expected =
+            format!("the server ended the stream; an error event of the stream said: {says}");
         assert!(line.contains(&expected), "{line}");
         assert!(!line.contains(char::is_control), "{line:?}");
     }
     // One without a text is told as well, and the last one counts.
     let line = line_after("event: error\ndata:");
     assert!(
-        line.contains("ended the stream; it reported an error before"),
+        line.contains("ended the stream; the stream had an error event without a text"),
         "{line}"
     );
     let line = line_after("event: error\ndata: first\n\nevent: error\ndata: second");
     assert!(
-        line.contains("reported: second") && !line.contains("first"),
+        line.contains("said: second") && !line.contains("first"),
         "{line}"
     );
 }
@@ -204,22 +205,24 @@ fn what_an_error_event_says_is_bounded_and_shows_no_secret() {
         ] {
             let line = line_after(format!("event: error\ndata: {data}"));
             assert!(!line.contains(&secret[..5]), "{line}");
-            assert!(line.contains("it reported: "), "{line}");
+            assert!(line.contains("stream said: "), "{line}");
         }
     }
 }
 
 #[test]
-fn an_error_event_is_shown_with_the_end_of_its_connection_alone() {
+fn an_error_event_is_shown_until_a_connection_works() {
     let event = "event: error\ndata: going down\n\n";
     let server = Server::streaming(move |connection, _, number| match number {
         0 => brings(
             connection,
             format!("{AT_ONCE}{event}{}", message("m1", "x")),
         ),
-        1 => brings(connection, message("m2", "x")),
+        1 => brings(connection, ""),
+        2 => assert!(connection.answer(503, &[], "{}")),
+        3 => brings(connection, message("m2", "x")),
         // The idle timeout ends it.
-        2 => stays(connection, event),
+        4 => stays(connection, event),
         _ => assert!(connection.answer(404, &[], "{}")),
     });
     let request = request(&server).idle_timeout(Duration::from_millis(200));
@@ -232,11 +235,9 @@ fn an_error_event_is_shown_with_the_end_of_its_connection_alone() {
         }
     }
     let shown: Vec<_> = lines.iter().map(|it| it.contains("going down")).collect();
-    assert_eq!(shown, [true, false, true, false], "{lines:?}");
-    assert!(
-        lines[2].contains("the server sent nothing for 200ms"),
-        "{lines:?}"
-    );
+    assert_eq!(shown, [true, true, true, false, true, true], "{lines:#?}");
+    assert!(lines[4].contains("sent nothing for 200ms"), "{}", lines[4]);
+    assert!(lines[5].contains("404"), "{}", lines[5]);
 }
 
 #[test]
@@ -257,7 +258,7 @@ fn without_reconnect_an_error_event_is_the_last_item() {
         assert_eq!(items.len(), 1 + usize::from(is_reported));
         assert_eq!(items[0].as_ref().unwrap().id, "m1");
         let error = items.get(1).map(|item| item.as_ref().unwrap_err());
-        let says = error.is_some_and(|error| error.to_string().contains("it reported: closed"));
+        let says = error.is_some_and(|error| error.to_string().contains("stream said: closed"));
         assert_eq!(says, is_reported);
     }
 }

@@ -19,6 +19,8 @@ pub struct ApiError {
     pub(crate) is_from_api: bool,
     /// Whether it is a 409 because an earlier attempt may still be in progress.
     pub(crate) in_progress: bool,
+    /// What the server said on the stream before, in an `error` event.
+    pub(crate) reported: Option<String>,
     pub(crate) retry_after: Option<Duration>,
     pub(crate) headers: Headers,
     pub(crate) body: Vec<u8>,
@@ -99,6 +101,9 @@ impl fmt::Display for ApiError {
         }
         if fields.len() > SHOWN_FIELDS {
             write!(f, "; and {} more", fields.len() - SHOWN_FIELDS)?;
+        }
+        if let Some(reported) = &self.reported {
+            f.write_str(reported)?;
         }
         write!(f, "{}", After(self.advice()))?;
         if let Some(wait) = self.retry_after {

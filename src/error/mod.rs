@@ -305,6 +305,22 @@ impl Error {
         }))
     }
 
+    /// Adds what the server said on the stream before, in an `error` event.
+    pub(crate) fn after_error_event(mut self, text: &str) -> Error {
+        let said = match text {
+            "" => "; the stream had an error event without a text".to_owned(),
+            text => format!("; an error event of the stream said: {text}"),
+        };
+        match &mut self {
+            Error::Connection(error) => error.what.push_str(&said),
+            Error::Timeout(error) => error.what.push_str(&said),
+            Error::Decode(error) => error.what.push_str(&said),
+            Error::Api(error) => error.reported = Some(said),
+            Error::User(_) | Error::SkippedMessage(_) | Error::Cancelled(_) => {}
+        }
+        self
+    }
+
     /// Names the call that a refusal belongs to.
     pub(crate) fn in_operation(mut self, operation: impl fmt::Display) -> Error {
         if let Error::User(error) = &mut self {

@@ -401,6 +401,7 @@ pub(crate) fn api_error(response: Response, secret: &str) -> Error {
         message,
         is_from_api: parsed.is_object,
         in_progress: false,
+        reported: None,
         retry_after,
         headers: response.headers,
         body: response.body,

@@ -151,7 +151,8 @@ impl Reader {
             b"message" => Kind::Message,
             b"heartbeat" => Kind::Heartbeat,
             b"error" => {
-                self.reported = Some(self.error_text(raw.data.bytes(buffer)));
+                let text = self.error_text(raw.data.bytes(buffer));
+                self.reported = Some((self.info.attempts, text));
                 return None;
             }
             _ => return None,
@@ -210,29 +211,20 @@ impl Reader {
         OneLine(text.trim(), LONGEST_TEXT).to_string()
     }
 
-    /// Adds what the server reported on this connection to the reason of its end.
-    fn lost(&self, what: String) -> String {
-        match self.reported.as_deref() {
-            None => what,
-            Some("") => format!("{what}; it reported an error before"),
-            Some(text) => format!("{what}; it reported: {text}"),
-        }
-    }
-
     fn broken(&self, failure: Failure) -> Error {
         let call = self.call(true);
         match failure.kind {
             FailureKind::Timeout { .. } => {
                 let limit = self.options.idle_timeout;
-                let what = self.lost(format!(
+                let what = format!(
                     "the server sent nothing for {limit:?}, not even a heartbeat, so the connection \
                      counts as dead (see `idle_timeout`)"
-                ));
+                );
                 let limit = Some(limit);
                 Error::Timeout(Box::new(TimeoutError { call, what, limit }))
             }
             FailureKind::Connection(ConnectionFailure { kind, what, source }) => {
-                let what = self.lost(format!("the stream broke: {what}"));
+                let what = format!("the stream broke: {what}");
                 Error::Connection(Box::new(ConnectionError {
                     call,
                     kind,
@@ -248,7 +240,7 @@ impl Reader {
         Error::Connection(Box::new(ConnectionError {
             call: self.call(true),
             kind: ConnectionKind::Lost,
-            what: self.lost("the server ended the stream".to_owned()),
+            what: "the server ended the stream".to_owned(),
             source: None,
         }))
     }

@@ -45,8 +45,8 @@ pub(super) struct Reader {
     pub(super) ticket: Secret,
     /// Whether this connection has received a new message or a heartbeat.
     pub(super) progress: bool,
-    /// The text of the last `error` event of this connection.
-    pub(super) reported: Option<String>,
+    /// The last `error` event: the number of its connection, and its text.
+    pub(super) reported: Option<(u32, String)>,
     /// Whether a connection was established once.
     was_established: bool,
     /// The last `retry:` of the server.
@@ -138,7 +138,6 @@ impl Reader {
             }
             self.info.attempts += 1;
             self.progress = false;
-            self.reported = None;
             let began = Instant::now();
             let Ending { error, stage } = match self.connect() {
                 Ok(body) => self.follow(body),
@@ -147,6 +146,15 @@ impl Reader {
             if self.queue.is_cancelled() {
                 return None;
             }
+            // A connection that works has outlived what an earlier one reported.
+            if self.progress {
+                self.reported
+                    .take_if(|(attempt, _)| *attempt != self.info.attempts);
+            }
+            let error = match &self.reported {
+                Some((_, text)) => error.after_error_event(text),
+                None => error,
+            };
             if !self.options.reconnect {
                 let is_silent = matches!(stage, Stage::Established { .. });
                 return (!is_silent || self.reported.is_some()).then_some(error);

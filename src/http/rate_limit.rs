@@ -146,12 +146,6 @@ impl Turn<'_> {
     pub(crate) fn admit(&mut self, now: Instant) -> Admission {
         let gate = self.gate;
         self.release();
-        if let Some(not_before) = self.not_before.filter(|at| *at > now) {
-            return Admission::Wait {
-                check: not_before,
-                expected: not_before,
-            };
-        }
         if self.number.is_none() {
             let before = gate.in_flight.fetch_add(1, Relaxed);
             if before < gate.open_for.load(Relaxed) {
@@ -162,6 +156,15 @@ impl Turn<'_> {
             gate.in_flight.fetch_sub(1, Relaxed);
         }
         let mut state = gate.lock();
+        if let Some(not_before) = self.not_before.filter(|at| *at > now) {
+            // Others need not stand behind a call that waits longer than the gate is closed.
+            if !state.is_closed_until(not_before) {
+                return Admission::Wait {
+                    check: not_before,
+                    expected: not_before,
+                };
+            }
+        }
         let number = *self.number.get_or_insert_with(|| state.next_in_line());
         let admission = state.admit(now, number, gate.in_flight.load(Relaxed));
         if admission == Admission::Proceed {
@@ -216,8 +219,7 @@ impl Drop for Turn<'_> {
 /// A duration of any number of seconds, at most a day.
 fn seconds(number: f64) -> Duration {
     const DAY: f64 = 86_400.0;
-    // `max` turns a NaN into zero.
-    // Not `clamp`, which keeps NaN.
-    #[allow(clippy::manual_clamp)]
-    Duration::from_secs_f64(number.max(0.0).min(DAY))
+    // A NaN is not greater than zero.
+    let number = if number > 0.0 { number.min(DAY) } else { 0.0 };
+    Duration::from_secs_f64(number)
 }

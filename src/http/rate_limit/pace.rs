@@ -1,13 +1,13 @@
 //! A rate for attempts: one that the caller told, and one that refusals cut.
 //!
-//! The second starts unlimited. Where capacity comes back in small portions, a client that has been refused gets a rate,
-//! and each further refusal cuts it to a quarter. It grows in three ways:
+//! The second starts unlimited. Where capacity comes back in small portions, a client that was refused gets a rate. Each
+//! further refusal cuts it to a quarter. It grows
 //!
-//! - with time, whatever happens: 1 % a second. Cuts come with attempts and growth with time, so clients with a high
-//!   rate lose what those with a low rate gain. Without this a client that started badly starves.
-//! - with what remains: twice as much growth for it to be four times as fast. If less than a target remains after a
-//!   response, the rate falls. So refusals become rare, without one being needed to learn from.
-//! - by a third a second while it is a guess and nothing tells what remains.
+//! - with time: half a percent a second, whatever happens. Cuts come with attempts and growth with time, so clients with a high
+//!   rate lose what those with a low rate gain. Without this growth a client that started badly starves.
+//! - with what remains: the more, the faster. If a response tells of less than a target, the rate falls instead. So
+//!   clients learn without being refused.
+//! - by a third a second while it is a guess and no response tells what remains.
 
 use std::time::{Duration, Instant};
 
@@ -30,7 +30,7 @@ const MIN_RATE: f64 = 1.0 / 30.0;
 const UNLIMITED: f64 = 200.0;
 
 /// Growth per second, as logarithms.
-const WITH_TIME: f64 = 0.01;
+const WITH_TIME: f64 = 0.005;
 const WITH_ROOM: f64 = 0.03;
 const OF_GUESS: f64 = 0.26;
 /// Growth that is not a guess and knows nothing, and the seconds without a refusal that double it.
@@ -78,8 +78,8 @@ impl Pace {
         }
     }
 
-    /// Brings the rate up to date. `since_empty`: since the limiter had nothing left for this client. `blind`: no
-    /// response has ever told what remains.
+    /// Brings the rate up to date. `since_empty` is the time since the limiter had nothing left for this client. `blind`
+    /// means that no response has ever told what remains.
     pub(super) fn advance(&mut self, now: Instant, since_empty: Duration, blind: bool) {
         let passed = now.saturating_duration_since(self.at).as_secs_f64();
         if passed == 0.0 {
@@ -105,7 +105,7 @@ impl Pace {
         self.at = now;
     }
 
-    /// Takes what a response says: `room` of what remains, and the time until the reset.
+    /// Takes a response: the `room` that remains, in units of the target, and the time until the reset.
     pub(super) fn saw(&mut self, room: f64, blind: bool, reset: Option<Duration>) {
         if room < 1.0 {
             self.guess = false;
@@ -190,5 +190,62 @@ impl ToldShare {
     /// The rate that a refusal leaves for now.
     pub(super) fn after_refusal(&self) -> f64 {
         AFTER_REFUSAL_OF_TOLD / self.interval
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn interval_after(pace: &mut Pace, start: Instant, wait: Duration) -> f64 {
+        pace.advance(start + wait, Duration::ZERO, false);
+        pace.interval()
+    }
+
+    #[test]
+    fn a_rate_grows_with_time_alone() {
+        let start = Instant::now();
+        let mut pace = Pace::new(start, 0.1, false, 0.0);
+        pace.saw(0.0, false, None);
+        let before = pace.interval();
+        let after = interval_after(&mut pace, start, 140 * SECOND);
+        assert!((0.45..0.55).contains(&(after / before)));
+    }
+
+    #[test]
+    fn a_rate_grows_faster_the_more_remains_and_not_without_end() {
+        let start = Instant::now();
+        let mut intervals = Vec::new();
+        for room in [0.9, 1.0, 2.0, 4.0] {
+            let mut pace = Pace::new(start, 0.1, false, 0.0);
+            pace.saw(room, false, None);
+            let after_a_second = interval_after(&mut pace, start, SECOND);
+            let after_a_minute = interval_after(&mut pace, start, 60 * SECOND);
+            assert!(after_a_minute > 10.0 * (-GROWTH_PER_RESPONSE * room * room - 0.5).exp());
+            intervals.push(after_a_second);
+        }
+        assert!(intervals.is_sorted_by(|a, b| a > b), "{intervals:?}");
+    }
+
+    #[test]
+    fn too_little_remaining_lowers_the_rate_unless_the_reset_is_near() {
+        let interval = |room, reset| {
+            let mut pace = Pace::new(Instant::now(), 1.0, false, 0.0);
+            pace.saw(room, false, reset);
+            pace.interval()
+        };
+        assert_eq!(interval(1.0, None), 1.0);
+        assert!(interval(0.0, None) > 2.0);
+        assert!(interval(0.5, None) > 1.4);
+        assert_eq!(interval(0.0, Some(SECOND)), interval(0.0, None));
+        assert!(interval(0.0, Some(SECOND / 20)) < 1.1);
+        // Attempts never stop.
+        let mut pace = Pace::new(Instant::now(), 1.0, false, 0.0);
+        for _ in 0..1000 {
+            pace.saw(0.0, false, None);
+        }
+        assert!(pace.interval() <= 30.5);
     }
 }

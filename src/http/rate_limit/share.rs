@@ -14,6 +14,7 @@ use std::time::Instant;
 /// The number of competitors to expect before anything is measured, and the most that are believed.
 const CROWD: f64 = 16.0;
 
+/// So much that nothing needs to be measured.
 const PLENTY: u64 = 256;
 
 /// How much of the drop is remembered from one response to the next.
@@ -35,7 +36,7 @@ pub(super) enum Verdict {
     Nothing,
 }
 
-/// Whether so much remains that nothing needs to be measured.
+/// Whether nothing needs to be measured yet.
 pub(super) fn is_plenty(remaining: Option<u64>) -> bool {
     remaining.is_some_and(|remaining| remaining >= PLENTY)
 }
@@ -85,7 +86,8 @@ impl Share {
         self.most_remaining = self.most_remaining.max(remaining);
         if is_plenty(Some(remaining)) {
             self.remaining = Some((remaining, now));
-            return Verdict::UpTo(remaining / CROWD as u64);
+            // Half, because other clients hear the same.
+            return Verdict::UpTo(remaining / 2);
         }
         let (least, heard) = match self.remaining {
             None => (remaining, now),

@@ -18,8 +18,8 @@ const PORTION: Duration = Duration::from_millis(10_500);
 /// After a wait of at most this long, a new client that finds nothing left starts with a guessed rate at once.
 const SHORT_PORTION: Duration = Duration::from_millis(2_100);
 
-/// How long attempts wait for the response of an earlier one; then one more is sent, and so on. A first response
-/// tells whether there is a limit; a slow one must not hold the others back.
+/// How long attempts wait for the response of an earlier one. Then one more is sent, and so on, because a slow response
+/// must not hold the others back. A client that has not heard of a limit in that time sends all of them.
 const HOLD: Duration = Duration::from_millis(500);
 
 /// How often a held attempt looks again. Those behind it look less often, the further the less.
@@ -39,6 +39,8 @@ pub(super) struct State {
     next_number: u64,
     /// Since when the first in line waits for a response of another call.
     held_since: Option<Instant>,
+    /// When that happened first.
+    first_held: Option<Instant>,
 
     /// When a closed gate opens.
     opens_at: Option<Instant>,
@@ -90,6 +92,7 @@ impl State {
             line: BTreeSet::new(),
             next_number: 0,
             held_since: None,
+            first_held: None,
             opens_at: None,
             opened_at: None,
             spread: Duration::ZERO,
@@ -141,6 +144,10 @@ impl State {
         })
     }
 
+    pub(super) fn is_closed_until(&self, instant: Instant) -> bool {
+        self.opens_at.is_some_and(|opens_at| opens_at >= instant)
+    }
+
     pub(super) fn next_in_line(&mut self) -> u64 {
         self.next_number += 1;
         self.next_number
@@ -182,13 +189,10 @@ impl State {
             return wait(slot.min(now + RECHECK), slot);
         }
         if in_flight >= self.allowed_in_flight(now) {
+            self.first_held.get_or_insert(now);
             let until = *self.held_since.get_or_insert(now) + HOLD;
             if now < until {
                 return wait(until.min(now + POLL), now + POLL);
-            }
-            if self.epoch == 0 && !self.share.is_known() {
-                // Nothing has told of a limit in time.
-                self.ceiling = u64::MAX;
             }
             self.held_since = Some(now);
         } else {
@@ -218,14 +222,17 @@ impl State {
 
     /// How many attempts may be in flight. For a moment after the gate opened, one.
     fn allowed_in_flight(&mut self, now: Instant) -> u64 {
-        match self.opened_at {
-            Some(at) if now < at + self.spread => 1,
-            Some(_) => {
-                self.spread = Duration::ZERO;
-                self.ceiling
-            }
-            None => self.ceiling,
+        let one_by_one = self.opened_at.is_some_and(|at| now < at + self.spread);
+        if one_by_one {
+            return 1;
         }
+        self.spread = Duration::ZERO;
+        let unlimited = self.epoch == 0 && !self.share.is_known();
+        if unlimited && self.first_held.is_some_and(|at| now >= at + HOLD) {
+            // Nothing has told of a limit in time.
+            self.ceiling = u64::MAX;
+        }
+        self.ceiling
     }
 
     fn advance_pace(&mut self, now: Instant) {

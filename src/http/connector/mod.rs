@@ -254,7 +254,7 @@ fn buffers(config: &Config) -> LazyBuffers {
 }
 
 /// Returns the details of one step, with the time that is left for it.
-#[cfg_attr(not(any(feature = "rustls", feature = "native-tls")), allow(dead_code))]
+#[cfg(any(feature = "rustls", feature = "native-tls", feature = "socks"))]
 fn stage<'a>(
     details: &ConnectionDetails<'a>,
     uri: &'a Uri,

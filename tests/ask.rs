@@ -179,6 +179,17 @@ fn without_a_reply_the_error_says_that_the_question_was_delivered() {
 }
 
 #[test]
+fn a_reply_that_the_stream_cannot_decode_is_taken_from_the_list() {
+    let desk = paused(Emulator::builder());
+    desk.emulator.fault(Fault::malformed_message(0));
+    let reply = desk.ask_while(|| {
+        desk.wait_for(|emulator| emulator.opened_streams() == 1);
+        desk.says("assistant", "Whole in the list.");
+    });
+    assert_eq!(reply.unwrap().text(), "Whole in the list.");
+}
+
+#[test]
 fn messages_are_listed_if_the_stream_is_refused() {
     let desk = paused(Emulator::builder().max_streams(0));
     let reply = desk.ask_while(|| {

@@ -202,7 +202,7 @@ impl AskRequest {
                 Ok(Received::Nothing) => {}
                 Ok(_) => return self.poll(question, until),
                 // A message that cannot be decoded may be the reply: the list has it as well.
-                Err(Error::Decode(_)) => return self.poll(question, until),
+                Err(Error::SkippedMessage(_)) => return self.poll(question, until),
                 Err(error) if is_stream_refused(&error) => return self.poll(question, until),
                 Err(error) => return Err(error),
             }

@@ -126,9 +126,7 @@ impl<T: DeserializeOwned + Send + 'static> Ahead<T> {
             .spawn(move || {
                 let mut next = Some(first);
                 while let Some(request) = next.take() {
-                    let fetched = request
-                        .fetch(Some(&cancelled))
-                        .map(|response| response.data);
+                    let fetched = request.fetch(&cancelled).map(|response| response.data);
                     if let Ok(page) = &fetched {
                         next = page.following();
                     }

@@ -164,7 +164,7 @@ impl<T: DeserializeOwned> ListRequest<T> {
     ///
     /// Those of [`send`](ListRequest::send).
     pub fn send_with_response(&self) -> Result<ApiResponse<Page<T>>, Error> {
-        self.fetch(None)
+        self.fetch(&self.http.shutdown)
     }
 
     /// Iterates over the pages from this one on. Each is fetched when it is needed.
@@ -471,17 +471,14 @@ impl<T> ListRequest<T> {
 }
 
 impl<T: DeserializeOwned> ListRequest<T> {
-    fn fetch(&self, cancel: Option<&Cancel>) -> Result<ApiResponse<Page<T>>, Error> {
+    fn fetch(&self, cancel: &Cancel) -> Result<ApiResponse<Page<T>>, Error> {
         let fetched = self.fetch_page(cancel);
         fetched.map_err(|error| error.on_page(self.page))
     }
 
-    fn fetch_page(&self, cancel: Option<&Cancel>) -> Result<ApiResponse<Page<T>>, Error> {
-        let operation = self.operation();
-        let response = match cancel {
-            Some(cancel) => self.http.execute_on(&self.http.agent, &operation, cancel)?,
-            None => self.http.execute(&operation)?,
-        };
+    fn fetch_page(&self, cancel: &Cancel) -> Result<ApiResponse<Page<T>>, Error> {
+        let http = &self.http;
+        let response = http.execute_on(&http.agent, &self.operation(), cancel)?;
         let (data, meta) = match self.page {
             Some(_) => envelope::page(&response)?,
             None => envelope::page_if_any(&response)?,

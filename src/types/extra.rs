@@ -26,8 +26,8 @@ use serde_json::{Map, Value};
 /// let map: Map<String, Value> = extra.into();
 /// ```
 // A list instead of `serde_json::Map`: most responses have no unknown field or few of them, and the
-// smallest node of that map takes 632 bytes, which made a list of agents a sixth slower (0.80 of
-// decoding by hand, and 0.95 is the limit; `list` in `cargo bench --bench figures`).
+// smallest node of that map takes 632 bytes, which made a list of agents a sixth slower (`list` in
+// `cargo bench --bench figures`, whose limit is 0.95 of decoding by hand).
 #[derive(Clone, Default)]
 pub struct Extra {
     fields: Vec<(String, Value)>,

@@ -73,14 +73,7 @@ impl<T: DeserializeOwned> Request<T> {
             StoredValue::Body(Body::Bytes(bytes)) => bytes.clone(),
         };
         let mut response = Response {
-            call: CallInfo {
-                operation: self.operation.name(),
-                attempts: 0,
-                request_id: None,
-                sent: false,
-                traits: self.operation.traits(),
-                page: None,
-            },
+            call: CallInfo::new(self.operation.name(), self.operation.traits()),
             status: 200,
             headers: Headers::default(),
             body,

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::Error;
+use crate::error::{CallInfo, CallTraits, Error};
 use crate::http::Http;
 
 pub use builder::ClientBuilder;
@@ -117,7 +117,11 @@ impl Client {
     pub(crate) fn pause(&self, time: Duration, operation: &str) -> Result<(), Error> {
         match self.http.clock.wait(time, &self.http.shutdown) {
             true => Ok(()),
-            false => Err(Error::cancelled(operation.to_owned())),
+            false => {
+                let mut call = CallInfo::new(operation.to_owned(), CallTraits::READ);
+                call.sent = true;
+                Err(Error::cancelled(call))
+            }
         }
     }
 

@@ -274,35 +274,16 @@ impl Error {
         self
     }
 
-    /// A limit on several calls was exceeded, after something was sent.
+    /// A limit on several calls was exceeded, after something was sent. `what` says what became of it.
     pub(crate) fn timed_out(operation: String, what: String, limit: Duration) -> Error {
-        Error::Timeout(Box::new(TimeoutError {
-            call: CallInfo {
-                operation,
-                attempts: 0,
-                request_id: None,
-                sent: true,
-                // `what` says what became of the write.
-                traits: CallTraits::READ,
-                page: None,
-            },
-            what,
-            limit: Some(limit),
-        }))
+        let mut call = CallInfo::new(operation, CallTraits::READ);
+        call.sent = true;
+        let limit = Some(limit);
+        Error::Timeout(Box::new(TimeoutError { call, what, limit }))
     }
 
-    /// A wait between two calls was cancelled.
-    pub(crate) fn cancelled(operation: String) -> Error {
-        Error::Cancelled(Box::new(CancelledError {
-            call: CallInfo {
-                operation,
-                attempts: 0,
-                request_id: None,
-                sent: true,
-                traits: CallTraits::READ,
-                page: None,
-            },
-        }))
+    pub(crate) fn cancelled(call: CallInfo) -> Error {
+        Error::Cancelled(Box::new(CancelledError { call }))
     }
 
     /// Adds what the server said on the stream before, in an `error` event.
@@ -382,6 +363,18 @@ pub(crate) struct CallInfo {
 }
 
 impl CallInfo {
+    /// Describes a call of which nothing was sent yet.
+    pub(crate) fn new(operation: String, traits: CallTraits) -> Self {
+        CallInfo {
+            operation,
+            attempts: 0,
+            request_id: None,
+            sent: false,
+            traits,
+            page: None,
+        }
+    }
+
     /// The end of an error's line: the page, the request id, the number of attempts.
     fn trailer(&self) -> Trailer<'_> {
         Trailer(self)

@@ -92,19 +92,13 @@ impl Failure {
                 let limit = if is_of_connect { connect } else { timeout };
                 timed_out(call, connecting, is_of_connect, self.trace.received, limit)
             }
-            FailureKind::Connection(ConnectionFailure { kind, what, source }) => {
+            FailureKind::Connection(failure) => failure.into_error(call, |what| {
                 let base = http.base.as_str();
-                let what = match http.network.proxy_address() {
+                match http.network.proxy_address() {
                     Some(proxy) => format!("{what} ({base}, by the proxy {proxy})"),
                     None => format!("{what} ({base})"),
-                };
-                Error::Connection(Box::new(ConnectionError {
-                    call,
-                    kind,
-                    what,
-                    source,
-                }))
-            }
+                }
+            }),
             FailureKind::TooLarge(head) => {
                 let what = format!(
                     "the response body is larger than {} bytes; if that is expected, raise the \
@@ -114,6 +108,22 @@ impl Failure {
                 envelope::decode_error(&http.response(&call, *head, Vec::new()), what, None)
             }
         }
+    }
+}
+
+impl ConnectionFailure {
+    /// Turns the failure into the error of a call; `describe` says what it means there.
+    pub(crate) fn into_error(
+        self,
+        call: CallInfo,
+        describe: impl FnOnce(String) -> String,
+    ) -> Error {
+        Error::Connection(Box::new(ConnectionError {
+            call,
+            kind: self.kind,
+            what: describe(self.what),
+            source: self.source,
+        }))
     }
 }
 

@@ -34,7 +34,7 @@ use ureq::http::response::Parts;
 use ureq::http::{HeaderValue, Request};
 
 use crate::attempt::Attempt;
-use crate::error::{CallInfo, CancelledError, Error};
+use crate::error::{CallInfo, Error};
 use crate::headers::Headers;
 use crate::types::Secret;
 use cancel::Cancel;
@@ -162,7 +162,7 @@ impl Http {
         let mut backoff = Backoff::new();
         loop {
             if cancel.is_cancelled() {
-                return Err(cancelled(run.info));
+                return Err(Error::cancelled(run.info));
             }
             let started = self.clock.now();
             let error = match self.attempt(agent, &mut run, watch) {
@@ -174,7 +174,7 @@ impl Http {
             };
             watch.failed(Some(&error));
             if cancel.is_cancelled() {
-                return Err(cancelled(run.info));
+                return Err(Error::cancelled(run.info));
             }
             let left = run.deadline.left(&*self.clock);
             let decision = match error.is_retryable() {
@@ -189,7 +189,7 @@ impl Http {
             let Some(wait) = wait else { return Err(error) };
             log::debug!(target: "bimpeai", "{error}; retrying in {wait:?}");
             if !self.clock.wait(wait, cancel) {
-                return Err(cancelled(run.info));
+                return Err(Error::cancelled(run.info));
             }
         }
     }
@@ -223,17 +223,11 @@ impl Http {
         };
         let own = operation.default_timeout.filter(|_| !self.timeout_chosen);
         let chosen = operation.timeout.or(own);
+        let mut info = CallInfo::new(name, operation.traits());
         let request_id = request.headers().get(&operation::REQUEST_ID);
-        let info = CallInfo {
-            operation: name,
-            attempts: 0,
-            request_id: request_id
-                .and_then(|id| id.to_str().ok())
-                .map(str::to_owned),
-            sent: false,
-            traits: operation.traits(),
-            page: None,
-        };
+        info.request_id = request_id
+            .and_then(|id| id.to_str().ok())
+            .map(str::to_owned);
         Ok(Execution {
             operation,
             request,
@@ -256,7 +250,7 @@ impl Http {
             return Err(run.deadline.expired(run.info.clone()));
         }
         if !watch.before() {
-            return Err(cancelled(run.info.clone()));
+            return Err(Error::cancelled(run.info.clone()));
         }
         run.info.attempts += 1;
         let mut sent_before = run.info.sent;
@@ -368,10 +362,6 @@ impl Http {
             body,
         }
     }
-}
-
-fn cancelled(call: CallInfo) -> Error {
-    Error::Cancelled(Box::new(CancelledError { call }))
 }
 
 /// Builds the headers of every request of a client.

@@ -11,7 +11,7 @@ use super::queue::Item;
 use super::reader::{Ending, Reader};
 use crate::error::{ConnectionError, ConnectionKind, Error, OneLine, TimeoutError};
 use crate::http::envelope;
-use crate::http::failure::{self, ConnectionFailure, Failure, FailureKind};
+use crate::http::failure::{self, Failure, FailureKind};
 use crate::sse::{Oversized, RawEvent, Span, Splitter};
 
 /// The maximum size of an event, in bytes. A message of the API has up to 4,096 characters.
@@ -223,14 +223,8 @@ impl Reader {
                 let limit = Some(limit);
                 Error::Timeout(Box::new(TimeoutError { call, what, limit }))
             }
-            FailureKind::Connection(ConnectionFailure { kind, what, source }) => {
-                let what = format!("the stream broke: {what}");
-                Error::Connection(Box::new(ConnectionError {
-                    call,
-                    kind,
-                    what,
-                    source,
-                }))
+            FailureKind::Connection(failure) => {
+                failure.into_error(call, |what| format!("the stream broke: {what}"))
             }
             FailureKind::TooLarge(_) => self.closed(),
         }

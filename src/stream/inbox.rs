@@ -9,7 +9,7 @@ use super::cursor::is_position;
 use super::event::{StreamHeartbeatEvent, StreamMessageEvent};
 use super::queue::{Item, Queue, Taken};
 use super::{StreamHandle, StreamRequest};
-use crate::error::{CallInfo, CancelledError, Error, SkipReason};
+use crate::error::{CallInfo, Error, SkipReason};
 
 /// The reader ends with the stream that owns it.
 struct Owner(Arc<Queue>);
@@ -64,18 +64,15 @@ impl Inbox {
             }
             Err(None) => {
                 self.done = true;
-                let call = self.info.clone();
-                Err(Error::Cancelled(Box::new(CancelledError { call })))
+                Err(Error::cancelled(self.info.clone()))
             }
         }
     }
 
     /// Returns the error of a stream whose client was shut down.
     fn shut_down(&self) -> Option<Error> {
-        self.owner.0.was_shut_down().then(|| {
-            let call = self.info.clone();
-            Error::Cancelled(Box::new(CancelledError { call }))
-        })
+        let was_shut_down = self.owner.0.was_shut_down();
+        was_shut_down.then(|| Error::cancelled(self.info.clone()))
     }
 
     fn next(&mut self, until: Option<Instant>) -> Delivery {

@@ -377,15 +377,9 @@ impl Reader {
                 let limit = self.timeout().filter(|_| !connecting);
                 failure::timed_out(call, connecting, connecting, received, limit)
             }
-            FailureKind::Connection(ConnectionFailure { kind, what, source }) => {
-                let what = format!("the stream could not be opened: {what}");
-                Error::Connection(Box::new(ConnectionError {
-                    call,
-                    kind,
-                    what,
-                    source,
-                }))
-            }
+            FailureKind::Connection(failure) => failure.into_error(call, |what| {
+                format!("the stream could not be opened: {what}")
+            }),
             FailureKind::TooLarge(_) => self.closed(),
         }
     }

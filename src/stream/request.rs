@@ -11,7 +11,7 @@ use super::queue::Queue;
 use super::reader::Reader;
 use super::{LifecycleStream, MessageStream, StreamHandle, StreamMessageEvent};
 use crate::client::Client;
-use crate::error::{CallInfo, CallTraits, CancelledError, ConnectionError, ConnectionKind, Error};
+use crate::error::{CallInfo, CallTraits, ConnectionError, ConnectionKind, Error};
 use crate::http::headers::{CallerHeader, caller_header};
 use crate::http::path::{Path, push_query};
 use crate::http::{Http, Operation};
@@ -227,14 +227,7 @@ impl StreamRequest {
     /// Starts the reader's thread.
     pub(super) fn start(self, lifecycle: bool) -> Result<Inbox, Error> {
         let operation = self.operation();
-        let info = CallInfo {
-            operation,
-            attempts: 0,
-            request_id: None,
-            sent: false,
-            traits: CallTraits::STREAM,
-            page: None,
-        };
+        let info = CallInfo::new(operation, CallTraits::STREAM);
         let refuse = |error: Error| Err(error.in_operation(&info.operation));
         if let Some(why) = &self.refused {
             return refuse(Error::user(why));
@@ -258,7 +251,7 @@ impl StreamRequest {
         let dependent: Weak<Queue> = Arc::downgrade(&queue);
         self.http.shutdown.add(dependent);
         if queue.is_cancelled() {
-            return Err(Error::Cancelled(Box::new(CancelledError { call: info })));
+            return Err(Error::cancelled(info));
         }
         let reader = Reader::new(
             self.http.clone(),

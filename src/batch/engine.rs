@@ -1,4 +1,4 @@
-//! Hands rows to threads, and counts what comes back.
+//! Hands rows to threads, and counts the outcomes.
 //!
 //! All bookkeeping is on the calling thread. A worker has one row at a time, with what the journal
 //! knows of it, and reports how it ended.
@@ -364,7 +364,7 @@ impl Feeder<'_> {
         is_finished
     }
 
-    /// Reads the journal again before the server may forget what another process did since.
+    /// Reads the journal again before the server may forget what another process did since then.
     ///
     /// Rows are promised to be done once even where processes overlap. A step that this process
     /// does not know of may have been sent by another one after the journal was read, so that must

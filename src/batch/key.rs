@@ -22,9 +22,9 @@ impl Keys {
 
     /// Returns the key of one attempt at a step.
     ///
-    /// Shard, body and path are no part of it: after a crash the same row and step must meet the
-    /// key that the server may have seen, whoever runs it. `refusals` counts the final refusals
-    /// that are recorded, because servers replay those to the same key.
+    /// Shard, body and path do not belong to it: after a crash, whichever process runs the row must
+    /// send the key that the server may have seen. `refusals` counts the recorded final refusals,
+    /// because servers replay a refusal to the same key.
     pub(super) fn key(&self, row: &str, step: &str, refusals: u32) -> Uuid {
         let refusals = refusals.to_string();
         let name = with_lengths(&[row.as_bytes(), step.as_bytes(), refusals.as_bytes()]);
@@ -39,7 +39,7 @@ pub(super) fn hash(method: &str, target: &str, body: Option<&[u8]>) -> Uuid {
     Uuid::new_v5(&Uuid::NAMESPACE_URL, &name)
 }
 
-/// Returns a number that decides which shard a row belongs to.
+/// Returns the number that decides which shard a row belongs to.
 pub(super) fn shard_number(row: &str) -> u64 {
     let name = format!("bimpeai:shard:{row}");
     let (_, last) = Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_bytes()).as_u64_pair();

@@ -16,15 +16,18 @@
 //! # fn rows() -> Vec<Row> { Vec::new() }
 //! fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     let client = Client::from_env()?;
-//!     let report = Batch::new("import-2026-11") // job name: part of every idempotency key
-//!         .journal("import.journal")            // a folder; each process writes a file of its own
+//!     let agents = client.agents();
+//!     let report = Batch::new("import-2026-11") // part of every key
+//!         .journal("import.journal") // a folder that processes share
 //!         .threads(8)
-//!         .shard(Shard::from_env()?)            // Slurm, Kubernetes, GitLab, …; or Shard::all()
+//!         .shard(Shard::from_env()?) // Slurm, Kubernetes, GitLab, …
 //!         .on_progress(|progress| eprint!("\r{} rows", progress.rows()))
 //!         .run(&client, rows(), |row| row.id.clone(), |step, row| {
-//!             let agent = step.send("agent", client.agents().create(CreateAgent::new(&row.name)))?;
+//!             let agent = CreateAgent::new(&row.name);
+//!             let agent = step.send("agent", agents.create(agent))?;
 //!             let menu = CreateKnowledgeBase::text("Menu", &row.menu);
-//!             step.send("menu", client.agents().knowledge_bases().create(&agent.id, menu))?;
+//!             let menu = agents.knowledge_bases().create(&agent.id, menu);
+//!             step.send("menu", menu)?;
 //!             Ok(())
 //!         })?;
 //!     eprint!("\n{report}");

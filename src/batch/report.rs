@@ -1,4 +1,4 @@
-//! What came of a run, for people and for exit codes.
+//! The result of a run, for people and for exit codes.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -30,8 +30,8 @@ pub struct Report {
     pub unfinished: u64,
     /// Rows of other shards.
     pub other_shards: u64,
-    /// Steps that the server answered from its memory although this journal never started them:
-    /// an earlier job of the same name did. If its agents were deleted, these are their ids.
+    /// Steps whose result the server replayed although this journal never started them: an earlier
+    /// job of the same name did. If its agents were deleted, the results name deleted agents.
     pub replayed: u64,
     /// Time that the run took.
     pub elapsed: Duration,
@@ -187,7 +187,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Returns how many rows need nothing more in this run, whatever came of them.
+    /// Returns how many rows this run has dealt with, whatever the outcome.
     pub fn rows(&self) -> u64 {
         self.finished + self.skipped + self.failed + self.in_doubt + self.other_shards
     }

@@ -1,4 +1,4 @@
-//! What a step needs of a request.
+//! What a step needs from a request.
 
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -19,7 +19,7 @@ impl<T> Request<T> {
         self.operation.is_write()
     }
 
-    /// Whether it makes a phone call, which must never happen twice.
+    /// Returns whether it makes a phone call, which must never happen twice.
     pub(super) fn rings_a_phone(&self) -> bool {
         let mut path = self.operation.path.as_str().split('/').skip(1);
         self.operation.method == Method::POST
@@ -29,7 +29,7 @@ impl<T> Request<T> {
             && path.next().is_none()
     }
 
-    /// What tells a request that asks for something else.
+    /// Returns the hash that tells two different requests apart.
     pub(super) fn hash(&self) -> Uuid {
         let target = format!("{}{}", self.operation.path.as_str(), self.operation.query);
         key::hash(
@@ -51,7 +51,7 @@ impl<T: DeserializeOwned> Request<T> {
         self.decode.decode(response)
     }
 
-    /// What the journal keeps of a response.
+    /// Returns what the journal stores of a response.
     pub(super) fn to_store(&self, response: &Response) -> Result<StoredValue, Error> {
         Ok(match self.decode {
             Decode::Data(_) | Decode::DataOr(_) => {
@@ -64,7 +64,7 @@ impl<T: DeserializeOwned> Request<T> {
         })
     }
 
-    /// Decodes what the journal kept, as if the response came now.
+    /// Decodes what the journal stored, as if it were received now.
     pub(super) fn decode_stored(&self, value: &StoredValue) -> Result<T, Error> {
         let body = match value {
             StoredValue::Data(Some(data)) => format!(r#"{{"data":{data}}}"#).into_bytes(),
@@ -83,7 +83,7 @@ impl<T: DeserializeOwned> Request<T> {
 }
 
 impl Response {
-    /// Whether the server says that it replayed the result of an earlier request.
+    /// Returns whether the server says that it replayed the result of an earlier request.
     pub(super) fn is_replay(&self) -> bool {
         ["idempotency-replayed", "idempotent-replayed"]
             .iter()

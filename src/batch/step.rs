@@ -1,4 +1,4 @@
-//! One step of one row: what is sent, what is recorded, and in which order.
+//! One step of one row: what is sent and recorded, in which order.
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
@@ -107,19 +107,20 @@ pub(super) enum TroubleKind {
     InDoubt,
 }
 
-/// How long a 409 is taken for a sign that the same request is still in progress: a process that
-/// was killed may have left one behind, and so may another process with the same row. Longer than
-/// the longest default timeout of a call.
+/// How long a 409 is taken as a sign that the same request is still in progress: it may come from a
+/// process that was killed, or from another process with the same row. Longer than the longest
+/// default timeout of a call.
 const IN_PROGRESS: Duration = Duration::from_secs(90);
 
 /// The clocks of two machines may differ by this much.
 const CLOCK_SKEW: u64 = 5 * 60 * 1_000;
 
-/// However short the window, a view of the journal is good for this long, in milliseconds.
+/// The minimum time that a view of the journal stays valid, however short the window. In
+/// milliseconds.
 pub(super) const MIN_VIEW: u64 = 2 * 60 * 1_000;
 
 impl Job<'_> {
-    /// Records something. After a failure the job ends, because it cannot keep its promise.
+    /// Appends a record. After a failure the job ends, because it cannot keep its promise.
     fn append(&self, record: &impl Serialize, sync: bool) -> Result<(), StepError> {
         line(record)
             .map_err(|error| error.to_string())
@@ -131,15 +132,15 @@ impl Job<'_> {
             })
     }
 
-    /// Records that a row needs nothing more. If the machine crashes, this may be lost: the next
-    /// run then finds all its steps done.
+    /// Records that a row is finished. A crash of the machine may lose this record: the next run
+    /// then finds all steps of the row done.
     pub(super) fn finished(&self, row: &str) -> Result<(), StepError> {
         let row = Cow::Borrowed(row);
         let record = Record::Finished(super::journal::record::Finished { row });
         self.append(&record, false)
     }
 
-    /// How old a start is; more than any window if the clock cannot be right.
+    /// Returns the age of a start, longer than any window if one of the clocks is wrong.
     fn age(&self, since: u64) -> u64 {
         let now = (self.clock)();
         if since > now.saturating_add(CLOCK_SKEW) {
@@ -163,7 +164,7 @@ impl<'a> Step<'a> {
         }
     }
 
-    /// What keeps the row from being finished, and the step that failed last.
+    /// Returns what keeps the row from being finished, and the step that failed last.
     pub(super) fn into_trouble(self) -> (Option<Trouble>, Option<String>) {
         (self.trouble.into_inner(), self.failed.into_inner())
     }
@@ -179,7 +180,7 @@ impl<'a> Step<'a> {
         }
         self.used.borrow_mut().push(name.to_owned());
         let hash = request.hash();
-        // Only an answer to a doubt leads around: it gives a result, or the right to a new key.
+        // Repeats only after a step in doubt was reconciled: it is done then, or has a new key.
         loop {
             let state = find(&mut self.steps.borrow_mut(), name).state();
             let call = match state {
@@ -214,7 +215,7 @@ impl<'a> Step<'a> {
         })
     }
 
-    /// Asks what came of a step, and records the answer.
+    /// Asks the caller about a step in doubt, and records the decision.
     fn reconcile<T: DeserializeOwned>(
         &self,
         name: &str,
@@ -239,7 +240,7 @@ impl<'a> Step<'a> {
                 let value = serde_json::value::to_raw_value(&value)
                     .map_err(|error| StepError::Journal(error.to_string()))?;
                 let value = StoredValue::Data(Some(value));
-                // What cannot be decoded must not become the result of the step for ever.
+                // A value that cannot be decoded must not become the result of the step.
                 request
                     .decode_stored(&value)
                     .map_err(StepError::Call)
@@ -315,7 +316,8 @@ impl<'a> Step<'a> {
         self.job.append(&record, true)
     }
 
-    /// Keeps the row from being finished, and ends the job where going on makes no sense.
+    /// Keeps the row from being finished after an error without a definite outcome, and ends the job
+    /// if the error concerns all rows.
     fn note(&self, name: &str, error: &StepError) {
         *self.failed.borrow_mut() = Some(name.to_owned());
         let kind = match error {
@@ -413,7 +415,7 @@ impl<'s> Call<'s> {
             Ok(response) => response,
             Err(error) => return self.failed(error),
         };
-        // A response that cannot be decoded is no result: the step stays started.
+        // A response that cannot be decoded leaves the step started: the key stays in use.
         let value = request.to_store(&response).map_err(StepError::Call)?;
         let is_replay = response.is_replay();
         let result = request.decode(&mut response).map_err(StepError::Call)?;
@@ -424,7 +426,7 @@ impl<'s> Call<'s> {
         Ok(Sent::Result(result))
     }
 
-    /// Sends the request until something else comes than the sign that it is in progress.
+    /// Sends the request until the response is not a sign that it is still in progress.
     fn response<T: DeserializeOwned>(
         &self,
         request: &Request<T>,
@@ -459,7 +461,7 @@ impl<'s> Call<'s> {
         Err(StepError::Call(error))
     }
 
-    /// Records what a failure says about the key, if it says anything.
+    /// Records what a failure tells about the key, if anything.
     fn record_failure(&self, error: &Error) -> Result<(), StepError> {
         let now = (self.step.job.clock)();
         // Whether nothing that was ever sent under this key can have been performed.
@@ -482,7 +484,7 @@ impl<'s> Call<'s> {
         }
     }
 
-    /// What keeps the next attempt from being sent, now that all waiting is over.
+    /// Returns what forbids the next attempt, now that all waiting is over.
     fn veto(&self) -> Option<Veto> {
         let job = self.step.job;
         if job.stop.is_hard() {
@@ -497,7 +499,7 @@ impl<'s> Call<'s> {
             (None, sent) => sent.filter(|_| self.is_unknown.get()),
         };
         if let Some(since) = since {
-            // Whatever the earlier sending did, the server still has to know its key.
+            // The server still has to remember the key of the earlier sending.
             return (job.age(since) >= job.window).then(|| {
                 Veto::InDoubt(Open {
                     refusals: self.refusals,
@@ -508,7 +510,7 @@ impl<'s> Call<'s> {
                 })
             });
         }
-        // What another process did since the journal was read, the server still has to know.
+        // Whatever another process did since the journal was read, the server still has to remember.
         let view = now.abs_diff(self.step.read_at);
         (view >= job.window.max(MIN_VIEW)).then(|| {
             let what = format!(

@@ -1,4 +1,4 @@
-//! Why a job ends before its rows do.
+//! Why a job ends early.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -25,8 +25,7 @@ pub(super) enum Reason {
 }
 
 impl Reason {
-    /// Whether steps that were not sent yet must not be sent any more. Otherwise rows that are
-    /// under way are worked on to their end.
+    /// Returns whether nothing may be sent any more. Otherwise rows that are under way are finished.
     fn is_hard(&self) -> bool {
         match self {
             Reason::Interrupted
@@ -53,7 +52,7 @@ impl Dependent for Stop {
 }
 
 impl Stop {
-    /// The first reason stays, unless a harder one follows.
+    /// Sets the reason. The first one stays, unless a hard one follows a soft one.
     pub(super) fn set(&self, reason: Reason) {
         let mut known = self.lock();
         let replaces = match &*known {
@@ -70,17 +69,17 @@ impl Stop {
         self.lock().clone()
     }
 
-    /// Whether no new row may be begun.
+    /// Returns whether no new row may be begun.
     pub(super) fn is_set(&self) -> bool {
         self.lock().is_some()
     }
 
-    /// Whether nothing may be sent any more.
+    /// Returns whether nothing may be sent any more.
     pub(super) fn is_hard(&self) -> bool {
         self.lock().as_ref().is_some_and(Reason::is_hard)
     }
 
-    /// Waits; `true` if nothing may be sent afterwards.
+    /// Waits. Returns `true` if nothing may be sent afterwards.
     pub(super) fn wait(&self, time: Duration) -> bool {
         let goes_on = |reason: &mut Option<Reason>| !reason.as_ref().is_some_and(Reason::is_hard);
         let (reason, _) = self

@@ -49,8 +49,8 @@ fn writes(emulator: &Emulator) -> usize {
         .count()
 }
 
-/// A process that was suspended for a day, or that works side by side with another one for so long,
-/// must not send what the other one did: the server has forgotten that.
+/// A process that was suspended for a day must not send what another one did meanwhile: the server
+/// has forgotten it.
 #[test]
 fn rows_of_another_process_are_noticed_before_the_server_forgets_them() {
     static CLOCK: AtomicU64 = AtomicU64::new(1_000 * HOUR);

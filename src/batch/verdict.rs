@@ -1,10 +1,10 @@
-//! What an error of a call says about the operation and about the job.
+//! What an error of a call tells about the operation and the job.
 
 use crate::error::{Error, ErrorCode};
 
 use super::stop::Reason;
 
-/// Whether the operation may have been performed, for all that this attempt tells.
+/// Returns whether the operation may have been performed, judging by this attempt alone.
 pub(super) fn is_unknown(error: &Error) -> bool {
     match error {
         Error::Api(api) => match api.status() {
@@ -18,7 +18,7 @@ pub(super) fn is_unknown(error: &Error) -> bool {
     }
 }
 
-/// Whether the server refuses this request for good.
+/// Returns whether the server refuses this request for good.
 pub(super) fn is_refusal(error: &Error) -> bool {
     match error {
         Error::Api(api) => match api.status() {
@@ -30,8 +30,8 @@ pub(super) fn is_refusal(error: &Error) -> bool {
     }
 }
 
-/// Whether the server knows this key from a request that it takes for another one. What came of that
-/// one is not known here, so this is no reason for a new key.
+/// Returns whether the server says that the key belongs to another request. The outcome of that one
+/// is unknown here, so this does not justify a new key.
 fn is_about_key(error: &Error) -> bool {
     match error {
         Error::Api(api) => {
@@ -42,7 +42,8 @@ fn is_about_key(error: &Error) -> bool {
     }
 }
 
-/// Whether the API itself looked at the body and refused it, as opposed to something before it.
+/// Returns whether the API itself evaluated the request and refused it, as opposed to a gateway or a
+/// check before it.
 pub(super) fn is_evaluated(error: &Error) -> bool {
     let Error::Api(api) = error else {
         return false;
@@ -72,7 +73,8 @@ pub(super) fn is_unauthenticated(error: &Error) -> bool {
     }
 }
 
-/// The live API answers 400 with this text; other servers have the code.
+/// Returns whether the plan allows no more agents. The live API responds with 400 and this text,
+/// other servers with the code.
 pub(super) fn is_agent_limit(error: &Error) -> bool {
     match error {
         Error::Api(api) => {
@@ -91,7 +93,7 @@ pub(super) fn may_be_in_progress(error: &Error) -> bool {
     error.status() == Some(409) && !is_refusal(error) && !is_about_key(error)
 }
 
-/// Whether an error ends the job.
+/// Returns why an error ends the job, if it does.
 pub(super) fn reason(error: &Error) -> Option<Reason> {
     if is_unauthenticated(error) {
         Some(Reason::Authentication(error.to_string()))
@@ -102,7 +104,7 @@ pub(super) fn reason(error: &Error) -> Option<Reason> {
     }
 }
 
-/// The name that a failed call is counted under.
+/// Returns the name under which a failed call is counted.
 pub(super) fn call_kind(error: &Error) -> String {
     match error {
         Error::Api(api) => match api.code() {

@@ -1,4 +1,4 @@
-//! What the records of all files say of each row.
+//! The state of each row, from the records of all files.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -14,13 +14,13 @@ pub(crate) struct Rows(HashMap<Box<str>, Row>);
 
 #[derive(Debug)]
 pub(crate) enum Row {
-    /// It needs nothing more.
+    /// The row is done.
     Finished,
-    /// Some of its steps were begun.
+    /// Some steps of the row were begun.
     Begun(Vec<StepLog>),
 }
 
-/// All that is recorded of one step of one row.
+/// Everything that is recorded about one step of one row.
 #[derive(Debug)]
 pub(crate) struct StepLog {
     pub(crate) name: Box<str>,
@@ -60,14 +60,14 @@ pub(crate) enum StoredValue {
     Body(Body),
 }
 
-/// What to do about a step.
+/// What to do with a step.
 #[derive(Debug)]
 pub(crate) enum StepState {
-    /// Nothing is under way: the next key counts so many refusals.
+    /// Nothing is under way. The next key counts this many refusals.
     New {
         refusals: u32,
     },
-    /// It was started under this key, and how that ended is not known.
+    /// The step was started under this key, and its outcome is unknown.
     Open(Open),
     Done(StepResult),
 }
@@ -96,7 +96,7 @@ impl Rows {
         self.0.get(row)
     }
 
-    /// Takes out what is known of a row: each row is worked on once.
+    /// Removes and returns the steps of a row: each row is worked on once in a run.
     pub(crate) fn take(&mut self, row: &str) -> Vec<StepLog> {
         match self.0.get_mut(row) {
             Some(Row::Begun(steps)) => std::mem::take(steps),
@@ -154,7 +154,7 @@ impl Rows {
         }
     }
 
-    /// `None` where the row is finished: its steps do not matter any more.
+    /// Returns `None` if the row is finished: its steps do not matter any more.
     fn step(&mut self, row: &str, step: &str) -> Option<&mut StepLog> {
         if !self.0.contains_key(row) {
             self.0.insert(row.into(), Row::Begun(Vec::new()));
@@ -166,7 +166,7 @@ impl Rows {
     }
 }
 
-/// The log of the step with this name, a new one where there is none.
+/// Returns the log of the step with this name, creates it if it does not exist.
 pub(crate) fn find<'a>(steps: &'a mut Vec<StepLog>, name: &str) -> &'a mut StepLog {
     let index = steps
         .iter()
@@ -197,8 +197,8 @@ impl StepLog {
         });
     }
 
-    /// Ends what this file started, and with a conclusive refusal what others started before it:
-    /// had it been performed, the server would have replayed that.
+    /// Ends what this file started. A conclusive refusal also ends what others started before it: had
+    /// that been performed, the server would have replayed its result.
     pub(crate) fn refused(&mut self, file: usize, refusals: u32, at: u64, conclusive: bool) {
         // In one file the order is certain; between files the clocks have to tell, in `state`.
         self.starts
@@ -210,7 +210,7 @@ impl StepLog {
         });
     }
 
-    /// Ends what this file started. It is only recorded where nothing was under way before.
+    /// Ends what this file started. Recorded only if nothing was under way before.
     pub(crate) fn void(&mut self, file: usize, refusals: u32) {
         self.starts
             .retain(|start| start.file != file || start.refusals != refusals);

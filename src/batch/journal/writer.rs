@@ -104,7 +104,7 @@ mod tests {
     use super::super::samples::{records, text};
     use super::*;
 
-    /// A disk that counts, and that is full after so many bytes or fails at a `sync`.
+    /// A disk that counts, is full after `room` bytes, and fails at one `sync`.
     #[derive(Clone, Default)]
     struct TestDisk(Arc<Mutex<Platter>>);
 

@@ -13,7 +13,7 @@ fn says(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// Lets no file of a child grow beyond so many blocks of 512 bytes.
+/// Limits the files of a child to this many blocks of 512 bytes.
 #[cfg(unix)]
 fn with_small_files(command: &Command, blocks: u32) -> Command {
     let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
@@ -57,7 +57,7 @@ fn a_full_disk_ends_the_job_and_loses_nothing() {
     api.assert_each_once(60);
 }
 
-/// A file system with room for so many bytes, unmounted at the end.
+/// A file system of this many bytes, unmounted at the end.
 struct Small(Folder);
 
 impl Small {
@@ -194,7 +194,7 @@ fn a_journal_that_cannot_be_opened_is_an_error_before_anything_is_sent() {
 #[test]
 fn a_file_has_one_process_and_is_free_when_that_is_killed() {
     let folder = Folder::new();
-    // It answers nothing, so the first request of the child waits.
+    // It sends no response, so the first request of the child waits.
     let api = crate::support::Server::start(|mut connection| {
         connection.request();
         connection.closed_by_client();

@@ -24,13 +24,13 @@ pub(crate) enum Act {
     LoseRequest,
     /// Refused before the idempotency key is looked at.
     Refuse(u16, &'static str),
-    /// Refused, and the refusal replayed to the same key for ever.
+    /// Refused, and the refusal is replayed to the same key.
     StoreRefusal(u16, &'static str),
-    /// Performed, and answered with this body.
+    /// Performed, with this response body.
     Body(&'static str),
     /// Refused for its rate.
     TooFast(&'static str),
-    /// Performed, and never answered.
+    /// Performed, without a response.
     Stall,
 }
 
@@ -119,7 +119,7 @@ impl Fake {
         assert!(made.values().all(|counts| *counts == (1, 1)), "{made:?}");
     }
 
-    /// The idempotency keys of the requests so far, in their order.
+    /// Returns the idempotency keys of all requests, in order.
     pub(crate) fn keys(&self) -> Vec<String> {
         let requests = self.server.requests();
         let keys = requests
@@ -279,7 +279,7 @@ pub(crate) fn make(client: &Client, step: &Step<'_>, row: &str) -> Result<(), Ro
     Ok(())
 }
 
-/// Runs the job of `make` on so many rows.
+/// Runs the job of `make` on this number of rows.
 pub(crate) fn run(batch: Batch<'_>, client: &Client, count: usize) -> Report {
     batch
         .run(client, rows(count), String::clone, |step, row| {

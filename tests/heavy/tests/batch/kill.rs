@@ -87,7 +87,7 @@ impl Run {
             .unwrap()
     }
 
-    /// Lets so many percent of the writes fail in each of these ways.
+    /// Lets this percentage of the writes fail in each of these ways.
     fn with_faults(self, percent: usize) -> Run {
         self.emulator.clear_faults();
         let lost = Fault::reset().after_performing();
@@ -103,7 +103,7 @@ impl Run {
         self
     }
 
-    /// Starts a process, kills it so many times, and starts it again until it has nothing left to
+    /// Starts a process, kills it `kills` times, and starts it again until it has nothing left to
     /// do. Returns the exit code of its last run, and what that said.
     fn see_through(&self, shard: &str, mut dice: Dice) -> (i32, String) {
         let mut killed = 0;

@@ -681,7 +681,7 @@ fn who_knows_what_came_of_a_step_decides() {
     let keys = api.keys();
     assert_eq!(keys.len(), 4);
     assert!(!keys[..3].contains(&keys[3]), "a new key");
-    // The answers are recorded.
+    // The decisions are recorded.
     let report = agents(job(), &client, "one", 3);
     assert_eq!((report.skipped, report.in_doubt), (2, 1), "{report}");
 }
@@ -751,7 +751,7 @@ fn replays_of_steps_that_the_journal_never_started_are_counted() {
         "{report}"
     );
 
-    // One that this job did send is no surprise.
+    // A replay of what this job sent itself is expected.
     let folder = Folder::new();
     let count = AtomicU16::new(0);
     let api = Server::start(move |mut connection| {

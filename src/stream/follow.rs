@@ -98,7 +98,7 @@ impl Reader {
             }
             match next {
                 Ok(raw) => {
-                    if let Some(event) = self.sort(raw, buffer) {
+                    if let Some(event) = self.classify(raw, buffer) {
                         batch.push(event);
                     }
                 }
@@ -145,30 +145,36 @@ impl Reader {
         is_new
     }
 
-    /// Keeps new messages. Drops duplicates and other events.
-    fn sort(&mut self, raw: RawEvent, buffer: &[u8]) -> Option<BatchEvent> {
-        let kind = match raw.name(buffer) {
-            b"message" => Kind::Message,
-            b"heartbeat" => Kind::Heartbeat,
+    /// Handles an event by its name. Returns it if it is for the caller.
+    fn classify(&mut self, raw: RawEvent, buffer: &[u8]) -> Option<BatchEvent> {
+        match raw.name(buffer) {
+            b"message" => self.message(raw, buffer),
+            b"heartbeat" => self.heartbeat(raw, buffer),
             b"error" => {
                 let text = self.error_text(raw.data.bytes(buffer));
                 self.reported = Some((self.info.attempts, text));
-                return None;
+                None
             }
-            _ => return None,
-        };
-        let data = raw.data.bytes(buffer);
-        if let Kind::Heartbeat = kind {
-            self.progress = true;
-            if self.cursor.wants_heartbeat() {
-                self.heartbeat_at(batch::heartbeat(data).ts);
-            }
-            return self.lifecycle.then_some(BatchEvent {
-                kind,
-                id: None,
-                data: raw.data,
-            });
+            _ => None,
         }
+    }
+
+    /// Notes a sign of life. It neither moves the position nor is a duplicate of anything.
+    fn heartbeat(&mut self, raw: RawEvent, buffer: &[u8]) -> Option<BatchEvent> {
+        self.progress = true;
+        if self.cursor.wants_heartbeat() {
+            self.heartbeat_at(batch::heartbeat(raw.data.bytes(buffer)).ts);
+        }
+        self.lifecycle.then_some(BatchEvent {
+            kind: Kind::Heartbeat,
+            id: None,
+            data: raw.data,
+        })
+    }
+
+    /// Keeps a new message, and drops a duplicate.
+    fn message(&mut self, raw: RawEvent, buffer: &[u8]) -> Option<BatchEvent> {
+        let data = raw.data.bytes(buffer);
         // The id within the data tells messages apart, because a server may number the blocks of
         // each connection anew.
         let own = raw.id.filter(|id| !id.bytes(buffer).is_empty());
@@ -187,7 +193,7 @@ impl Reader {
         self.progress |= key.is_some();
         let id = own.or_else(|| in_data.map(|id| Span::Owned(id.into_bytes())));
         Some(BatchEvent {
-            kind,
+            kind: Kind::Message,
             id: id.map(|id| id.into_text(buffer)),
             data: raw.data,
         })

@@ -16,7 +16,7 @@ fn silent() -> Server {
     Server::start(|mut connection| while connection.request().is_some() {})
 }
 
-/// Runs `work` on a thread, shuts the client down once `ready` holds, and returns what came of it.
+/// Runs `work` on a thread, shuts the client down once `ready` holds, and returns its result.
 #[track_caller]
 fn shut_down<T: Send + 'static>(
     client: &Client,

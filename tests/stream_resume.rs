@@ -447,7 +447,7 @@ fn a_lifecycle_stream_that_cannot_be_opened_says_why() {
     });
     let error = request(&server).lifecycle().open().unwrap_err();
     assert_eq!(error.status(), Some(403));
-    // The first event opens it, too; then its end is no silent one.
+    // The first event opens it as well; after that, its end is an item.
     let mut stream = request(&server).lifecycle();
     let error = stream.recv_timeout(PATIENCE).unwrap_err();
     assert_eq!(error.status(), Some(403));

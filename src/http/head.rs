@@ -25,7 +25,7 @@ pub(crate) fn may_be_http(bytes: &[u8]) -> bool {
 
 /// Returns the length of the interim responses (1xx) that these bytes start with.
 ///
-/// One that switches protocols (101) is no interim response.
+/// 101, which switches protocols, is not an interim response.
 pub(crate) fn interim(bytes: &[u8]) -> usize {
     let mut done = 0;
     // Nearly all responses end here.
@@ -41,7 +41,7 @@ pub(crate) fn interim(bytes: &[u8]) -> usize {
     done
 }
 
-/// Returns the status and the reason phrase of a head; `None` where its first line is no status
+/// Returns the status and the reason phrase of a head; `None` if its first line is not a status
 /// line.
 pub(crate) fn status_line(head: &[u8]) -> Option<(u16, String)> {
     let line = without_empty_lines(head)

@@ -1,16 +1,19 @@
 //! The rate gate: when the next attempt may be sent.
 //!
-//! All clones of a client share one [`RateGate`]. It is a state machine without I/O, sleep or clock: the time is
-//! passed in, and randomness is injected. Three things hold an attempt back:
+//! All clones of a client share one [`RateGate`]. It is a state machine without I/O, sleep or
+//! clock: the time is passed in, and randomness is injected. Three things hold an attempt back:
 //!
-//! 1. **The closed gate.** `X-RateLimit-Remaining: 0` closes it until the reset, a 429 for `Retry-After` (or until the
-//!    reset). A random twentieth of the wait, at most 1 s, is added so that processes told the same second come apart.
-//! 2. **The ceiling** on attempts in flight: this client's share of what remains ([`share`]). After the gate opens,
-//!    waiting calls pass one by one for that same twentieth.
-//! 3. **The pace**: the share that the caller told ([`RateGate::new`]), and a rate that refusals cut ([`pace`]).
+//! 1. **The closed gate.** `X-RateLimit-Remaining: 0` closes it until the reset, a 429 for
+//!    `Retry-After` (or until the reset). A random twentieth of the wait, at most 1 s, is added so
+//!    that processes told the same second come apart.
+//! 2. **The ceiling** on attempts in flight: this client's share of what remains ([`share`]). After
+//!    the gate opens, waiting calls pass one by one for that same twentieth.
+//! 3. **The pace**: the share that the caller told ([`RateGate::new`]), and a rate that refusals
+//!    cut ([`pace`]).
 //!
-//! Headers may be wrong or hostile. No header closes the gate for more than [`MAX_CLOSED`], a reset further away than
-//! that or in the past is ignored, and a `Remaining` above `Limit` counts as `Limit`.
+//! Headers may be wrong or hostile. No header closes the gate for more than [`MAX_CLOSED`], a reset
+//! further away than that or in the past is ignored, and a `Remaining` above `Limit` counts as
+//! `Limit`.
 
 mod pace;
 mod server_clock;
@@ -29,18 +32,20 @@ use std::time::{Duration, Instant, SystemTime};
 use pace::ToldShare;
 use state::State;
 
-/// The longest time that one response closes the gate. The next attempt after it asks the server again.
+/// The longest time that one response closes the gate. The next attempt after it asks the server
+/// again.
 pub(crate) const MAX_CLOSED: Duration = Duration::from_secs(3600);
 
-/// A source of random numbers from 0 to 1. It is called while the gate is locked, a few times per closing. A forked
-/// process has to get other numbers than its parent.
+/// A source of random numbers from 0 to 1. It is called while the gate is locked, a few times per
+/// closing. A forked process has to get other numbers than its parent.
 pub(crate) type Random = Box<dyn FnMut() -> f64 + Send>;
 
 /// Decides when attempts are sent. One per client, shared by its clones.
 pub(crate) struct RateGate {
     /// Attempts that were admitted and have no response yet.
     in_flight: AtomicU64,
-    /// Attempts that may be in flight without a look at the state. Zero while anything but the ceiling counts.
+    /// Attempts that may be in flight without a look at the state. Zero while anything but the
+    /// ceiling counts.
     open_for: AtomicU64,
     /// How many times the gate was closed.
     epoch: AtomicU64,
@@ -55,7 +60,8 @@ pub(crate) enum Admission {
     /// Sleep until `check`, then call [`Turn::admit`] again.
     Wait {
         check: Instant,
-        /// When the attempt will probably be sent. Compare this one with deadlines and limits of waiting.
+        /// When the attempt will probably be sent. Compare this one with deadlines and limits of
+        /// waiting.
         expected: Instant,
     },
 }
@@ -86,7 +92,8 @@ pub(crate) struct Snapshot {
     pub(crate) resets: Option<Instant>,
 }
 
-/// One call's place in the line. A call takes it once, for all its attempts: an attempt after a 429 goes first.
+/// One call's place in the line. A call takes it once, for all its attempts: an attempt after a 429
+/// goes first.
 pub(crate) struct Turn<'a> {
     gate: &'a RateGate,
     /// The place in the line, once the call had to wait.
@@ -104,7 +111,8 @@ struct Attempt {
 }
 
 impl RateGate {
-    /// Creates an open gate. `requests_per_minute` is this client's share of the limit, if the caller knows it.
+    /// Creates an open gate. `requests_per_minute` is this client's share of the limit, if the
+    /// caller knows it.
     pub(crate) fn new(requests_per_minute: Option<f64>, random: Random) -> Self {
         let told = requests_per_minute.and_then(ToldShare::new);
         let gate = RateGate {
@@ -178,7 +186,8 @@ impl Turn<'_> {
         admission
     }
 
-    /// Tells the gate the response of the admitted attempt. `unix_now` is read if the response has no `Date`.
+    /// Tells the gate the response of the admitted attempt. `unix_now` is read if the response has
+    /// no `Date`.
     pub(crate) fn observe(
         &mut self,
         now: Instant,

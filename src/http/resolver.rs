@@ -226,7 +226,7 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// What the system's resolver says of a host, one answer after the other; the last one stays.
+    /// The results of the system's resolver for a host, one after the other; the last one is repeated.
     pub(crate) fn script(host: &str, answers: Vec<io::Result<Vec<SocketAddr>>>) {
         SCRIPTS
             .lock()

@@ -191,7 +191,7 @@ impl Connector {
         let proxy_address = match addresses[..] {
             [address] => address,
             // ureq connects by itself, to one address after the other. A connection that is closed
-            // again finds out which one answers.
+            // again finds out which one accepts.
             _ => {
                 let stream = self.connected(proxy.uri(), Peer::Proxy, deadline)?;
                 stream

@@ -1,4 +1,4 @@
-//! TCP: finds an address that answers, and reads and writes within bounds of time.
+//! TCP: finds an address that accepts a connection, and reads and writes within time limits.
 
 use std::fmt;
 use std::io::{self, Read as _, Write as _};
@@ -16,7 +16,7 @@ use ureq::unversioned::transport::{
 /// Attempt Delay" of RFC 8305.
 const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
 
-/// Connects to the first address that answers.
+/// Connects to the first address that accepts.
 ///
 /// An address that drops packets costs [`NEXT_ADDRESS_AFTER`] and not its share of the time: it
 /// goes on in the background while the next one is tried. Returns the last error where all fail,

@@ -135,7 +135,7 @@ impl Transport for TracedTransport {
 
     fn is_open(&mut self) -> bool {
         // The pool asks twice, when a connection comes back and when it goes out again; only the
-        // second answer counts, and each costs three system calls.
+        // second result counts, and each check costs three system calls.
         if !std::mem::replace(&mut self.idle, true) {
             self.trusted_at = self.trust.count();
             return true;

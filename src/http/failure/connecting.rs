@@ -376,7 +376,7 @@ mod tests {
         ] {
             assert!(!is_no_such_host(&lookup(text)), "{text}");
         }
-        // The system's own error, such as no free file, is no verdict about the host.
+        // The system's own error, such as no free file, says nothing about the host.
         assert!(!is_no_such_host(&io::Error::from_raw_os_error(24)));
     }
 }

@@ -1,19 +1,21 @@
 //! A rate for attempts: one that the caller told, and one that refusals cut.
 //!
-//! The second starts unlimited. Where capacity comes back in small portions, a client that was refused gets a rate. Each
-//! further refusal cuts it to a quarter. It grows
+//! The second starts unlimited. Where capacity comes back in small portions, a client that was
+//! refused gets a rate. Each further refusal cuts it to a quarter. It grows
 //!
-//! - with time: half a percent a second, whatever happens. Cuts come with attempts and growth with time, so clients with a high
-//!   rate lose what those with a low rate gain. Without this growth a client that started badly starves.
-//! - with what remains: the more, the faster. If a response tells of less than a target, the rate falls instead. So
-//!   clients learn without being refused.
+//! - with time: half a percent a second, whatever happens. Cuts come with attempts and growth with
+//!   time, so clients with a high rate lose what those with a low rate gain. Without this growth a
+//!   client that started badly starves.
+//! - with what remains: the more, the faster. If a response tells of less than a target, the rate
+//!   falls instead. So clients learn without being refused.
 //! - by a third a second while it is a guess and no response tells what remains.
 
 use std::time::{Duration, Instant};
 
 use super::{Random, seconds};
 
-/// A told share is used up to here, so that requests and windows out of step do not exceed the limit.
+/// A told share is used up to here, so that requests and windows out of step do not exceed the
+/// limit.
 const TOLD_SHARE_USED: f64 = 0.95;
 
 /// What a refusal leaves of a rate.
@@ -26,7 +28,7 @@ const OF_MEASURED: f64 = 0.3;
 const GUESS: f64 = 0.15;
 /// Attempts are not further apart than 30 s.
 const MIN_RATE: f64 = 1.0 / 30.0;
-/// A rate per second that is no limit.
+/// A rate per second that limits nothing.
 const UNLIMITED: f64 = 200.0;
 
 /// Growth per second, as logarithms.
@@ -78,8 +80,8 @@ impl Pace {
         }
     }
 
-    /// Brings the rate up to date. `since_empty` is the time since the limiter had nothing left for this client. `blind`
-    /// means that no response has ever told what remains.
+    /// Brings the rate up to date. `since_empty` is the time since the limiter had nothing left for
+    /// this client. `blind` means that no response has ever told what remains.
     pub(super) fn advance(&mut self, now: Instant, since_empty: Duration, blind: bool) {
         let passed = now.saturating_duration_since(self.at).as_secs_f64();
         if passed == 0.0 {
@@ -105,7 +107,8 @@ impl Pace {
         self.at = now;
     }
 
-    /// Takes a response: the `room` that remains, in units of the target, and the time until the reset.
+    /// Takes a response: the `room` that remains, in units of the target, and the time until the
+    /// reset.
     pub(super) fn saw(&mut self, room: f64, blind: bool, reset: Option<Duration>) {
         if room < 1.0 {
             self.guess = false;
@@ -114,7 +117,8 @@ impl Pace {
             return;
         }
         if room < 1.0 {
-            // Little that remains shortly before the reset is no sign of a crowd.
+            // A small remainder shortly before the reset does not mean that many clients share the
+            // limit.
             let weight = reset.map_or(1.0, |reset| (2.0 * reset.as_secs_f64()).min(1.0));
             let lowered = self.rate * (-TIGHT * (1.0 - room) * weight).exp();
             self.rate = lowered.max(MIN_RATE);
@@ -174,8 +178,9 @@ impl ToldShare {
         self.next.map_or(now, |next| next.max(now))
     }
 
-    /// An attempt is sent. The first is sent at once, and the second after one to two intervals: processes that start
-    /// together, or again and again, come out of step without exceeding their share. Slots that nobody used are lost.
+    /// An attempt is sent. The first is sent at once, and the second after one to two intervals:
+    /// processes that start together, or again and again, come out of step without exceeding their
+    /// share. Slots that nobody used are lost.
     pub(super) fn take(&mut self, now: Instant, random: &mut Random) {
         let interval = seconds(self.interval);
         self.next = Some(match self.next {

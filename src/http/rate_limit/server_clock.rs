@@ -4,8 +4,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::MAX_CLOSED;
 
-/// `Date` has whole seconds, so one response leaves a second of doubt, which a wait until the reset would add. The
-/// responses before it narrow that down: the server's clock was at least at each `Date` when that response arrived.
+/// `Date` has whole seconds, so one response leaves a second of doubt, which a wait until the reset
+/// would add. The responses before it narrow that down: the server's clock was at least at each
+/// `Date` when that response arrived.
 #[derive(Default)]
 pub(super) struct ServerClock {
     /// An instant, and the least Unix time that the server's clock had then.
@@ -28,8 +29,8 @@ impl ServerClock {
     }
 }
 
-/// Returns the time until `reset_at`. `None` if that is not plausible: in the past, or further away than
-/// [`MAX_CLOSED`].
+/// Returns the time until `reset_at`. `None` if that is not plausible: in the past, or further away
+/// than [`MAX_CLOSED`].
 pub(super) fn until_reset(reset_at: u64, server_now: Duration) -> Option<Duration> {
     let wait = Duration::from_secs(reset_at).checked_sub(server_now)?;
     (!wait.is_zero() && wait <= MAX_CLOSED).then_some(wait)

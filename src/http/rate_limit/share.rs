@@ -2,12 +2,13 @@
 //!
 //! Others use up the same limit. How many they are shows in two figures:
 //!
-//! - how far `Remaining` falls for each request of this client (the drop), measured over the last few;
-//! - which part of a window this client got (its part), averaged over windows. It remembers a crowd that has not come
-//!   back yet.
+//! - how far `Remaining` falls for each request of this client (the drop), measured over the last
+//!   few;
+//! - which part of a window this client got (its part), averaged over windows. It remembers a crowd
+//!   that has not come back yet.
 //!
-//! What remains divided by the greater number is this client's share: so many requests may be in flight. A share below
-//! one is a probability.
+//! What remains divided by the greater number is this client's share: that many requests may be in
+//! flight. A share below one is a probability.
 
 use std::time::Instant;
 
@@ -20,10 +21,11 @@ const PLENTY: u64 = 256;
 /// How much of the drop is remembered from one response to the next.
 const MEMORY: f64 = 0.9;
 
-/// The remaining requests at which the pace is kept: refusals become rare, and a limiter with a burst loses nothing.
+/// The remaining requests at which the pace is kept: refusals become rare, and a limiter with a
+/// burst loses nothing.
 const TARGET: f64 = 3.0;
 
-/// Of a limit so many times the target, the target is not a waste.
+/// A limit of this many times the target can spare the target.
 const SPARE: f64 = 8.0;
 
 /// What this client may take.

@@ -1,7 +1,8 @@
-//! Simulated processes share a limit, each with a gate of its own. Time is virtual, and randomness seeded.
+//! Simulated processes share a limit, each with a gate of its own. Time is virtual, and randomness
+//! seeded.
 //!
-//! The figures that have to hold: the time that a job takes, in units of the time that the limit allows for its requests, and
-//! the refusals for each request served.
+//! The figures that have to hold: the time that a job takes, in units of the time that the limit
+//! allows for its requests, and the refusals for each request served.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};

@@ -11,15 +11,18 @@ use super::{Admission, Attempt, MAX_CLOSED, Observation, Random, Snapshot, secon
 /// How long a 429 without `Retry-After` and without a plausible reset closes the gate.
 const UNNAMED_WAIT: Duration = Duration::from_secs(1);
 
-/// A limiter that makes clients wait longer gives its capacity back in windows: there is a burst to take after the
-/// wait, and a pace would only delay it. After shorter waits capacity returns in portions, and clients share a rate.
+/// A limiter that makes clients wait longer gives its capacity back in windows: there is a burst to
+/// take after the wait, and a pace would only delay it. After shorter waits capacity returns in
+/// portions, and clients share a rate.
 const PORTION: Duration = Duration::from_millis(10_500);
 
-/// After a wait of at most this long, a new client that finds nothing left starts with a guessed rate at once.
+/// After a wait of at most this long, a new client that finds nothing left starts with a guessed
+/// rate at once.
 const SHORT_PORTION: Duration = Duration::from_millis(2_100);
 
-/// How long attempts wait for the response of an earlier one. Then one more is sent, and so on, because a slow response
-/// must not hold the others back. A client that has not heard of a limit in that time sends all of them.
+/// How long attempts wait for the response of an earlier one. Then one more is sent, and so on,
+/// because a slow response must not hold the others back. A client that has not heard of a limit in
+/// that time sends all of them.
 const HOLD: Duration = Duration::from_millis(500);
 
 /// How often a held attempt looks again. Those behind it look less often, the further the less.
@@ -55,7 +58,8 @@ pub(super) struct State {
 
     served: u64,
     served_since_opened: u64,
-    /// Since the limiter had nothing left for this client, which is a measure of the rate that it gets.
+    /// Since the limiter had nothing left for this client, which is a measure of the rate that it
+    /// gets.
     served_since_empty: u64,
     empty_at: Option<Instant>,
 
@@ -158,7 +162,7 @@ impl State {
     }
 
     pub(super) fn admit(&mut self, now: Instant, number: u64, in_flight: u64) -> Admission {
-        // Behind so many others the place does not matter.
+        // Behind this many others the exact place does not matter.
         const COUNTED: usize = 256;
         self.line.insert(number);
         let ahead = self.line.range(..number).take(COUNTED).count();
@@ -367,8 +371,8 @@ impl State {
         }
     }
 
-    /// Lets one more attempt be in flight once all that may be have had a response, so the number doubles as in TCP's
-    /// slow start, but later: a refusal hits all that are in flight.
+    /// Lets one more attempt be in flight once all that may be have had a response, so the number
+    /// doubles as in TCP's slow start, but later: a refusal hits all that are in flight.
     fn raise_ceiling(&mut self) {
         self.responses_at_ceiling += 1;
         if self.responses_at_ceiling >= self.ceiling {
@@ -381,7 +385,8 @@ impl State {
         self.served <= CROWDED || self.epoch > 0 && self.served_since_opened <= CROWDED
     }
 
-    /// The rate at which this client was served since the limiter was empty for it, if it is empty now.
+    /// The rate at which this client was served since the limiter was empty for it, if it is empty
+    /// now.
     fn measured_rate(&self, now: Instant, wait: Duration) -> f64 {
         let since = self.empty_at.map(|at| now.saturating_duration_since(at));
         let since = since.unwrap_or_default().max(wait).as_secs_f64().max(0.5);

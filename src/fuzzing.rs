@@ -12,7 +12,7 @@ use crate::error::{CallInfo, CallTraits, Error};
 use crate::headers::Headers;
 use crate::http::headers::{CallerHeader, caller_header, visible};
 use crate::http::path::{BaseUrl, Path};
-use crate::http::{Response, envelope};
+use crate::http::{Response, envelope, error_body};
 use crate::workflows::Workflow;
 
 const KEY: &str = "sk_secret";
@@ -67,7 +67,7 @@ pub fn envelope(body: &[u8]) {
 
 /// A body of an error: its line shows no key, however the body quotes it.
 pub fn error(status: u16, body: &[u8]) {
-    let error = envelope::api_error(response(status, HeaderMap::new(), body), KEY);
+    let error = error_body::api_error(response(status, HeaderMap::new(), body), KEY);
     check(&error);
     assert!(!error.to_string().contains(KEY), "{error}");
     let Error::Api(error) = error else {

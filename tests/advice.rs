@@ -260,7 +260,7 @@ fn a_lost_response_says_whether_to_try_again_or_that_the_write_may_have_happened
         HEAD.to_owned(),
         format!("{HEAD}Content-Length: 99\r\n\r\n{{\"da"),
         format!("{HEAD}Transfer-Encoding: chunked\r\n\r\n5\r\n{{\"da"),
-        // Without a length: the JSON ends early.
+        // Without a length, the JSON is truncated.
         format!("{HEAD}Connection: close\r\n\r\n{{\"da"),
     ] {
         let bytes = response.clone();

@@ -246,12 +246,12 @@ fn nothing_behind_a_byte_order_mark_is_no_body() {
 }
 
 #[test]
-fn html_and_a_list_are_recognized_behind_a_byte_order_mark() {
+fn html_and_an_array_are_recognized_behind_a_byte_order_mark() {
     for (status, body, says) in [
         (200, "<html></html>", "an HTML page, not JSON"),
         (200, "\n<!doctype html>", "an HTML page, not JSON"),
         (502, "<html></html>", "an HTML page"),
-        (200, "[1]", "a list"),
+        (200, "[1]", "got an array"),
     ] {
         let server = giving(status, format!("{BOM}{body}"));
         let client = server.builder().max_retries(0).build().unwrap();

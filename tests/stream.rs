@@ -1084,7 +1084,7 @@ fn a_success_that_is_no_event_stream_is_an_error() {
             200,
             "Content-Encoding: br\r\nContent-Type: text/event-stream",
             "never any event",
-            "compressed (\"br\"), which was not requested",
+            "unexpected content encoding \"br\"",
         ),
         (
             202,

@@ -414,7 +414,7 @@ fn answers_that_are_none_of_the_api_say_so() {
             "<html>Welcome</html>",
             "an HTML page, not JSON",
         ),
-        (204, &[], "", "the body is empty, and data was due"),
+        (204, &[], "", "empty response body; expected `data`"),
         (
             200,
             &[],

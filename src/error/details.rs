@@ -279,12 +279,12 @@ impl fmt::Display for SkippedMessageError {
     }
 }
 
-/// Where a response differs from what is documented, and what was expected there; never the value.
+/// Where a response differs from the documentation, and what was expected there. Never the value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{expected} at {place} (line {line}, column {column})")]
+#[error("{expected} at {path} (line {line}, column {column})")]
 pub(crate) struct Mismatch {
     pub(crate) expected: String,
-    pub(crate) place: String,
+    pub(crate) path: String,
     pub(crate) line: usize,
     pub(crate) column: usize,
 }

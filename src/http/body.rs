@@ -8,8 +8,8 @@ use ureq::http::Response;
 use ureq::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use ureq::http::response::Parts;
 
-use super::envelope;
 use super::failure::{self, Failure, FailureKind};
+use super::json;
 use super::trace::ExchangeTrace;
 
 /// The maximum length of an error body; the rest is ignored.
@@ -68,7 +68,7 @@ fn is_truncated(bytes: &[u8], broken: bool) -> bool {
     if bytes.trim_ascii().is_empty() {
         return broken;
     }
-    match envelope::decode::<serde::de::IgnoredAny>(bytes) {
+    match json::decode::<serde::de::IgnoredAny>(bytes) {
         Ok(_) => false,
         Err(error) => error.is_eof() || broken,
     }

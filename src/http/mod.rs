@@ -6,9 +6,11 @@ pub(crate) mod body;
 pub(crate) mod cancel;
 mod connector;
 pub(crate) mod envelope;
+pub(crate) mod error_body;
 pub(crate) mod failure;
 mod head;
 pub(crate) mod headers;
+pub(crate) mod json;
 pub(crate) mod operation;
 pub(crate) mod path;
 pub(crate) mod proxy;
@@ -270,7 +272,7 @@ impl Http {
         let truncated = body.truncated;
         let response = self.response(&run.info, head, body.bytes);
         if !(200..300).contains(&response.status) {
-            let error = envelope::api_error(response, self.key.expose());
+            let error = error_body::api_error(response, self.key.expose());
             return Err(match sent_before && run.operation.is_write() {
                 true => error.of_repeated_write(),
                 false => error,

@@ -484,7 +484,7 @@ impl<T: DeserializeOwned> ListRequest<T> {
             None => envelope::page_if_any(&response)?,
         };
         let Some(mut data) = data else {
-            let what = "`data` is missing or null, and a list was due".to_owned();
+            let what = "`data` is missing or null; expected a list".to_owned();
             return Err(envelope::decode_error(&response, what, None));
         };
         // The first page has nothing to be compared with: `Page::following` reads its ids.

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::event::{StreamHeartbeatEvent, StreamMessageEvent};
 use super::time;
 use crate::error::{CallInfo, Error, SkipReason, SkippedMessageError};
-use crate::http::envelope;
+use crate::http::json;
 use crate::sse::{Oversized, Span};
 use crate::types::ObjectFields as _;
 
@@ -160,7 +160,7 @@ fn text_in_data(
     let mut message = StreamMessageEvent::default();
     let text = match fill(&mut message, data) {
         true => field(message),
-        false => match envelope::decode::<Value>(data).ok()?.get(name)? {
+        false => match json::decode::<Value>(data).ok()?.get(name)? {
             Value::String(text) => text.clone(),
             Value::Number(number) => number.to_string(),
             _ => return None,
@@ -183,11 +183,11 @@ fn unusual_message(
     id: Option<&[u8]>,
     stream: &CallInfo,
 ) -> Result<StreamMessageEvent, Error> {
-    let error = match envelope::decode::<StreamMessageEvent>(data) {
+    let error = match json::decode::<StreamMessageEvent>(data) {
         Ok(message) => return Ok(message),
         Err(error) => error,
     };
-    let mut value = envelope::decode::<Value>(data).ok();
+    let mut value = json::decode::<Value>(data).ok();
     // The block has the id if the message itself does not.
     if let (Some(Value::Object(object)), Some(id)) = (&mut value, id) {
         if object.get("id").is_none_or(Value::is_null) {
@@ -207,7 +207,7 @@ fn unusual_message(
 }
 
 pub(super) fn heartbeat(data: &[u8]) -> StreamHeartbeatEvent {
-    envelope::decode(data).unwrap_or_default()
+    json::decode(data).unwrap_or_default()
 }
 
 /// Returns the error that takes the place of a skipped message.

@@ -10,7 +10,7 @@ use super::policy::Stage;
 use super::queue::Item;
 use super::reader::{Ending, Reader};
 use crate::error::{ConnectionError, ConnectionKind, Error, OneLine, TimeoutError};
-use crate::http::envelope;
+use crate::http::error_body;
 use crate::http::failure::{self, Failure, FailureKind};
 use crate::sse::{Oversized, RawEvent, Span, Splitter};
 
@@ -208,7 +208,7 @@ impl Reader {
 
     /// Returns the text of an `error` event on one line, without the key and the ticket.
     fn error_text(&self, data: &[u8]) -> String {
-        let mut text = envelope::error_text(data);
+        let mut text = error_body::error_text(data);
         for secret in [&self.http.key, &self.ticket] {
             if !secret.expose().is_empty() {
                 text = text.replace(secret.expose(), "[redacted]");

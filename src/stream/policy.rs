@@ -198,7 +198,7 @@ mod tests {
     use super::*;
     use crate::error::{CallInfo, CallTraits, ConnectionError, ConnectionKind, TimeoutError};
     use crate::headers::Headers;
-    use crate::http::{Response, envelope};
+    use crate::http::{Response, error_body};
 
     const SECOND: Duration = Duration::from_secs(1);
     const MINUTE: Duration = Duration::from_secs(60);
@@ -238,7 +238,7 @@ mod tests {
             headers: Headers::new(headers, ""),
             body: format!(r#"{{"message":"m","code":"{code}"}}"#).into_bytes(),
         };
-        envelope::api_error(response, "")
+        error_body::api_error(response, "")
     }
 
     const REFUSED: Stage = Stage::Opening;

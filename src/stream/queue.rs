@@ -407,7 +407,7 @@ mod tests {
 
     use super::*;
     use crate::error::{CallInfo, CallTraits};
-    use crate::http::{Response, envelope};
+    use crate::http::{Response, error_body};
     use crate::sse::Span;
     use crate::stream::batch::{BatchEvent, Kind};
 
@@ -549,7 +549,7 @@ mod tests {
                 headers: Headers::default(),
                 body: vec![b'x'; 200 << 10],
             };
-            let error = envelope::api_error(response, "");
+            let error = error_body::api_error(response, "");
             let wait = Duration::ZERO;
             Item::Disconnected { error, wait }
         };

@@ -21,7 +21,7 @@ use crate::http::headers::set_all;
 use crate::http::path::{Path, push_query};
 use crate::http::trace::ExchangeTrace;
 use crate::http::transport::{self, Timeouts};
-use crate::http::{Http, Operation, Response, envelope};
+use crate::http::{Http, Operation, Response, envelope, error_body};
 use crate::types::Secret;
 
 pub(super) struct Reader {
@@ -348,7 +348,7 @@ impl Reader {
                     let (other, encoding) = (OneLine(&other, 80), OneLine(encoding, 80));
                     match encoding.0 {
                         "" => format!("expected text/event-stream, got {other}"),
-                        _ => format!("compressed (\"{encoding}\"), which was not requested"),
+                        _ => format!("unexpected content encoding \"{encoding}\""),
                     }
                 }
                 _ => "expected an event stream".to_owned(),
@@ -359,7 +359,7 @@ impl Reader {
             .timeout()
             .and_then(|timeout| Instant::now().checked_add(timeout));
         response.body = body::read_error(body.into_reader(), until);
-        envelope::api_error(response, ticket)
+        error_body::api_error(response, ticket)
     }
 
     /// Returns the limit of the ticket call, and of the wait for the response headers of the stream.

@@ -4,9 +4,9 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use memchr::memmem;
-use ureq::http::HeaderMap;
+use ureq::http::{HeaderMap, HeaderName};
 
-use crate::http::operation::REQUEST_ID;
+pub(crate) static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The headers of a response. Names are compared without regard to case.
 #[derive(Clone, Default)]

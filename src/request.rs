@@ -15,7 +15,6 @@ use crate::error::{Error, OneLine, RateLimit};
 use crate::headers::Headers;
 use crate::http::path::{Path, push_query};
 use crate::http::{Http, Operation, Response, envelope};
-use crate::pagination::{Items, ListRequest, Pages};
 
 /// A call, ready to be sent.
 ///
@@ -47,7 +46,7 @@ use crate::pagination::{Items, ListRequest, Pages};
 ///
 /// # Lists that are not paginated
 ///
-/// A `Request<Vec<T>>` can be iterated over, as a [`ListRequest`] can. The first `next()` sends it:
+/// A `Request<Vec<T>>` can be iterated over, as a [`ListRequest`](crate::ListRequest) can. The first `next()` sends it:
 ///
 /// ```no_run
 /// # fn main() -> Result<(), bimpeai::Error> {
@@ -241,7 +240,7 @@ impl Request<()> {
 
     /// Ignores the data of the response.
     pub(crate) fn ignoring_data(mut self) -> Self {
-        self.decode = Decode::Whole(|response| envelope::nothing(response));
+        self.decode = Decode::Whole(|response| envelope::discard(response));
         self
     }
 }
@@ -273,26 +272,6 @@ impl<T: DeserializeOwned> Request<T> {
     }
 }
 
-impl<T: DeserializeOwned + Send + 'static> IntoIterator for Request<Vec<T>> {
-    type Item = Result<T, Error>;
-    type IntoIter = Items<T>;
-
-    /// Iterates over the items of the response.
-    ///
-    /// If the response to a `GET` has a `meta` that announces more pages, iteration fetches them too.
-    fn into_iter(self) -> Items<T> {
-        let is_list =
-            self.operation.method == Method::GET && matches!(self.decode, Decode::Data(_));
-        let pages = if is_list {
-            // The items may be of any type, and have no id that is known here.
-            ListRequest::from_operation(self.http, self.operation, |_| "").pages()
-        } else {
-            Pages::single(self)
-        };
-        Items::new(Vec::new(), pages)
-    }
-}
-
 impl Client {
     /// Builds a request for an operation that this version of the crate does not have.
     ///
@@ -300,8 +279,8 @@ impl Client {
     /// prefix, with ids already escaped, as in `/agents/agt_1`. A path that leaves the prefix is
     /// refused when the request is sent, and so is one that repeats it (`/api/v1/…`).
     ///
-    /// The result is the `data` of the response. [`Request::typed`] and [`Request::raw`] return
-    /// others. Every write carries an idempotency key.
+    /// The result is the `data` of the response. [`Request::decode_as`], [`Request::discard_body`] and
+    /// [`Request::raw`] return something else. Every write carries an idempotency key.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), bimpeai::Error> {
@@ -362,13 +341,13 @@ impl Request<Value> {
     /// ```no_run
     /// # fn main() -> Result<(), bimpeai::Error> {
     /// # let client = bimpeai::Client::from_env()?;
-    /// for report in client.request("GET", "/reports").typed::<Vec<serde_json::Value>>() {
+    /// for report in client.request("GET", "/reports").decode_as::<Vec<serde_json::Value>>() {
     ///     println!("{}", report?);
     /// }
     /// # Ok(())
     /// # }
     /// ```
-    pub fn typed<T: DeserializeOwned>(self) -> Request<T> {
+    pub fn decode_as<T: DeserializeOwned>(self) -> Request<T> {
         Request {
             http: self.http,
             operation: self.operation,
@@ -377,12 +356,24 @@ impl Request<Value> {
     }
 
     /// Ignores the data of the response.
-    pub fn nothing(self) -> Request<()> {
+    pub fn discard_body(self) -> Request<()> {
         Request {
             http: self.http,
             operation: self.operation,
-            decode: Decode::Whole(|response| envelope::nothing(response)),
+            decode: Decode::Whole(|response| envelope::discard(response)),
         }
+    }
+
+    #[doc(hidden)]
+    #[deprecated(note = "renamed to `decode_as`")]
+    pub fn typed<T: DeserializeOwned>(self) -> Request<T> {
+        self.decode_as()
+    }
+
+    #[doc(hidden)]
+    #[deprecated(note = "renamed to `discard_body`")]
+    pub fn nothing(self) -> Request<()> {
+        self.discard_body()
     }
 
     /// Returns the response body as received, with its envelope.

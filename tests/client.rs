@@ -330,7 +330,7 @@ fn the_escape_hatch_stays_below_the_prefix() {
     assert_eq!(
         client
             .request("GET", "/agents")
-            .typed::<u8>()
+            .decode_as::<u8>()
             .send()
             .unwrap(),
         1
@@ -339,7 +339,7 @@ fn the_escape_hatch_stays_below_the_prefix() {
     assert_eq!(raw, br#"{"message":"Success","data":1}"#);
     client
         .request("DELETE", "/agents")
-        .nothing()
+        .discard_body()
         .send()
         .unwrap();
     assert_eq!(server.requests()[0].target, "/api/v1/console/agents/a%2Fb");

@@ -100,7 +100,7 @@ fn untyped_data_is_repaired_and_raw_bytes_are_not() {
     let client = server.client();
     let data: Value = client.request("GET", "/x").send().unwrap();
     assert_eq!(data[0], "\u{fffd}");
-    let typed = client.request("GET", "/x").typed::<Vec<String>>();
+    let typed = client.request("GET", "/x").decode_as::<Vec<String>>();
     assert_eq!(typed.send().unwrap(), ["\u{fffd}"]);
     let raw = client.request("GET", "/x").raw().send().unwrap();
     assert_eq!(raw, format!("{BOM}{body}").as_bytes());

@@ -581,7 +581,7 @@ fn a_request_for_any_list_iterates_over_all_its_pages() {
             .request("GET", "/things")
             .query("kind", "x y")
     };
-    let typed = things().request_id("mine").typed::<Vec<Named>>();
+    let typed = things().request_id("mine").decode_as::<Vec<Named>>();
     let ids: Vec<_> = typed.into_iter().map(|item| item.unwrap().id).collect();
     assert_eq!(ids, ["i1", "i2", "i3"]);
     let requests = server.take_requests();
@@ -599,16 +599,16 @@ fn a_request_for_any_list_iterates_over_all_its_pages() {
         .filter_map(|r| r.header("x-request-id"))
         .collect();
     assert_eq!(ids, ["mine", "mine-2", "mine-3"]);
-    let from = things().query("page", 2).typed::<Vec<Value>>();
+    let from = things().query("page", 2).decode_as::<Vec<Value>>();
     assert_eq!(from.into_iter().map(Result::unwrap).count(), 2);
     // `send` makes one call, as ever.
-    assert_eq!(things().typed::<Vec<Value>>().send().unwrap().len(), 1);
+    assert_eq!(things().decode_as::<Vec<Value>>().send().unwrap().len(), 1);
     // Items without ids, or with equal ones, are all yielded.
     let server = stuck_at_any(r#"[1,{"id":null},{"id":"a"},{"id":"a"}]"#);
     let list = server
         .client()
         .request("GET", "/things")
-        .typed::<Vec<Value>>();
+        .decode_as::<Vec<Value>>();
     assert_eq!(list.into_iter().map(Result::unwrap).count(), 8);
 }
 
@@ -628,7 +628,7 @@ fn only_a_get_is_sent_again_for_more_pages() {
         connection.answer(200, &[], page(&["a"], 1, 2, true));
     });
     let client = server.client();
-    let search = client.request("POST", "/search").typed::<Vec<Value>>();
+    let search = client.request("POST", "/search").decode_as::<Vec<Value>>();
     assert_eq!(search.into_iter().map(Result::unwrap).count(), 1);
     let bytes = client.request("GET", "/things").raw();
     let bytes: Vec<u8> = bytes.into_iter().map(Result::unwrap).collect();

@@ -106,7 +106,7 @@ pub(crate) fn data<T: DeserializeOwned>(response: &Response) -> Result<T, Error>
 }
 
 /// Checks a success whose data is not used: no body, or any envelope.
-pub(crate) fn nothing(response: &Response) -> Result<(), Error> {
+pub(crate) fn discard(response: &Response) -> Result<(), Error> {
     open::<IgnoredAny>(response).map(|_| ())
 }
 

@@ -37,7 +37,7 @@ use ureq::http::{HeaderValue, Request};
 
 use crate::attempt::Attempt;
 use crate::error::{CallInfo, Error};
-use crate::headers::Headers;
+use crate::headers::{Headers, REQUEST_ID};
 use crate::types::Secret;
 use cancel::Cancel;
 use failure::{Failure, Limits};
@@ -226,7 +226,7 @@ impl Http {
         let own = operation.default_timeout.filter(|_| !self.timeout_chosen);
         let chosen = operation.timeout.or(own);
         let mut info = CallInfo::new(name, operation.traits());
-        let request_id = request.headers().get(&operation::REQUEST_ID);
+        let request_id = request.headers().get(&REQUEST_ID);
         info.request_id = request_id
             .and_then(|id| id.to_str().ok())
             .map(str::to_owned);

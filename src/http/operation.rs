@@ -10,10 +10,10 @@ use super::Http;
 use super::headers::{self, CallerHeader};
 use super::path::Path;
 use crate::error::{CallTraits, Error, OneLine};
+use crate::headers::REQUEST_ID;
 use crate::random;
 
 pub(crate) static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-pub(crate) static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// One call of the API, however many attempts it takes.
 #[derive(Clone)]

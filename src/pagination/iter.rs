@@ -8,11 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 
 use serde::de::DeserializeOwned;
+use ureq::http::Method;
 
 use super::{ListRequest, Page};
 use crate::error::Error;
 use crate::http::cancel::Cancel;
-use crate::request::Request;
+use crate::request::{Decode, Request};
 
 /// An iterator over the pages of a list. It ends after an error.
 pub struct Pages<T> {
@@ -101,6 +102,27 @@ impl<T: DeserializeOwned + Send + 'static> FusedIterator for Pages<T> {}
 impl<T> fmt::Debug for Pages<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pages").finish_non_exhaustive()
+    }
+}
+
+/// Lists that are not paginated.
+impl<T: DeserializeOwned + Send + 'static> IntoIterator for Request<Vec<T>> {
+    type Item = Result<T, Error>;
+    type IntoIter = Items<T>;
+
+    /// Iterates over the items of the response.
+    ///
+    /// If the response to a `GET` has a `meta` that announces more pages, iteration fetches them too.
+    fn into_iter(self) -> Items<T> {
+        let is_list =
+            self.operation.method == Method::GET && matches!(self.decode, Decode::Data(_));
+        let pages = if is_list {
+            // The items may be of any type, and have no id that is known here.
+            ListRequest::from_operation(self.http, self.operation, |_| "").pages()
+        } else {
+            Pages::single(self)
+        };
+        Items::new(Vec::new(), pages)
     }
 }
 

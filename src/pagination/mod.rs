@@ -11,9 +11,10 @@ use ureq::http::{HeaderValue, Method};
 
 use crate::client::Client;
 use crate::error::Error;
+use crate::headers::REQUEST_ID;
 use crate::http::cancel::Cancel;
 use crate::http::headers::LONGEST_ID;
-use crate::http::operation::{IDEMPOTENCY_KEY, REQUEST_ID};
+use crate::http::operation::IDEMPOTENCY_KEY;
 use crate::http::path::{Path, push_query};
 use crate::http::{Http, Operation, envelope};
 use crate::request::{ApiResponse, call_options};

@@ -266,13 +266,16 @@ fn the_escape_hatch_gives_what_is_asked_for() {
     let request = |number: usize, method: &str, path: &str| {
         recorder.client("hatch", number).request(method, path)
     };
-    let agent: AgentDetail = request(0, "GET", "/agents/agt_1").typed().send().unwrap();
+    let agent: AgentDetail = request(0, "GET", "/agents/agt_1")
+        .decode_as()
+        .send()
+        .unwrap();
     assert_eq!(
         serde_json::to_value(&agent).unwrap(),
         recorder.cases[0].answer["data"]
     );
     let response = request(1, "GET", "/agents")
-        .typed::<Vec<Agent>>()
+        .decode_as::<Vec<Agent>>()
         .send_with_response();
     let response = response.unwrap();
     assert_eq!(
@@ -287,7 +290,7 @@ fn the_escape_hatch_gives_what_is_asked_for() {
         Value::Null
     );
     request(2, "DELETE", "/agents/agt_1")
-        .nothing()
+        .discard_body()
         .send()
         .unwrap();
     // Each method that writes carries a key, one that reads does not.

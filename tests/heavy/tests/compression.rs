@@ -46,7 +46,7 @@ fn an_empty_body_is_empty_and_not_damaged() {
         let server = writing(head, "");
         let client = server.client();
         for method in ["DELETE", "POST", "GET"] {
-            let request = client.request(method, "/x").nothing();
+            let request = client.request(method, "/x").discard_body();
             request
                 .send()
                 .unwrap_or_else(|error| panic!("{head}: {error}"));
@@ -64,7 +64,7 @@ fn an_empty_body_is_empty_and_not_damaged() {
     server
         .client()
         .request("POST", "/x")
-        .nothing()
+        .discard_body()
         .send()
         .unwrap();
     assert_eq!(server.requests().len(), 1);
@@ -76,7 +76,7 @@ fn a_head_and_a_304_have_no_body_to_decompress() {
     let server = writing(head, "");
     let client = server.client();
     for _ in 0..2 {
-        client.request("HEAD", "/x").nothing().send().unwrap();
+        client.request("HEAD", "/x").discard_body().send().unwrap();
     }
     assert_eq!(server.connections(), 1);
     let server = writing(

@@ -93,7 +93,11 @@ fn item_06_a_success_without_a_body_is_a_success() {
             .configure("agt_1", slack)
             .send()
             .expect(raw);
-        client.request("POST", "/x").nothing().send().expect(raw);
+        client
+            .request("POST", "/x")
+            .discard_body()
+            .send()
+            .expect(raw);
         assert_eq!(client.request("POST", "/x").send().expect(raw), Value::Null);
     }
 }

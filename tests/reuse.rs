@@ -88,3 +88,39 @@ fn one_new_connection_replaces_a_silent_one_and_is_used_again() {
     }
     assert_eq!(server.connections(), 2);
 }
+
+#[test]
+fn as_many_threads_as_a_large_job_has_keep_their_connections() {
+    const THREADS: usize = 64;
+    // No response is sent before all threads wait for one, so each has a connection of its own.
+    let together = Arc::new(Barrier::new(THREADS));
+    let server = Server::start(move |mut connection| {
+        while connection.request().is_some() {
+            together.wait();
+            connection.data(r#"{"id":"abc"}"#);
+        }
+    });
+    let client = server.client();
+    for _ in 0..3 {
+        warm_up(&client, THREADS);
+    }
+    assert_eq!(server.connections(), THREADS);
+}
+
+#[test]
+fn a_url_longer_than_the_buffer_is_sent_whole_and_leaves_the_pool_as_it_was() {
+    let server = Server::answering(|connection, _, _| {
+        connection.data(r#"{"id":"abc"}"#);
+    });
+    let client = server.client();
+    let agents = client.agents();
+    let id = "a".repeat(60_000);
+    agents.retrieve("a").send().unwrap();
+    agents.retrieve(&id).send().unwrap();
+    agents.retrieve("a").send().unwrap();
+    let requests = server.requests();
+    assert!(requests[1].path().ends_with(&id));
+    assert_eq!(requests.len(), 3);
+    // The pool's connection, and one for the long request.
+    assert_eq!(server.connections(), 2);
+}

@@ -16,8 +16,16 @@ use super::resolver::{self, Resolver};
 use super::tls::Tls;
 use super::trace::ExchangeTrace;
 
-/// Threads of one client keep their connections; ureq's own three would make them reconnect.
-const IDLE_CONNECTIONS: usize = 32;
+/// Threads of one client keep their connections: with fewer than there are threads, they reconnect.
+const IDLE_CONNECTIONS: usize = 256;
+
+/// The largest head of a response: ureq's own limit. One byte more has to fit into the input buffer
+/// to tell a head that is too large from one that a lost connection truncated.
+const LARGEST_HEAD: usize = 64 * 1024;
+
+/// The output buffer of a connection. Buffers are zeroed: each of their pages costs a script of one
+/// call a page fault, and each idle connection its memory. `run` makes room for a longer URL.
+const OUTPUT: usize = 16 * 1024;
 
 /// A time that can be added to any other: `Duration::MAX` is what callers write for "no limit".
 pub(crate) fn finite(time: Duration) -> Duration {
@@ -66,6 +74,9 @@ impl Network {
             .user_agent(AutoHeaderValue::None)
             .accept(AutoHeaderValue::None)
             .allow_non_standard_methods(true)
+            .max_response_header_size(LARGEST_HEAD)
+            .input_buffer_size(LARGEST_HEAD + 1)
+            .output_buffer_size(OUTPUT)
             .max_idle_connections(IDLE_CONNECTIONS)
             .max_idle_connections_per_host(IDLE_CONNECTIONS)
             .timeout_connect(Some(finite(self.connect_timeout)))
@@ -152,10 +163,22 @@ fn run<B: ureq::AsSendBody>(
     timeouts: Timeouts,
     force_new: bool,
 ) -> Result<Response<Body>, ureq::Error> {
-    if let (Timeouts::Agent, false) = (timeouts, force_new) {
+    // A value of a header has up to 8 KiB, so only the URL can be too long for the buffer. ` HTTP/1.1`,
+    // the method and a scheme are around it.
+    let uri = request.uri();
+    let host = uri.authority().map_or(0, |host| host.as_str().len());
+    let path = uri.path_and_query().map_or(0, |path| path.as_str().len());
+    let line = host + path + 64;
+    let is_long =
+        line > agent.config().output_buffer_size() && !matches!(timeouts, Timeouts::Stream { .. });
+    if let (Timeouts::Agent, false, false) = (timeouts, force_new, is_long) {
         return agent.run(request);
     }
     let mut config = agent.configure_request(request);
+    // The buffers of pooled connections are too small for it, so ureq opens one outside the pool.
+    if is_long {
+        config = config.output_buffer_size(line);
+    }
     config = match timeouts {
         Timeouts::Agent => config,
         Timeouts::Whole(timeout) => config.timeout_global(timeout.map(finite)),

@@ -67,38 +67,63 @@ pub(crate) struct Limits<'a> {
     pub(crate) deadline: &'a Deadline,
 }
 
+/// What failed, which gives the error its words.
+pub(crate) enum Phase<'a> {
+    /// An attempt of a call.
+    Call(Limits<'a>),
+    /// The opening of a response that is read later.
+    Opening { timeout: Option<Duration> },
+    /// The reading of such a response.
+    Reading { idle_timeout: Duration },
+}
+
 impl Failure {
     /// Returns whether a connection from the pool turned out to be dead: nothing was received on it.
     pub(crate) fn is_dead_on_reuse(&self) -> bool {
         matches!(self.kind, FailureKind::Connection(..)) && self.trace.is_silent_on_reuse()
     }
 
-    /// Turns the failure of an attempt into the error that the caller gets.
-    pub(crate) fn into_error(self, http: &Http, mut call: CallInfo, limits: Limits<'_>) -> Error {
+    /// Turns the failure into the error that the caller gets.
+    pub(crate) fn into_error(self, http: &Http, mut call: CallInfo, phase: Phase<'_>) -> Error {
         call.sent |= self.trace.sent;
         match self.kind {
             FailureKind::Timeout { connecting } => {
-                let Limits {
-                    timeout,
-                    left,
-                    deadline,
-                } = limits;
+                let (timeout, left) = match &phase {
+                    Phase::Call(limits) => (limits.timeout, limits.left),
+                    Phase::Opening { timeout } => (*timeout, None),
+                    Phase::Reading { idle_timeout } => return silent(call, *idle_timeout),
+                };
                 let least = |a: Option<Duration>, b| a.into_iter().chain(b).min();
                 let connect = Some(http.network.connect_timeout).filter(|_| connecting);
-                if left.is_some() && left == least(left, least(timeout, connect)) {
-                    return deadline.expired(call);
+                if let Phase::Call(limits) = phase {
+                    if left.is_some() && left == least(left, least(timeout, connect)) {
+                        return limits.deadline.expired(call);
+                    }
                 }
                 let is_of_connect = connecting && connect == least(connect, timeout);
                 let limit = if is_of_connect { connect } else { timeout };
                 timed_out(call, connecting, is_of_connect, self.trace.received, limit)
             }
-            FailureKind::Connection(failure) => failure.into_error(call, |what| {
-                let base = http.base.as_str();
-                match http.network.proxy_address() {
-                    Some(proxy) => format!("{what} ({base}, by the proxy {proxy})"),
-                    None => format!("{what} ({base})"),
-                }
-            }),
+            FailureKind::Connection(failure) => {
+                let what = failure.what;
+                let what = match phase {
+                    Phase::Call(_) => {
+                        let base = http.base.as_str();
+                        match http.network.proxy_address() {
+                            Some(proxy) => format!("{what} ({base}, by the proxy {proxy})"),
+                            None => format!("{what} ({base})"),
+                        }
+                    }
+                    Phase::Opening { .. } => format!("the stream could not be opened: {what}"),
+                    Phase::Reading { .. } => format!("the stream broke: {what}"),
+                };
+                Error::Connection(Box::new(ConnectionError {
+                    call,
+                    kind: failure.kind,
+                    what,
+                    source: failure.source,
+                }))
+            }
             FailureKind::TooLarge(head) => {
                 let what = format!(
                     "the response body is larger than {} bytes; if that is expected, raise the \
@@ -111,24 +136,18 @@ impl Failure {
     }
 }
 
-impl ConnectionFailure {
-    /// Turns the failure into the error of a call; `describe` says what it means there.
-    pub(crate) fn into_error(
-        self,
-        call: CallInfo,
-        describe: impl FnOnce(String) -> String,
-    ) -> Error {
-        Error::Connection(Box::new(ConnectionError {
-            call,
-            kind: self.kind,
-            what: describe(self.what),
-            source: self.source,
-        }))
-    }
+/// Returns the error of a body that sent nothing for too long.
+fn silent(call: CallInfo, limit: Duration) -> Error {
+    let what = format!(
+        "the server sent nothing for {limit:?}, not even a heartbeat, so the connection counts as \
+         dead (see `idle_timeout`)"
+    );
+    let limit = Some(limit);
+    Error::Timeout(Box::new(TimeoutError { call, what, limit }))
 }
 
-/// The error of an exchange that took too long.
-pub(crate) fn timed_out(
+/// Returns the error of an exchange that took too long.
+fn timed_out(
     call: CallInfo,
     connecting: bool,
     is_of_connect: bool,

@@ -11,6 +11,7 @@ pub(crate) mod failure;
 mod head;
 pub(crate) mod headers;
 pub(crate) mod json;
+pub(crate) mod open;
 pub(crate) mod operation;
 pub(crate) mod path;
 pub(crate) mod proxy;
@@ -40,15 +41,11 @@ use crate::error::{CallInfo, Error};
 use crate::headers::{Headers, REQUEST_ID};
 use crate::types::Secret;
 use cancel::Cancel;
-use failure::{Failure, Limits};
+use failure::{Failure, Limits, Phase};
 pub(crate) use operation::Operation;
 use path::BaseUrl;
 use retry::{Backoff, Clock, Deadline, Decision, RetryPolicy};
 use transport::{Network, Timeouts};
-
-/// The input buffer of a stream's connection. A quarter less costs a burst 1% of the processor, and
-/// a quarter more costs each of a thousand streams 8 KiB.
-pub(crate) const STREAM_INPUT: usize = 28 * 1024;
 
 /// How a client reaches its server.
 pub(crate) struct Http {
@@ -265,7 +262,7 @@ impl Http {
                     left,
                     deadline: &run.deadline,
                 };
-                return Err(failure.into_error(self, run.info.clone(), limits));
+                return Err(failure.into_error(self, run.info.clone(), Phase::Call(limits)));
             }
         };
         run.info.sent = true;
@@ -308,46 +305,22 @@ impl Http {
                 transport::exchange(agent, run.request.clone(), body, timeouts, force_new)?;
             body::read(response, self.largest_body)
         };
-        let failure = match send(timeouts, false) {
-            Err(failure) if failure.is_dead_on_reuse() => failure,
-            other => return other,
-        };
-        let passed = self.clock.now().saturating_duration_since(started);
-        let limit = match timeouts {
-            Timeouts::Whole(limit) => limit,
-            _ => run.timeout,
-        };
-        let limit = limit.map(|limit| limit.saturating_sub(passed));
-        if limit.is_some_and(|limit| limit.is_zero()) {
-            return Err(failure);
-        }
-        watch.failed(None);
-        if !watch.before() {
-            return Err(failure);
-        }
-        *sent_before = true;
-        send(Timeouts::Whole(limit), true).map_err(|mut failure| {
-            failure.trace.sent = true;
-            failure
-        })
-    }
-
-    /// Makes an agent for one stream: closing its connections stops that stream and no other.
-    ///
-    /// Its buffers are small, because there may be a thousand streams, and each buffer is zeroed and
-    /// so takes memory (`benches/scale.rs`). `line` is the length of the longest line of its
-    /// requests, without the ticket and the position: each line has to fit into the buffer.
-    pub(crate) fn stream_agent(&self, line: usize) -> ureq::Agent {
-        // Servers take no longer request lines.
-        const OUTPUT: usize = 8 * 1024;
-        self.network.agent(|config| {
-            config
-                .input_buffer_size(STREAM_INPUT)
-                // Headers that fill the buffer are an error of their own, and no lost connection.
-                .max_response_header_size(STREAM_INPUT - 1)
-                .output_buffer_size(OUTPUT + line)
-                .timeout_global(self.timeout)
-                .max_idle_connections(1)
+        transport::resend_if_dead(timeouts, send, || {
+            let passed = self.clock.now().saturating_duration_since(started);
+            let limit = match timeouts {
+                Timeouts::Whole(limit) => limit,
+                _ => run.timeout,
+            };
+            let limit = limit.map(|limit| limit.saturating_sub(passed));
+            if limit.is_some_and(|limit| limit.is_zero()) {
+                return None;
+            }
+            watch.failed(None);
+            if !watch.before() {
+                return None;
+            }
+            *sent_before = true;
+            Some(Timeouts::Whole(limit))
         })
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use ureq::http::header::{CONTENT_TYPE, HeaderMap};
+use ureq::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
 use ureq::http::{HeaderName, HeaderValue, Method, Request};
 
 use super::Http;
@@ -113,6 +113,29 @@ impl Operation {
 
     /// Builds the request that every attempt sends.
     pub(super) fn request(&self, http: &Http) -> Result<Request<()>, Error> {
+        let mut request = self.plain_request(http)?;
+        let headers = request.headers_mut();
+        let request_id = match &self.request_id {
+            Some(id) => id.clone(),
+            None => random_id()?,
+        };
+        headers.insert(REQUEST_ID.clone(), request_id);
+        if let Some(key) = &self.idempotency_key {
+            headers.insert(IDEMPOTENCY_KEY.clone(), key.clone());
+        }
+        Ok(request)
+    }
+
+    /// Builds a request whose query has the credentials, in place of the API key.
+    pub(super) fn request_without_key(&self, http: &Http) -> Result<Request<()>, Error> {
+        let mut request = self.plain_request(http)?;
+        let headers = request.headers_mut();
+        headers.remove(AUTHORIZATION);
+        headers.remove(HeaderName::from_static("x-api-key"));
+        Ok(request)
+    }
+
+    fn plain_request(&self, http: &Http) -> Result<Request<()>, Error> {
         const JSON: HeaderValue = HeaderValue::from_static("application/json");
         if let Some(why) = &self.refused {
             return Err(Error::user(why));
@@ -121,14 +144,6 @@ impl Operation {
         headers::set_all(&mut headers, &self.headers);
         if self.body.is_some() && !headers.contains_key(CONTENT_TYPE) {
             headers.insert(CONTENT_TYPE, JSON);
-        }
-        let request_id = match &self.request_id {
-            Some(id) => id.clone(),
-            None => random_id()?,
-        };
-        headers.insert(REQUEST_ID.clone(), request_id);
-        if let Some(key) = &self.idempotency_key {
-            headers.insert(IDEMPOTENCY_KEY.clone(), key.clone());
         }
         let mut request = Request::new(());
         *request.method_mut() = self.method.clone();

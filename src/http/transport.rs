@@ -134,6 +134,30 @@ pub(crate) fn exchange(
     }
 }
 
+/// Sends a request, and sends it again on a new connection if the one of the pool turns out to be dead
+/// before anything was received.
+///
+/// `send` is told whether a new connection is required. `again` gives the timeouts of the second
+/// time, or `None` to leave it at the failure.
+pub(crate) fn resend_if_dead<T>(
+    timeouts: Timeouts,
+    send: impl Fn(Timeouts, bool) -> Result<T, Failure>,
+    again: impl FnOnce() -> Option<Timeouts>,
+) -> Result<T, Failure> {
+    let failure = match send(timeouts, false) {
+        Err(failure) if failure.is_dead_on_reuse() => failure,
+        other => return other,
+    };
+    let Some(timeouts) = again() else {
+        return Err(failure);
+    };
+    send(timeouts, true).map_err(|mut failure| {
+        // The server may have it from the first time.
+        failure.trace.sent = true;
+        failure
+    })
+}
+
 /// Returns the transfer encoding where it is not one that every client knows: ureq undoes `chunked`
 /// and would pass on the rest as the body.
 fn transfer_encoding(headers: &HeaderMap) -> Option<String> {

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use crate::http::STREAM_INPUT;
+use crate::http::open::STREAM_INPUT;
 
 /// The size of one read, in bytes: small for single messages, larger in bursts, and at most the size
 /// of the connection's own buffer.

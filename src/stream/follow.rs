@@ -2,16 +2,14 @@
 
 use std::time::Instant;
 
-use ureq::Body;
-
 use super::batch::{self, Batch, BatchEvent, Kind};
 use super::buffer::ReadBuffer;
 use super::policy::Stage;
 use super::queue::Item;
 use super::reader::{Ending, Reader};
-use crate::error::{ConnectionError, ConnectionKind, Error, OneLine, TimeoutError};
+use crate::error::{CallInfo, ConnectionError, ConnectionKind, Error, OneLine};
 use crate::http::error_body;
-use crate::http::failure::{self, Failure, FailureKind};
+use crate::http::open::StreamingBody;
 use crate::sse::{Oversized, RawEvent, Span, Splitter};
 
 /// The maximum size of an event, in bytes. A message of the API has up to 4,096 characters.
@@ -26,11 +24,10 @@ const LONGEST_TEXT: usize = 300;
 
 impl Reader {
     /// Reads a connection to its end.
-    pub(super) fn follow(&mut self, body: Body) -> Ending {
+    pub(super) fn follow(&mut self, mut body: StreamingBody) -> Ending {
         self.seen.connected();
         let established = Instant::now();
         let mut last_byte = established;
-        let mut body = body.into_reader();
         let mut splitter = Splitter::new(LARGEST_EVENT);
         let mut left_out = None;
         let mut buffer = ReadBuffer::default();
@@ -39,11 +36,11 @@ impl Reader {
             let read = match buffer.read(&mut body) {
                 Ok(read) => read,
                 Err(error) => {
-                    let failure = failure::failure(ureq::Error::from(error));
-                    if !matches!(failure.kind, FailureKind::Timeout { .. }) {
+                    let error = body.into_error(&self.http, error);
+                    if !error.is_timeout() {
                         last_byte = Instant::now();
                     }
-                    break self.broken(failure);
+                    break error;
                 }
             };
             last_byte = Instant::now();
@@ -217,28 +214,12 @@ impl Reader {
         OneLine(text.trim(), LONGEST_TEXT).to_string()
     }
 
-    fn broken(&self, failure: Failure) -> Error {
-        let call = self.call(true);
-        match failure.kind {
-            FailureKind::Timeout { .. } => {
-                let limit = self.options.idle_timeout;
-                let what = format!(
-                    "the server sent nothing for {limit:?}, not even a heartbeat, so the connection \
-                     counts as dead (see `idle_timeout`)"
-                );
-                let limit = Some(limit);
-                Error::Timeout(Box::new(TimeoutError { call, what, limit }))
-            }
-            FailureKind::Connection(failure) => {
-                failure.into_error(call, |what| format!("the stream broke: {what}"))
-            }
-            FailureKind::TooLarge(_) => self.closed(),
-        }
-    }
-
-    pub(super) fn closed(&self) -> Error {
+    fn closed(&self) -> Error {
         Error::Connection(Box::new(ConnectionError {
-            call: self.call(true),
+            call: CallInfo {
+                sent: true,
+                ..self.info.clone()
+            },
             kind: ConnectionKind::Lost,
             what: "the server ended the stream".to_owned(),
             source: None,

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use ureq::Body;
-use ureq::http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, HeaderMap};
-use ureq::http::{HeaderName, HeaderValue, Method, Request, StatusCode};
+use ureq::http::header::{ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL};
+use ureq::http::{HeaderName, HeaderValue, Method};
 
 use super::cursor::Cursor;
 use super::dedup::Deduplicator;
@@ -15,13 +14,9 @@ use super::queue::{Item, Queue};
 use super::request::StreamOptions;
 use crate::error::{CallInfo, ConnectionError, ConnectionKind, Error, OneLine};
 use crate::headers::Headers;
-use crate::http::body;
-use crate::http::failure::{self, ConnectionFailure, Failure, FailureKind};
-use crate::http::headers::set_all;
+use crate::http::open::{Opening, StreamingBody};
 use crate::http::path::{Path, push_query};
-use crate::http::trace::ExchangeTrace;
-use crate::http::transport::{self, Timeouts};
-use crate::http::{Http, Operation, Response, envelope, error_body};
+use crate::http::{Http, Operation, Response, envelope};
 use crate::types::Secret;
 
 pub(super) struct Reader {
@@ -180,35 +175,22 @@ impl Reader {
     }
 
     /// Gets a ticket and opens a connection with it.
-    fn connect(&mut self) -> Result<Body, Ending> {
+    fn connect(&mut self) -> Result<StreamingBody, Ending> {
         let StreamTicket { ticket, .. } = self.ticket().map_err(|error| Ending {
             error,
             stage: Stage::Ticket,
         })?;
-        let (head, body) = self.open(&ticket).map_err(|failure| Ending {
-            error: self.not_opened(failure),
+        let body = self.open(&ticket).map_err(|error| Ending {
+            error,
             stage: Stage::Opening,
         })?;
-        let headers = Headers::new(head.headers, ticket.expose());
-        self.response_dated(&headers);
-        // The request refuses compression, so a compressed response is not an event stream.
-        let plain = headers
-            .get("content-encoding")
-            .is_none_or(|it| it == "identity");
-        let event_stream = plain && headers.media_type().as_deref() == Some("text/event-stream");
-        if head.status == StatusCode::OK && event_stream {
-            self.was_established = true;
-            self.ticket = ticket;
-            self.queue.opened();
-            if self.lifecycle {
-                self.queue.put(Item::Connected);
-            }
-            return Ok(body);
+        self.was_established = true;
+        self.ticket = ticket;
+        self.queue.opened();
+        if self.lifecycle {
+            self.queue.put(Item::Connected);
         }
-        Err(Ending {
-            error: self.refused(head.status, headers, body, ticket.expose()),
-            stage: Stage::Opening,
-        })
+        Ok(body)
     }
 
     fn ticket(&mut self) -> Result<StreamTicket, Error> {
@@ -263,57 +245,44 @@ impl Reader {
         }
     }
 
-    fn open(&mut self, ticket: &Secret) -> Result<(ureq::http::response::Parts, Body), Failure> {
-        let mut query = String::new();
-        push_query(&mut query, "ticket", ticket.expose());
-        if let Some(after) = self.after() {
-            push_query(&mut query, "after", after);
-        }
+    /// Opens a connection. Anything but an event stream is an error.
+    fn open(&mut self, ticket: &Secret) -> Result<StreamingBody, Error> {
         let opening = self.cursor.opening().filter(|_| self.after().is_some());
         self.earliest = opening.map(|opening| opening.earliest);
-        let uri = self
-            .http
-            .base
-            .join(&self.stream_path, &query)
-            .map_err(|error| Failure {
-                kind: FailureKind::Connection(ConnectionFailure {
-                    kind: ConnectionKind::RequestTooLong,
-                    what: error.to_string(),
-                    source: None,
-                }),
-                trace: ExchangeTrace::default(),
-            })?;
-        let timeouts = Timeouts::Stream {
-            head: self.timeout(),
-            idle: self.options.idle_timeout,
+        let mut call = self.info.clone();
+        call.traits.resumes = self.after().is_some();
+        let opening = Opening {
+            agent: &self.agent,
+            call,
+            credentials: ticket,
+            idle_timeout: self.options.idle_timeout,
         };
-        let mut request = Request::new(());
-        *request.uri_mut() = uri;
-        *request.headers_mut() = self.stream_headers();
-        let exchange = |force_new| {
-            transport::exchange(&self.agent, request.clone(), None, timeouts, force_new)
+        let response = match self.http.open(&self.operation(ticket), opening) {
+            Ok(response) => response,
+            Err(error) => {
+                if let Error::Api(error) = &error {
+                    self.response_dated(&error.headers);
+                }
+                return Err(error);
+            }
         };
-        // On the connection of the ticket call, or on a new one if that has died since.
-        let response = match exchange(false) {
-            Err(failure) if failure.is_dead_on_reuse() => exchange(true)?,
-            other => other?,
-        };
-        Ok(response.into_parts())
+        self.response_dated(&response.head.headers);
+        match reject(&response.head) {
+            Some(error) => Err(error),
+            None => Ok(response.body),
+        }
     }
 
-    /// The position to resume from. What was sent before the first connection is not part of the
-    /// stream, unless the caller asks for it.
-    fn after(&self) -> Option<&str> {
-        let is_first = self.options.after.is_none() && !self.was_established;
-        self.cursor.after().filter(|_| !is_first)
-    }
-
-    /// Returns all headers of a request except the credentials, which the ticket replaces.
-    fn stream_headers(&self) -> HeaderMap {
-        let mut headers = self.http.headers.clone();
-        set_all(&mut headers, &self.options.headers);
-        headers.remove(AUTHORIZATION);
-        headers.remove(HeaderName::from_static("x-api-key"));
+    /// Returns the operation that opens a connection with this ticket.
+    fn operation(&self, ticket: &Secret) -> Operation {
+        let mut operation = Operation::new(Method::GET, self.stream_path.clone());
+        operation.timeout = self.options.timeout;
+        push_query(&mut operation.query, "ticket", ticket.expose());
+        if let Some(after) = self.after() {
+            push_query(&mut operation.query, "after", after);
+        }
+        let headers = &mut operation.headers;
+        *headers = self.options.headers.clone();
         headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -323,71 +292,36 @@ impl Reader {
                 headers.insert(HeaderName::from_static("last-event-id"), id);
             }
         }
-        headers
+        operation
     }
 
-    /// Returns the error for a response that is not an event stream.
-    fn refused(&self, status: StatusCode, headers: Headers, body: Body, ticket: &str) -> Error {
-        let mut response = Response {
-            call: CallInfo {
-                request_id: headers.request_id().map(str::to_owned),
-                ..self.call(true)
-            },
-            status: status.as_u16(),
-            headers,
-            body: Vec::new(),
-        };
-        response.call.traits.resumes = self.after().is_some();
-        if status.is_success() {
-            let what = match (status, response.headers.media_type()) {
-                (StatusCode::NO_CONTENT, _) => {
-                    "the server ended this stream permanently".to_owned()
-                }
-                (StatusCode::OK, Some(other)) => {
-                    let encoding = response.headers.get("content-encoding").unwrap_or("");
-                    let (other, encoding) = (OneLine(&other, 80), OneLine(encoding, 80));
-                    match encoding.0 {
-                        "" => format!("expected text/event-stream, got {other}"),
-                        _ => format!("unexpected content encoding \"{encoding}\""),
-                    }
-                }
-                _ => "expected an event stream".to_owned(),
-            };
-            return envelope::decode_error(&response, what, None);
+    /// The position to resume from. What was sent before the first connection is not part of the
+    /// stream, unless the caller asks for it.
+    fn after(&self) -> Option<&str> {
+        let is_first = self.options.after.is_none() && !self.was_established;
+        self.cursor.after().filter(|_| !is_first)
+    }
+}
+
+/// Returns the error for a success that is not an event stream.
+fn reject(head: &Response) -> Option<Error> {
+    const OK: u16 = 200;
+    const NO_CONTENT: u16 = 204;
+    let media_type = head.headers.media_type();
+    // The request refuses compression, so a compressed response is not an event stream.
+    let encoding = head.headers.get("content-encoding").unwrap_or("");
+    let is_plain = matches!(encoding, "" | "identity");
+    let what = match (head.status, media_type.as_deref()) {
+        (OK, Some("text/event-stream")) if is_plain => return None,
+        (NO_CONTENT, _) => "the server ended this stream permanently".to_owned(),
+        (OK, Some(media_type)) if is_plain => {
+            format!(
+                "expected text/event-stream, got {}",
+                OneLine(media_type, 80)
+            )
         }
-        let until = self
-            .timeout()
-            .and_then(|timeout| Instant::now().checked_add(timeout));
-        response.body = body::read_error(body.into_reader(), until);
-        error_body::api_error(response, ticket)
-    }
-
-    /// Returns the limit of the ticket call, and of the wait for the response headers of the stream.
-    fn timeout(&self) -> Option<Duration> {
-        self.options.timeout.or(self.http.timeout)
-    }
-
-    /// Returns the error for a stream that received no response.
-    fn not_opened(&self, failure: Failure) -> Error {
-        let call = self.call(failure.trace.sent);
-        match failure.kind {
-            FailureKind::Timeout { connecting } => {
-                let received = failure.trace.received;
-                // It is not known here which limit was exceeded.
-                let limit = self.timeout().filter(|_| !connecting);
-                failure::timed_out(call, connecting, connecting, received, limit)
-            }
-            FailureKind::Connection(failure) => failure.into_error(call, |what| {
-                format!("the stream could not be opened: {what}")
-            }),
-            FailureKind::TooLarge(_) => self.closed(),
-        }
-    }
-
-    pub(super) fn call(&self, sent: bool) -> CallInfo {
-        CallInfo {
-            sent,
-            ..self.info.clone()
-        }
-    }
+        (OK, Some(_)) => format!("unexpected content encoding \"{}\"", OneLine(encoding, 80)),
+        _ => "expected an event stream".to_owned(),
+    };
+    Some(envelope::decode_error(head, what, None))
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use ureq::http::Method;
 
 use crate::client::Client;
-use crate::error::{Error, OneLine, RateLimit};
+use crate::error::{Error, Excerpt, RateLimit};
 use crate::headers::Headers;
 use crate::http::path::{Path, push_query};
 use crate::http::{Http, Operation, Response, envelope};
@@ -302,7 +302,7 @@ impl Client {
 /// Requests for operations that this crate does not have; see [`Client::request`].
 impl Request<Value> {
     pub(crate) fn written(client: &Client, method: &str, path: &str) -> Self {
-        let shown = OneLine(method, 40);
+        let shown = Excerpt(method, 40);
         let mut refused = None;
         let parsed = match Method::from_bytes(method.to_ascii_uppercase().as_bytes()) {
             // They make something else of the connection, or return the request with its API key.

@@ -8,7 +8,7 @@ use bimpeai::{Client, Error};
 use support::{KEY, Server};
 
 #[test]
-fn item_02_redirects_are_not_followed_and_the_key_is_not_sent_on() {
+fn redirects_are_not_followed_and_the_key_is_not_sent_on() {
     let elsewhere = Server::answering(|connection, _, _| {
         connection.data("{}");
     });
@@ -96,7 +96,7 @@ fn the_stream_request_carries_the_ticket_and_never_the_key() {
 }
 
 #[test]
-fn item_04_a_key_or_a_base_url_that_cannot_work_is_refused_before_anything_is_sent() {
+fn a_key_or_a_base_url_that_cannot_work_is_refused_before_anything_is_sent() {
     for key in ["sk\n1", "sk 1", "sk_1 ", "", "sk_é"] {
         assert!(matches!(Client::new(key), Err(Error::User(_))), "{key:?}");
     }

@@ -250,7 +250,7 @@ fn send_all(client: &Client, retries: u32) -> Vec<Error> {
 type Serve = fn(&mut Connection, &Request);
 
 #[test]
-fn item_03_no_error_record_or_panic_shows_a_secret() {
+fn no_error_record_or_panic_shows_a_secret() {
     let _turn = turn();
     let hook = std::panic::take_hook();
     let servers: &[(&str, Serve)] = &[
@@ -391,7 +391,7 @@ fn kind(error: &Error) -> &'static str {
 }
 
 #[test]
-fn item_03_no_refusal_and_no_cancellation_shows_a_secret() {
+fn no_refusal_and_no_cancellation_shows_a_secret() {
     let _turn = turn();
     let builder = || Client::builder(KEY);
     let bad_key = format!("{KEY}\n");

@@ -18,7 +18,7 @@ use crate::http::path::BaseUrl;
 use crate::http::proxy;
 use crate::http::retry::{RetryPolicy, SystemClock};
 use crate::http::tls::TlsSettings;
-use crate::http::transport::{Network, finite};
+use crate::http::transport::{Network, clamp};
 use crate::http::{Http, OnAttempt, client_headers};
 use crate::types::Secret;
 
@@ -160,7 +160,7 @@ impl ClientBuilder {
         if timeout.is_zero() {
             self.refuse(Error::user("timeout must not be zero"));
         }
-        self.timeout = Some(finite(timeout));
+        self.timeout = Some(clamp(timeout));
         self
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{After, CallInfo, OneLine};
+use super::{After, CallInfo, Excerpt};
 use crate::headers::{Headers, RateLimit};
 use crate::types::open_enum;
 
@@ -85,18 +85,18 @@ impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.call.operation, self.status)?;
         if let Some(code) = &self.code {
-            write!(f, " {}", OneLine(code.as_str(), 80))?;
+            write!(f, " {}", Excerpt(code.as_str(), 80))?;
         }
         if !self.message.is_empty() {
             // More may follow on the line.
             let message = self.message.strip_suffix('.').unwrap_or(&self.message);
-            write!(f, ": {}", OneLine(message, SHOWN_MESSAGE))?;
+            write!(f, ": {}", Excerpt(message, SHOWN_MESSAGE))?;
         }
         const SHOWN_FIELDS: usize = 10;
         let fields = self.field_errors();
         for FieldError { path, message } in fields.iter().take(SHOWN_FIELDS) {
             if !self.message.contains(message) {
-                write!(f, "; {}: {}", OneLine(path, 80), OneLine(message, 120))?;
+                write!(f, "; {}: {}", Excerpt(path, 80), Excerpt(message, 120))?;
             }
         }
         if fields.len() > SHOWN_FIELDS {

@@ -6,7 +6,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{After, CallInfo, OneLine};
+use super::{After, CallInfo, Excerpt};
 use crate::headers::Headers;
 
 /// Details of a call that this crate refused. Nothing was sent.
@@ -130,7 +130,7 @@ impl fmt::Display for ConnectionError {
         write!(f, "{}: {what}{advice}{}", call.operation, call.trailer())?;
         const SHOWN: usize = 200;
         match self.io_error() {
-            Some(error) => write!(f, ": {}", OneLine(&error.to_string(), SHOWN)),
+            Some(error) => write!(f, ": {}", Excerpt(&error.to_string(), SHOWN)),
             None => Ok(()),
         }
     }

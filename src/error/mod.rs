@@ -403,7 +403,7 @@ impl fmt::Display for Trailer<'_> {
             page.map(|page| format!("page {page}")),
             call.request_id
                 .as_deref()
-                .map(|id| format!("request {}", OneLine(id, 255))),
+                .map(|id| format!("request {}", Excerpt(id, 255))),
             (call.attempts > 1).then(|| format!("{} attempts", call.attempts)),
         ];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
@@ -415,9 +415,9 @@ impl fmt::Display for Trailer<'_> {
 }
 
 /// A text from outside, on one line, up to a number of characters.
-pub(crate) struct OneLine<'a>(pub(crate) &'a str, pub(crate) usize);
+pub(crate) struct Excerpt<'a>(pub(crate) &'a str, pub(crate) usize);
 
-impl fmt::Display for OneLine<'_> {
+impl fmt::Display for Excerpt<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Every call writes its path this way: in most cases there is nothing to replace.
         if self.0.len() <= self.1 && self.0.bytes().all(|b| (b' '..=b'~').contains(&b)) {

@@ -8,7 +8,7 @@ use ureq::http::Response;
 use ureq::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use ureq::http::response::Parts;
 
-use super::failure::{self, Failure, FailureKind};
+use super::failure::{self, TransportError, TransportErrorKind};
 use super::json;
 use super::trace::ExchangeTrace;
 
@@ -26,7 +26,7 @@ pub(crate) struct ResponseBody {
 pub(crate) fn read(
     response: Response<Body>,
     largest: usize,
-) -> Result<(Parts, ResponseBody), Failure> {
+) -> Result<(Parts, ResponseBody), TransportError> {
     let (mut head, body) = response.into_parts();
     let body = match head.status.is_success() {
         true => read_success(&mut head, body, largest)?,
@@ -42,7 +42,11 @@ pub(crate) fn read(
 }
 
 /// Reads the whole body of a success.
-fn read_success(head: &mut Parts, body: Body, largest: usize) -> Result<ResponseBody, Failure> {
+fn read_success(
+    head: &mut Parts,
+    body: Body,
+    largest: usize,
+) -> Result<ResponseBody, TransportError> {
     // A length that the server only claims is not worth more than this in memory.
     const BELIEVED: u64 = 1 << 20;
     let claimed = body.content_length().unwrap_or(0).min(BELIEVED) as usize;
@@ -53,8 +57,8 @@ fn read_success(head: &mut Parts, body: Body, largest: usize) -> Result<Response
     let mut reader = content.take((largest as u64).saturating_add(1));
     reader.read_to_end(&mut bytes).map_err(failure::of_body)?;
     if bytes.len() > largest {
-        return Err(Failure {
-            kind: FailureKind::TooLarge(Box::new(head.clone())),
+        return Err(TransportError {
+            kind: TransportErrorKind::TooLarge(Box::new(head.clone())),
             trace: ExchangeTrace::get(),
         });
     }

@@ -7,7 +7,7 @@ use serde_json::error::Category;
 
 use super::Response;
 use super::json::{self, decode, repair_json, without_bom};
-use crate::error::{DecodeError, Error, Mismatch, OneLine};
+use crate::error::{DecodeError, Error, Excerpt, Mismatch};
 use crate::types::object;
 
 object! {
@@ -125,7 +125,7 @@ fn mismatch(response: &Response, error: &serde_json::Error) -> Error {
             }
             let media_type = response.headers.media_type().unwrap_or_default();
             if let Some(encoding) = response.headers.get("content-encoding") {
-                let encoding = OneLine(encoding, SHOWN_TYPE);
+                let encoding = Excerpt(encoding, SHOWN_TYPE);
                 let what = format!("unexpected content encoding \"{encoding}\"");
                 return decode_error(response, what, None);
             }
@@ -144,7 +144,7 @@ fn mismatch(response: &Response, error: &serde_json::Error) -> Error {
                     response,
                     format!(
                         "expected JSON, got \"{}\"",
-                        OneLine(&media_type, SHOWN_TYPE)
+                        Excerpt(&media_type, SHOWN_TYPE)
                     ),
                     None,
                 )

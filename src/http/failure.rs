@@ -15,7 +15,7 @@ use super::retry::Deadline;
 use super::trace::{self, ExchangeTrace};
 use super::{Http, envelope};
 use crate::error::{
-    CallInfo, ConnectionError, ConnectionKind, Error, OneLine, SystemError, TimeoutError,
+    CallInfo, ConnectionError, ConnectionKind, Error, Excerpt, SystemError, TimeoutError,
 };
 
 mod connecting;
@@ -32,13 +32,13 @@ pub(crate) use connecting::socks;
 
 /// Why there is no response, and how far the exchange got.
 #[derive(Debug)]
-pub(crate) struct Failure {
-    pub(crate) kind: FailureKind,
+pub(crate) struct TransportError {
+    pub(crate) kind: TransportErrorKind,
     pub(crate) trace: ExchangeTrace,
 }
 
 #[derive(Debug)]
-pub(crate) enum FailureKind {
+pub(crate) enum TransportErrorKind {
     /// Which of ureq's timeouts it was does not matter; the trace tells the phase.
     Timeout {
         connecting: bool,
@@ -77,17 +77,17 @@ pub(crate) enum Phase<'a> {
     Reading { idle_timeout: Duration },
 }
 
-impl Failure {
+impl TransportError {
     /// Returns whether a connection from the pool turned out to be dead: nothing was received on it.
     pub(crate) fn is_dead_on_reuse(&self) -> bool {
-        matches!(self.kind, FailureKind::Connection(..)) && self.trace.is_silent_on_reuse()
+        matches!(self.kind, TransportErrorKind::Connection(..)) && self.trace.is_silent_on_reuse()
     }
 
     /// Turns the failure into the error that the caller gets.
     pub(crate) fn into_error(self, http: &Http, mut call: CallInfo, phase: Phase<'_>) -> Error {
         call.sent |= self.trace.sent;
         match self.kind {
-            FailureKind::Timeout { connecting } => {
+            TransportErrorKind::Timeout { connecting } => {
                 let (timeout, left) = match &phase {
                     Phase::Call(limits) => (limits.timeout, limits.left),
                     Phase::Opening { timeout } => (*timeout, None),
@@ -104,7 +104,7 @@ impl Failure {
                 let limit = if is_of_connect { connect } else { timeout };
                 timed_out(call, connecting, is_of_connect, self.trace.received, limit)
             }
-            FailureKind::Connection(failure) => {
+            TransportErrorKind::Connection(failure) => {
                 let what = failure.what;
                 let what = match phase {
                     Phase::Call(_) => {
@@ -124,7 +124,7 @@ impl Failure {
                     source: failure.source,
                 }))
             }
-            FailureKind::TooLarge(head) => {
+            TransportErrorKind::TooLarge(head) => {
                 let what = format!(
                     "the response body is larger than {} bytes; if that is expected, raise the \
                      limit with ClientBuilder::max_response_size",
@@ -170,63 +170,63 @@ fn timed_out(
     Error::Timeout(Box::new(TimeoutError { call, what, limit }))
 }
 
-/// Sorts ureq's errors.
-pub(crate) fn failure(error: ureq::Error) -> Failure {
+/// Returns the transport error for an error of ureq.
+pub(crate) fn of_exchange(error: ureq::Error) -> TransportError {
     use ConnectionKind::*;
     let trace = ExchangeTrace::get();
     let head = match trace.head {
         true => Vec::new(),
         false => trace::take_head(),
     };
-    let failed = |kind, what: &str| failed(kind, what, None);
+    let described = |kind, what: &str| ConnectionFailure::new(kind, what, None);
     let failure = match error {
         ureq::Error::Timeout(timeout) => {
             let connecting = matches!(timeout, Timeout::Resolve | Timeout::Connect)
                 || (!trace.sent && trace.connects > 0);
-            let kind = FailureKind::Timeout { connecting };
-            return Failure { kind, trace };
+            let kind = TransportErrorKind::Timeout { connecting };
+            return TransportError { kind, trace };
         }
         ureq::Error::Other(error) => match error.downcast::<ConnectionFailure>() {
             Ok(failure) => *failure,
-            Err(_) => failed(Lost, "the exchange failed"),
+            Err(_) => described(Lost, "the exchange failed"),
         },
         ureq::Error::Io(error) => lost(error, trace),
-        ureq::Error::LargeResponseHeader(_, most) => failed(
+        ureq::Error::LargeResponseHeader(_, most) => described(
             MalformedResponse,
             &format!("the response's headers are larger than {most} bytes"),
         ),
         // Its text names no part of the request; the type cannot be named from here.
         ureq::Error::Protocol(error) => match error.to_string().as_str() {
-            "output too small to write output" => failed(
+            "output too small to write output" => described(
                 RequestTooLong,
                 "the request's URL or one of its headers is too long to be sent",
             ),
             "http parse resulted in too many headers" => {
-                failed(MalformedResponse, "the response has too many headers")
+                described(MalformedResponse, "the response has too many headers")
             }
-            verdict if trace.head => failed(
+            verdict if trace.head => described(
                 MalformedResponse,
                 &match verdict.starts_with("chunk ") {
                     true => format!("the response's body is damaged: {verdict}"),
                     false => "the response's body is damaged".to_owned(),
                 },
             ),
-            verdict => failed(MalformedResponse, &malformed(&head, verdict)),
+            verdict => described(MalformedResponse, &malformed(&head, verdict)),
         },
         // ureq's last resort where a chunk has no end of its line.
-        ureq::Error::BodyStalled => failed(MalformedResponse, "the response's body is damaged"),
+        ureq::Error::BodyStalled => described(MalformedResponse, "the response's body is damaged"),
         ureq::Error::TlsRequired => {
-            failed(TlsRefused, "the connection is not encrypted, and must be")
+            described(TlsRefused, "the connection is not encrypted, and must be")
         }
-        ureq::Error::ConnectionFailed => failed(NotConnected, NOT_CONNECTED),
-        _ => failed(Lost, "the exchange failed"),
+        ureq::Error::ConnectionFailed => described(NotConnected, NOT_CONNECTED),
+        _ => described(Lost, "the exchange failed"),
     };
-    let kind = FailureKind::Connection(failure);
-    Failure { kind, trace }
+    let kind = TransportErrorKind::Connection(failure);
+    TransportError { kind, trace }
 }
 
-/// Sorts the errors of reading a body.
-pub(crate) fn of_body(error: io::Error) -> Failure {
+/// Returns the transport error for an error of reading a body.
+pub(crate) fn of_body(error: io::Error) -> TransportError {
     let is_of_gzip = cfg!(feature = "gzip")
         && error.raw_os_error().is_none()
         && !error
@@ -241,10 +241,10 @@ pub(crate) fn of_body(error: io::Error) -> Failure {
             ConnectionKind::MalformedResponse,
             "the compressed response is damaged",
         ),
-        _ => return failure(ureq::Error::from(error)),
+        _ => return of_exchange(ureq::Error::from(error)),
     };
-    Failure {
-        kind: FailureKind::Connection(failed(kind, what, None)),
+    TransportError {
+        kind: TransportErrorKind::Connection(ConnectionFailure::new(kind, what, None)),
         trace: ExchangeTrace::get(),
     }
 }
@@ -263,24 +263,30 @@ fn is_http(bytes: &[u8]) -> bool {
 
 const NOT_CONNECTED: &str = "no connection could be established";
 
-fn failed(kind: ConnectionKind, what: &str, source: Option<io::Error>) -> ConnectionFailure {
-    // Texts that libraries put into an I/O error are not the system's: theirs is in `what`.
-    let source = source.filter(|error| error.raw_os_error().is_some());
-    ConnectionFailure {
-        kind,
-        what: what.to_owned(),
-        source: source.map(SystemError::from),
+/// Returns the error for a transfer encoding that the request did not ask for.
+pub(crate) fn unknown_transfer_encoding(encoding: &str) -> TransportError {
+    let encoding = Excerpt(encoding, 60);
+    let what =
+        format!("the response is malformed: transfer encoding \"{encoding}\" was not asked for");
+    TransportError {
+        kind: TransportErrorKind::Connection(ConnectionFailure::new(
+            ConnectionKind::MalformedResponse,
+            &what,
+            None,
+        )),
+        trace: ExchangeTrace::get(),
     }
 }
 
-/// The failure of a response that is encoded in a way that nobody asked for.
-pub(crate) fn unknown_transfer_encoding(encoding: &str) -> Failure {
-    let encoding = OneLine(encoding, 60);
-    let what =
-        format!("the response is malformed: transfer encoding \"{encoding}\" was not asked for");
-    Failure {
-        kind: FailureKind::Connection(failed(ConnectionKind::MalformedResponse, &what, None)),
-        trace: ExchangeTrace::get(),
+impl ConnectionFailure {
+    fn new(kind: ConnectionKind, what: &str, source: Option<io::Error>) -> Self {
+        // Texts that libraries put into an I/O error are not the system's: theirs is in `what`.
+        let source = source.filter(|error| error.raw_os_error().is_some());
+        ConnectionFailure {
+            kind,
+            what: what.to_owned(),
+            source: source.map(SystemError::from),
+        }
     }
 }
 
@@ -298,7 +304,7 @@ impl fmt::Display for ConnectionFailure {
 
 impl std::error::Error for ConnectionFailure {}
 
-/// Sorts what broke an established connection.
+/// Returns the failure for an I/O error of a connection.
 fn lost(error: io::Error, trace: ExchangeTrace) -> ConnectionFailure {
     use io::ErrorKind;
     if let Some((kind, why)) = tls_error(&error) {
@@ -317,5 +323,5 @@ fn lost(error: io::Error, trace: ExchangeTrace) -> ConnectionFailure {
         _ if !trace.sent => NOT_CONNECTED,
         _ => "the connection failed",
     };
-    failed(ConnectionKind::Lost, what, Some(error))
+    ConnectionFailure::new(ConnectionKind::Lost, what, Some(error))
 }

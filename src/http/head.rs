@@ -3,7 +3,7 @@
 use memchr::{memchr, memchr_iter};
 use ureq::http::{HeaderName, HeaderValue};
 
-use crate::error::OneLine;
+use crate::error::Excerpt;
 
 /// Returns the length of the head that these bytes start with, its empty line included.
 pub(crate) fn length(bytes: &[u8]) -> Option<usize> {
@@ -65,7 +65,7 @@ pub(crate) fn defect(head: &[u8], verdict: &str) -> String {
     if !matches!(status_line(head), Some((100.., _))) {
         let line = head.split(|byte| *byte == b'\n').next().unwrap_or(head);
         let line = String::from_utf8_lossy(without_carriage_return(line));
-        return format!("its status line \"{}\" is invalid", OneLine(&line, 60));
+        return format!("its status line \"{}\" is invalid", Excerpt(&line, 60));
     }
     let lines = head.split_inclusive(|byte| *byte == b'\n').skip(1);
     for (number, line) in (1..).zip(lines) {
@@ -79,7 +79,7 @@ pub(crate) fn defect(head: &[u8], verdict: &str) -> String {
             continue;
         };
         let name = match name {
-            Some(name) => format!(" \"{}\"", OneLine(&name, 40)),
+            Some(name) => format!(" \"{}\"", Excerpt(&name, 40)),
             None => String::new(),
         };
         return format!("its header {number}{name} {defect}");

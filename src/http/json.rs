@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::de::{DeserializeOwned, Error as _};
 
-use crate::error::OneLine;
+use crate::error::Excerpt;
 
 /// Decodes JSON. Mistakes that leave its structure intact are repaired: see [`repair_json`]. A byte
 /// order mark before it is ignored.
@@ -90,7 +90,7 @@ pub(super) fn path_at(json: &[u8], line: usize, column: usize) -> String {
     if text.is_empty() {
         text.push_str("the top");
     }
-    OneLine(&text, SHOWN).to_string()
+    Excerpt(&text, SHOWN).to_string()
 }
 
 /// Returns a copy that strict JSON allows, or `None` if there is nothing to repair.

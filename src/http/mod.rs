@@ -41,7 +41,7 @@ use crate::error::{CallInfo, Error};
 use crate::headers::{Headers, REQUEST_ID};
 use crate::types::Secret;
 use cancel::Cancel;
-use failure::{Failure, Limits, Phase};
+use failure::{Limits, Phase, TransportError};
 pub(crate) use operation::Operation;
 use path::BaseUrl;
 use retry::{Backoff, Clock, Deadline, Decision, RetryPolicy};
@@ -291,7 +291,7 @@ impl Http {
         left: Option<Duration>,
         sent_before: &mut bool,
         watch: &dyn Watch,
-    ) -> Result<(Parts, body::ResponseBody), Failure> {
+    ) -> Result<(Parts, body::ResponseBody), TransportError> {
         let started = self.clock.now();
         let timeouts = match (left, run.timeout) {
             (Some(left), Some(timeout)) => Timeouts::Whole(Some(left.min(timeout))),

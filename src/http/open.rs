@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use ureq::BodyReader;
 
-use super::failure::{self, ConnectionFailure, Failure, FailureKind, Phase};
+use super::failure::{self, ConnectionFailure, Phase, TransportError, TransportErrorKind};
 use super::trace::ExchangeTrace;
 use super::transport::{self, Timeouts};
 use super::{Http, Operation, Response, body, error_body};
@@ -72,8 +72,8 @@ impl Http {
                 || Some(timeouts),
             ),
             // The server chose the ticket, and the caller's part was checked before.
-            Err(error) => Err(Failure {
-                kind: FailureKind::Connection(ConnectionFailure {
+            Err(error) => Err(TransportError {
+                kind: TransportErrorKind::Connection(ConnectionFailure {
                     kind: ConnectionKind::RequestTooLong,
                     what: error.to_string(),
                     source: None,
@@ -134,7 +134,7 @@ impl StreamingBody {
     /// Returns the error of the call for a failed read.
     pub(crate) fn into_error(self, http: &Http, error: io::Error) -> Error {
         let idle_timeout = self.idle_timeout;
-        failure::failure(ureq::Error::from(error)).into_error(
+        failure::of_exchange(ureq::Error::from(error)).into_error(
             http,
             self.call,
             Phase::Reading { idle_timeout },

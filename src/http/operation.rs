@@ -9,7 +9,7 @@ use ureq::http::{HeaderName, HeaderValue, Method, Request};
 use super::Http;
 use super::headers::{self, CallerHeader};
 use super::path::Path;
-use crate::error::{CallTraits, Error, OneLine};
+use crate::error::{CallTraits, Error, Excerpt};
 use crate::headers::REQUEST_ID;
 use crate::random;
 
@@ -79,7 +79,7 @@ impl Operation {
     /// Returns the name for errors and log records, such as `POST /agents`.
     pub(crate) fn name(&self) -> String {
         const SHOWN: usize = 200;
-        format!("{} {}", self.method, OneLine(self.path.as_str(), SHOWN))
+        format!("{} {}", self.method, Excerpt(self.path.as_str(), SHOWN))
     }
 
     pub(crate) fn set_idempotency_key(&mut self, key: &str) {

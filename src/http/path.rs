@@ -7,7 +7,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ureq::http::Uri;
 use ureq::http::uri::{Authority, Scheme};
 
-use crate::error::{Error, OneLine};
+use crate::error::{Error, Excerpt};
 
 /// The start of all paths of the API.
 pub(crate) const PREFIX: &str = "/api/v1/console";
@@ -85,7 +85,7 @@ impl Path {
         if !path.starts_with('/') {
             written.refuse(format!(
                 "the path {:?} must start with a slash, as in \"/agents\"",
-                OneLine(path, 80).to_string()
+                Excerpt(path, 80).to_string()
             ));
         } else if let Some(bad) = path
             .chars()

@@ -147,7 +147,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn item_17_waits_lie_between_half_and_all_of_a_doubling_interval_up_to_eight_seconds() {
+    fn delays_are_50_to_100_percent_of_a_base_that_doubles_up_to_8_s() {
         for _ in 0..200 {
             let mut backoff = Backoff::new();
             for whole in [0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0] {

@@ -316,7 +316,7 @@ fn one_key_and_one_request_id_for_all_attempts_of_a_write() {
 }
 
 #[test]
-fn item_14_and_15_and_16_retry_after_is_kept_whole_in_all_its_forms_on_every_retryable_status() {
+fn retry_after_is_honoured_in_all_its_forms_on_every_retryable_status() {
     const DATES: &str = "|Date: Mon, 23 Nov 2026 10:00:00 GMT";
     for status in ["408", "429", "500", "503"] {
         for (header, wait) in [
@@ -466,7 +466,7 @@ fn no_retries_is_one_attempt_and_a_write_has_its_key_all_the_same() {
 }
 
 #[test]
-fn item_18_a_truncated_body_is_read_again() {
+fn a_truncated_body_is_retried() {
     let outcome = call(Method::POST, &["cut", "ok"], Options::default(), None);
     assert_eq!(outcome.response().call.attempts, 2);
     let outcome = call(Method::POST, &["cut"], Options::default(), None);

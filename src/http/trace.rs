@@ -42,7 +42,7 @@ impl ExchangeTrace {
         TRACE.get()
     }
 
-    pub(crate) fn note(change: impl FnOnce(&mut ExchangeTrace)) {
+    pub(crate) fn trace(change: impl FnOnce(&mut ExchangeTrace)) {
         let mut trace = TRACE.get();
         change(&mut trace);
         TRACE.set(trace);

@@ -1,4 +1,4 @@
-//! One exchange on the wire: a request goes out, and a response or a [`Failure`] comes back.
+//! One exchange on the wire: a request goes out, and a response or a [`TransportError`] comes back.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use ureq::typestate::AgentScope;
 use ureq::{Agent, Body};
 
 use super::connector::Connector;
-use super::failure::{self, Failure, failure};
+use super::failure::{self, TransportError};
 use super::resolver::{self, Resolver};
 use super::tls::Tls;
 use super::trace::ExchangeTrace;
@@ -27,8 +27,8 @@ const LARGEST_HEAD: usize = 64 * 1024;
 /// call a page fault, and each idle connection its memory. `run` makes room for a longer URL.
 const OUTPUT: usize = 16 * 1024;
 
-/// A time that can be added to any other: `Duration::MAX` is what callers write for "no limit".
-pub(crate) fn finite(time: Duration) -> Duration {
+/// Limits a duration to one that can be added to any time: callers write `Duration::MAX` for "no limit".
+pub(crate) fn clamp(time: Duration) -> Duration {
     const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
     time.min(YEAR)
 }
@@ -79,7 +79,7 @@ impl Network {
             .output_buffer_size(OUTPUT)
             .max_idle_connections(IDLE_CONNECTIONS)
             .max_idle_connections_per_host(IDLE_CONNECTIONS)
-            .timeout_connect(Some(finite(self.connect_timeout)))
+            .timeout_connect(Some(clamp(self.connect_timeout)))
             .proxy(self.connector.proxy().cloned());
         if let Some(tls) = &self.tls {
             config = tls.apply(config);
@@ -110,7 +110,7 @@ pub(crate) fn exchange(
     body: Option<&[u8]>,
     timeouts: Timeouts,
     force_new: bool,
-) -> Result<Response<Body>, Failure> {
+) -> Result<Response<Body>, TransportError> {
     ExchangeTrace::start(body.is_some_and(|body| !body.is_empty()));
     let result = match body {
         Some(body) => run(agent, request.map(|()| body), timeouts, force_new),
@@ -124,8 +124,8 @@ pub(crate) fn exchange(
         }
         None => run(agent, request, timeouts, force_new),
     };
-    ExchangeTrace::note(|trace| trace.head = result.is_ok());
-    let response = result.map_err(failure)?;
+    ExchangeTrace::trace(|trace| trace.head = result.is_ok());
+    let response = result.map_err(failure::of_exchange)?;
     match transfer_encoding(response.headers()) {
         Some(encoding) if response.status().is_success() => {
             Err(failure::unknown_transfer_encoding(&encoding))
@@ -141,9 +141,9 @@ pub(crate) fn exchange(
 /// time, or `None` to leave it at the failure.
 pub(crate) fn resend_if_dead<T>(
     timeouts: Timeouts,
-    send: impl Fn(Timeouts, bool) -> Result<T, Failure>,
+    send: impl Fn(Timeouts, bool) -> Result<T, TransportError>,
     again: impl FnOnce() -> Option<Timeouts>,
-) -> Result<T, Failure> {
+) -> Result<T, TransportError> {
     let failure = match send(timeouts, false) {
         Err(failure) if failure.is_dead_on_reuse() => failure,
         other => return other,
@@ -205,7 +205,7 @@ fn run<B: ureq::AsSendBody>(
     }
     config = match timeouts {
         Timeouts::Agent => config,
-        Timeouts::Whole(timeout) => config.timeout_global(timeout.map(finite)),
+        Timeouts::Whole(timeout) => config.timeout_global(timeout.map(clamp)),
         Timeouts::Stream { head, idle } => config
             .timeout_global(None)
             .timeout_connect(
@@ -217,9 +217,9 @@ fn run<B: ureq::AsSendBody>(
                     .chain(head)
                     .min(),
             )
-            .timeout_send_request(head.map(finite))
-            .timeout_recv_response(head.map(finite))
-            .timeout_per_read(Some(finite(idle))),
+            .timeout_send_request(head.map(clamp))
+            .timeout_recv_response(head.map(clamp))
+            .timeout_per_read(Some(clamp(idle))),
     };
     if force_new {
         config = config.max_idle_age(Duration::ZERO);

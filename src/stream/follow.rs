@@ -7,7 +7,7 @@ use super::buffer::ReadBuffer;
 use super::policy::Stage;
 use super::queue::Item;
 use super::reader::{Ending, Reader};
-use crate::error::{CallInfo, ConnectionError, ConnectionKind, Error, OneLine};
+use crate::error::{CallInfo, ConnectionError, ConnectionKind, Error, Excerpt};
 use crate::http::error_body;
 use crate::http::open::StreamingBody;
 use crate::sse::{Oversized, RawEvent, Span, Splitter};
@@ -211,7 +211,7 @@ impl Reader {
                 text = text.replace(secret.expose(), "[redacted]");
             }
         }
-        OneLine(text.trim(), LONGEST_TEXT).to_string()
+        Excerpt(text.trim(), LONGEST_TEXT).to_string()
     }
 
     fn closed(&self) -> Error {

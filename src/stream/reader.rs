@@ -12,7 +12,7 @@ use super::event::StreamTicket;
 use super::policy::{Decision, Ended, Policy, Stage};
 use super::queue::{Item, Queue};
 use super::request::StreamOptions;
-use crate::error::{CallInfo, ConnectionError, ConnectionKind, Error, OneLine};
+use crate::error::{CallInfo, ConnectionError, ConnectionKind, Error, Excerpt};
 use crate::headers::Headers;
 use crate::http::open::{Opening, StreamingBody};
 use crate::http::path::{Path, push_query};
@@ -317,10 +317,10 @@ fn reject(head: &Response) -> Option<Error> {
         (OK, Some(media_type)) if is_plain => {
             format!(
                 "expected text/event-stream, got {}",
-                OneLine(media_type, 80)
+                Excerpt(media_type, 80)
             )
         }
-        (OK, Some(_)) => format!("unexpected content encoding \"{}\"", OneLine(encoding, 80)),
+        (OK, Some(_)) => format!("unexpected content encoding \"{}\"", Excerpt(encoding, 80)),
         _ => "expected an event stream".to_owned(),
     };
     Some(envelope::decode_error(head, what, None))

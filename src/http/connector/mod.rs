@@ -344,7 +344,7 @@ impl UreqConnector<()> for Handle {
         details: &ConnectionDetails<'_>,
         _: Option<()>,
     ) -> Result<Option<Self::Out>, ureq::Error> {
-        ExchangeTrace::note(|trace| trace.connects += 1);
+        ExchangeTrace::trace(|trace| trace.connects += 1);
         let deadline = ConnectDeadline::start(details.timeout);
         match self.0.establish(details, deadline) {
             Ok(transport) => {

@@ -82,7 +82,7 @@ impl TracedTransport {
     }
 
     fn transmit(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
-        ExchangeTrace::note(|trace| trace.sent = true);
+        ExchangeTrace::trace(|trace| trace.sent = true);
         self.inner.transmit_output(amount, timeout)
     }
 }
@@ -95,7 +95,7 @@ impl Transport for TracedTransport {
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
         self.idle = false;
         if ExchangeTrace::get().body_follows {
-            ExchangeTrace::note(|trace| trace.body_follows = false);
+            ExchangeTrace::trace(|trace| trace.body_follows = false);
             // A head that comes in pieces is larger than any buffer, and goes out as it comes.
             let head = &self.inner.buffers().output()[..amount];
             if head.ends_with(b"\r\n\r\n") {
@@ -121,10 +121,10 @@ impl Transport for TracedTransport {
         let result = self.inner.await_input(timeout);
         match &result {
             Ok(true) => {
-                ExchangeTrace::note(|trace| trace.received = true);
+                ExchangeTrace::trace(|trace| trace.received = true);
                 self.skip_interim();
             }
-            Err(ureq::Error::Io(_)) => ExchangeTrace::note(|trace| trace.broken = true),
+            Err(ureq::Error::Io(_)) => ExchangeTrace::trace(|trace| trace.broken = true),
             Err(ureq::Error::Timeout(_)) if ExchangeTrace::get().is_silent_on_reuse() => {
                 self.trust.lose();
             }

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::io;
 
-use super::{ConnectionFailure, NOT_CONNECTED, failed, is_http};
-use crate::error::{ConnectionKind, OneLine, is_retryable_status};
+use super::{ConnectionFailure, NOT_CONNECTED, is_http};
+use crate::error::{ConnectionKind, Excerpt, is_retryable_status};
 use crate::http::head;
 
 /// Which end of a connection a step of connecting has to do with.
@@ -57,7 +57,7 @@ pub(crate) fn not_connected(error: io::Error, peer: Peer) -> ureq::Error {
         (_, Peer::Server) => NOT_CONNECTED,
         (_, Peer::Proxy) => "no connection to the proxy could be established",
     };
-    failed(ConnectionKind::NotConnected, what, Some(error)).into()
+    ConnectionFailure::new(ConnectionKind::NotConnected, what, Some(error)).into()
 }
 
 /// The error of a TLS handshake.
@@ -76,7 +76,7 @@ pub(crate) fn handshake(error: ureq::Error, peer: Peer) -> ureq::Error {
                     Peer::Server => "the connection was lost during the TLS handshake",
                     Peer::Proxy => "the connection to the proxy was lost during the TLS handshake",
                 };
-                failed(ConnectionKind::NotConnected, what, Some(error))
+                ConnectionFailure::new(ConnectionKind::NotConnected, what, Some(error))
             }
         },
         other => return other,
@@ -90,7 +90,7 @@ pub(crate) fn proxy_refused(status: u16, reason: &str, https: bool) -> ureq::Err
         true => ConnectionKind::NotConnected,
         false => ConnectionKind::ProxyRefused,
     };
-    let status = format!("{status} {}", OneLine(reason, 60));
+    let status = format!("{status} {}", Excerpt(reason, 60));
     let status = status.trim_end();
     let what = match status.get(..3) {
         Some("401" | "407") => format!(
@@ -103,7 +103,7 @@ pub(crate) fn proxy_refused(status: u16, reason: &str, https: bool) -> ureq::Err
              which many proxies allow for port 443 only"
         ),
     };
-    failed(kind, &what, None).into()
+    ConnectionFailure::new(kind, &what, None).into()
 }
 
 /// The error of a proxy whose response to `CONNECT` is not valid HTTP.
@@ -119,19 +119,19 @@ pub(crate) fn proxy_malformed(bytes: &[u8]) -> ureq::Error {
                 .to_owned()
         }
     };
-    failed(ConnectionKind::MalformedResponse, &what, None).into()
+    ConnectionFailure::new(ConnectionKind::MalformedResponse, &what, None).into()
 }
 
 /// The error of a proxy whose headers do not end.
 pub(crate) fn proxy_head_too_large(most: usize) -> ureq::Error {
     let what = format!("the headers of the proxy's response are larger than {most} bytes");
-    failed(ConnectionKind::MalformedResponse, &what, None).into()
+    ConnectionFailure::new(ConnectionKind::MalformedResponse, &what, None).into()
 }
 
 /// The error of a proxy that closes the connection before it has responded to `CONNECT`.
 pub(crate) fn proxy_closed() -> ureq::Error {
     let what = "the proxy closed the connection without a response";
-    failed(ConnectionKind::NotConnected, what, None).into()
+    ConnectionFailure::new(ConnectionKind::NotConnected, what, None).into()
 }
 
 /// The error of a SOCKS proxy, in ureq's words.
@@ -162,9 +162,9 @@ pub(crate) fn socks(error: io::Error) -> ureq::Error {
     };
     let what = format!(
         "the proxy refused to connect to the host: {}",
-        OneLine(&why, 120)
+        Excerpt(&why, 120)
     );
-    failed(kind, &what, None).into()
+    ConnectionFailure::new(kind, &what, None).into()
 }
 
 /// Returns whether the resolver says that a host does not exist or has no address.
@@ -242,8 +242,8 @@ pub(super) fn tls_failed(
         Peer::Proxy => "TLS with the proxy failed",
     };
     let (suspicion, advice) = tls_advice(&why);
-    let what = format!("{tls}: {suspicion}{}{advice}", OneLine(&why, 300));
-    failed(kind, &what, None)
+    let what = format!("{tls}: {suspicion}{}{advice}", Excerpt(&why, 300));
+    ConnectionFailure::new(kind, &what, None)
 }
 
 /// What comes before and after the words of the TLS library: rustls, OpenSSL, or the system's.

@@ -54,7 +54,7 @@ fn timed_out(send: impl FnOnce() -> Result<(), Error>, within: Duration, says: &
 }
 
 #[test]
-fn item_18_a_timeout_bounds_a_whole_attempt_a_trickled_body_included() {
+fn a_timeout_limits_a_whole_attempt_with_its_trickled_body() {
     const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n";
     const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
     const CLOSE: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n";
@@ -236,7 +236,7 @@ fn body_of(length: usize) -> String {
 }
 
 #[test]
-fn item_19_a_body_is_bounded_and_the_error_says_how_to_raise_the_limit() {
+fn a_body_is_limited_and_the_error_says_how_to_raise_the_limit() {
     const LIMIT: usize = 10_000;
     for chunked in [false, true] {
         for (length, fits) in [(LIMIT, true), (LIMIT + 1, false), (50 * LIMIT, false)] {
@@ -281,7 +281,7 @@ fn item_19_a_body_is_bounded_and_the_error_says_how_to_raise_the_limit() {
 }
 
 #[test]
-fn item_19_an_endless_body_is_given_up_at_the_limit_and_its_connection_closed() {
+fn an_endless_body_ends_at_the_limit_and_its_connection_is_closed() {
     let server = Server::start(|mut connection| {
         while connection.request().is_some() {
             connection.raw("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
@@ -301,7 +301,7 @@ fn item_19_an_endless_body_is_given_up_at_the_limit_and_its_connection_closed() 
 }
 
 #[test]
-fn item_19_an_error_body_is_cut_and_its_status_kept() {
+fn an_error_body_is_truncated_and_its_status_kept() {
     let server = Server::start(|mut connection| {
         while connection.request().is_some() {
             connection.raw("HTTP/1.1 400 Bad\r\nConnection: close\r\n\r\n");
@@ -339,7 +339,7 @@ fn item_19_an_error_body_is_cut_and_its_status_kept() {
 
 #[cfg(feature = "gzip")]
 #[test]
-fn item_19_a_bomb_is_bounded_after_decompression() {
+fn a_gzip_bomb_is_limited_after_decompression() {
     for (status, expected) in [(200, 1), (500, 0)] {
         let server = Server::answering(move |connection, request, _| {
             assert_eq!(request.header("accept-encoding"), Some("gzip"));

@@ -55,7 +55,7 @@ fn keeps(error: &Error, status: u16, body: &[u8]) {
 }
 
 #[test]
-fn item_06_a_success_without_a_body_is_a_success() {
+fn a_success_without_a_body_is_a_success() {
     for raw in [
         "HTTP/1.1 204 No Content\r\n\r\n",
         "HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n",
@@ -103,7 +103,7 @@ fn item_06_a_success_without_a_body_is_a_success() {
 }
 
 #[test]
-fn item_06_a_success_that_is_no_envelope_keeps_status_id_and_body() {
+fn a_success_that_is_not_an_envelope_keeps_status_id_and_body() {
     for (body, says) in [
         ("<html><body>login</body></html>", "an HTML page, not JSON"),
         ("welcome", "not valid JSON"),
@@ -157,7 +157,7 @@ fn what_a_meta_says_matters_on_lists_alone() {
 }
 
 #[test]
-fn item_07_configuring_a_first_party_connector_has_two_answers_and_both_are_successes() {
+fn configuring_a_first_party_connector_has_two_responses_and_both_are_successes() {
     for body in [
         r#"{"message":"ok","data":{"success":true,"channel_id":"c1"}}"#,
         r#"{"message":"ok","data":{"onboarding_url":"https://x"}}"#,
@@ -176,7 +176,7 @@ fn item_07_configuring_a_first_party_connector_has_two_answers_and_both_are_succ
 }
 
 #[test]
-fn item_08_what_is_not_as_documented_spoils_neither_the_item_nor_the_page() {
+fn undocumented_values_spoil_neither_the_item_nor_the_page() {
     let body = r#"{"message":"ok","data":[
         {"id":"a","persona":"sarcastic","status":"asleep","description":null},
         {"id":7,"name":"numeric"},
@@ -216,7 +216,7 @@ fn item_08_what_is_not_as_documented_spoils_neither_the_item_nor_the_page() {
 }
 
 #[test]
-fn item_09_the_guides_key_is_the_wires_both_ways() {
+fn the_guides_key_is_the_wires_both_ways() {
     use bimpeai::workflows::Workflow;
     let body = r#"{"data":{"id":"w","guide":{"youtubeUrl":"https://y","steps":["s"]}}}"#;
     let server = giving(200, &[], body);
@@ -230,7 +230,7 @@ fn item_09_the_guides_key_is_the_wires_both_ways() {
 }
 
 #[test]
-fn item_10_raw_control_characters_and_broken_text_in_strings_are_read() {
+fn raw_control_characters_and_broken_text_in_strings_are_read() {
     let body = b"{\"message\":\"ok\",\"data\":{\"id\":\"a\",\"name\":\"one\ntwo\t\x01\xff\\\\\"}}";
     let agent = giving(200, &[], body)
         .client()
@@ -250,7 +250,7 @@ fn item_10_raw_control_characters_and_broken_text_in_strings_are_read() {
 }
 
 #[test]
-fn item_11_field_errors_are_read_from_both_shapes_and_for_422_too() {
+fn field_errors_are_read_from_both_shapes_at_400_and_422() {
     for status in [400, 422] {
         for body in [
             r#"{"code":"validation_error","message":["name: too long","rules.0.id: missing","odd"]}"#,
@@ -281,7 +281,7 @@ fn item_11_field_errors_are_read_from_both_shapes_and_for_422_too() {
 }
 
 #[test]
-fn item_12_a_success_carries_status_id_headers_and_rate_limit() {
+fn a_success_carries_status_id_headers_and_rate_limit() {
     let server = MockServer::start();
     server.mock(|when, then| {
         when.method(GET)
@@ -316,7 +316,7 @@ fn item_12_a_success_carries_status_id_headers_and_rate_limit() {
 }
 
 #[test]
-fn item_12_a_rate_limit_error_has_its_four_figures() {
+fn a_rate_limit_error_has_its_four_figures() {
     let server = MockServer::start();
     server.mock(|when, then| {
         when.method(POST)
@@ -354,7 +354,7 @@ fn item_12_a_rate_limit_error_has_its_four_figures() {
 }
 
 #[test]
-fn item_13_updates_take_options_and_none_of_them_lands_in_the_body() {
+fn updates_take_options_and_none_of_them_lands_in_the_body() {
     let server = MockServer::start();
     let mock = server.mock(|when, then| {
         when.method("PATCH")

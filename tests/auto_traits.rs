@@ -65,9 +65,9 @@ fn all_public_types_are_send_sync_and_unwind_safe() {
             Decoder, Event, Oversized;
         stream:
             LifecycleStream, MessageStream, Received, ReceivedEvent, StreamEvent, StreamHandle,
-            StreamRequest;
+            StreamPosition, StreamRequest;
         types:
-            Extra, Patch<Agent>, Secret, SecretValue, UnknownValue;
+            Extra, Patch<Agent>, Secret, SecretValue, Timestamp, UnknownValue;
         workflows:
             CreateWorkflow, Flow, FlowInput, FlowStep, FlowStepInput, FlowTriggerKeyword,
             FlowTriggerKeywordInput, KeywordWeight, SetupStep, SetupStepDetail, UpdateWorkflow,

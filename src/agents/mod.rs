@@ -3,6 +3,7 @@
 mod actions;
 mod channels;
 mod conversation_flows;
+mod conversions;
 mod integrations;
 mod knowledge_bases;
 
@@ -10,7 +11,7 @@ use crate::client::{Client, handle};
 use crate::http::path::Path;
 use crate::pagination::ListRequest;
 use crate::request::Request;
-use crate::types::{body, object, open_enum};
+use crate::types::{Timestamp, body, object, open_enum};
 use crate::workflows::Workflow;
 
 pub use crate::workflows::{Rule, RuleInput};
@@ -91,7 +92,7 @@ impl Agents {
         ListRequest::new(&self.client, Path::new("agents"), |agent| &agent.id)
     }
 
-    /// Creates an agent.
+    /// Creates an agent. The body is a [`CreateAgent`], or the name alone.
     ///
     /// If the team does not own the workflow, the server copies it first. `workflow_id` in the
     /// response is the id of the copy.
@@ -134,8 +135,8 @@ impl Agents {
     /// ```
     // Inlined so that only a crate that uses it compiles the serialization of the body.
     #[inline]
-    pub fn create(&self, body: CreateAgent) -> Request<AgentCreateResponse> {
-        Request::post(&self.client, Path::new("agents"), &body)
+    pub fn create(&self, body: impl Into<CreateAgent>) -> Request<AgentCreateResponse> {
+        Request::post(&self.client, Path::new("agents"), &body.into())
     }
 
     /// Returns an agent with its knowledge bases, integrations and channels.
@@ -339,10 +340,10 @@ macro_rules! agent {
                 status_reason: Option<String>,
                 /// Email address that is notified when the agent needs help from a person.
                 escalation_email: Option<String>,
-                /// Creation time (RFC 3339).
-                created_at: String,
-                /// Time of the last change (RFC 3339).
-                updated_at: String,
+                /// Creation time.
+                created_at: Timestamp,
+                /// Time of the last change.
+                updated_at: Timestamp,
                 $($more)*
                 /// Identifier of the workflow that the agent follows. API 0.1 only.
                 agent_workflow_id: Option<String>,

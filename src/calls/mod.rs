@@ -7,7 +7,7 @@ use crate::conversations::{Message, MessageAttachment};
 use crate::http::path::Path;
 use crate::pagination::ListRequest;
 use crate::request::Request;
-use crate::types::{body, object, open_enum};
+use crate::types::{Timestamp, body, object, open_enum};
 
 pub use wait::WaitRequest;
 
@@ -183,8 +183,8 @@ macro_rules! call {
                 status: CallStatus,
                 /// Direction of the call. The API places `outbound` calls only.
                 direction: String,
-                /// Creation time (RFC 3339).
-                created_on: String,
+                /// Creation time.
+                created_on: Timestamp,
                 /// Duration, in seconds.
                 duration_seconds: Option<f64>,
                 /// Whether this is a test call.
@@ -193,10 +193,10 @@ macro_rules! call {
                 error_reason: Option<String>,
                 /// Reason for which the call ended.
                 end_reason: Option<String>,
-                /// Time at which the phone started to ring (RFC 3339).
-                ringing_at: Option<String>,
-                /// End time (RFC 3339).
-                ended_at: Option<String>,
+                /// Time at which the phone started to ring.
+                ringing_at: Option<Timestamp>,
+                /// End time.
+                ended_at: Option<Timestamp>,
                 $($more)*
             }
         }
@@ -211,10 +211,10 @@ call! {
 call! {
     /// A call with its transcript, from [`Calls::retrieve`] and [`Calls::wait`]. API 0.2+.
     CallDetail {
-        /// Start time (RFC 3339).
-        started_at: Option<String>,
-        /// Time at which the call was answered (RFC 3339).
-        answered_at: Option<String>,
+        /// Start time.
+        started_at: Option<Timestamp>,
+        /// Time at which the call was answered.
+        answered_at: Option<Timestamp>,
         /// Transcript, in order. Complete once the call is over. As text:
         /// [`transcript`](Self::transcript).
         conversation_logs: Vec<CallMessage>,

@@ -18,6 +18,8 @@ const POLL_INTERVAL: Duration = Duration::from_secs(2);
 impl Conversations {
     /// Sends a message and waits for the agent's reply.
     ///
+    /// A text alone is the first message of a new visitor, in a test conversation.
+    ///
     /// The API returns the reply in the response of the message, or delivers it later, for example
     /// while the assistant works longer than a request may take. This handles both: if the response
     /// is not the reply, the conversation's stream is followed from the message on. If the stream is
@@ -36,10 +38,17 @@ impl Conversations {
     ///     CreateConversationMessage::webchat("Are you open?", "visitor 7");
     /// let reply = client.conversations().ask("agt_1", question).send()?;
     /// println!("{}", reply.text());
+    ///
+    /// let reply = client.conversations().ask("agt_1", "Hello!").send()?;
     /// # Ok(())
     /// # }
     /// ```
-    pub fn ask(&self, agent_id: impl AsRef<str>, body: CreateConversationMessage) -> AskRequest {
+    pub fn ask(
+        &self,
+        agent_id: impl AsRef<str>,
+        body: impl Into<CreateConversationMessage>,
+    ) -> AskRequest {
+        let body = body.into();
         AskRequest {
             client: self.client.clone(),
             agent_id: agent_id.as_ref().to_owned(),

@@ -5,7 +5,7 @@ use crate::http::path::Path;
 use crate::pagination::ListRequest;
 use crate::request::Request;
 use crate::stream::{MessageRole, StreamMessageEvent, StreamRequest, StreamTicket};
-use crate::types::{Extra, FieldPresence, body, object, open_enum};
+use crate::types::{Extra, FieldPresence, Timestamp, body, object, open_enum};
 
 handle! {
     /// The messages of conversations, from [`Conversations::messages`](super::Conversations::messages).
@@ -58,6 +58,8 @@ impl Messages {
 
     /// Sends a message to a conversation and returns the sent message.
     ///
+    /// The body is a [`SendMessage`], or the text alone.
+    ///
     /// The assistant replies to a message with the role `user`. Its reply arrives on the
     /// [`stream`](Self::stream) and in the [`list`](Self::list). To write as the assistant,
     /// [pause it](super::Conversations::set_ai_status) and set the role `assistant`.
@@ -71,11 +73,11 @@ impl Messages {
     /// # let client = emulator.client_builder().build()?;
     /// # let agent = client.agents().create(CreateAgent::new("Ada")).send()?;
     /// # let id = emulator.add_conversation(&agent.id, "webchat");
-    /// use bimpeai::conversations::{MessageRole, SendMessage};
+    /// use bimpeai::conversations::MessageRole;
     ///
-    /// let message = SendMessage::new("Do you have a table at eight?");
     /// let messages = client.conversations().messages();
-    /// let sent = messages.send(&agent.id, &id, message).send()?;
+    /// let question = "Do you have a table at eight?";
+    /// let sent = messages.send(&agent.id, &id, question).send()?;
     ///
     /// // Waits for the reply, among the messages after the sent one.
     /// for event in messages.stream(&agent.id, &id).after(&sent.id) {
@@ -92,9 +94,9 @@ impl Messages {
         &self,
         agent_id: impl AsRef<str>,
         conversation_id: impl AsRef<str>,
-        body: SendMessage,
+        body: impl Into<SendMessage>,
     ) -> Request<Message> {
-        Request::post(&self.client, path(agent_id, conversation_id), &body)
+        Request::post(&self.client, path(agent_id, conversation_id), &body.into())
     }
 
     /// Returns a message.
@@ -210,8 +212,8 @@ object! {
         message_type: Option<String>,
         /// Attached files. API 0.2+.
         attachments: Vec<MessageAttachment>,
-        /// Creation time (RFC 3339).
-        created_at: String,
+        /// Creation time.
+        created_at: Timestamp,
         /// Identifier of the conversation, in responses of
         /// [`Conversations::send`](super::Conversations::send) from servers that return it.
         conversation_id: Option<String>,
@@ -293,5 +295,17 @@ body! {
             /// Attached files. API 0.1 only.
             attachments: MessageAttachment,
         }
+    }
+}
+
+impl From<&str> for SendMessage {
+    fn from(message: &str) -> Self {
+        SendMessage::new(message)
+    }
+}
+
+impl From<String> for SendMessage {
+    fn from(message: String) -> Self {
+        SendMessage::new(message)
     }
 }

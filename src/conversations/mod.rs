@@ -10,7 +10,7 @@ use crate::client::{Client, handle};
 use crate::http::path::Path;
 use crate::pagination::ListRequest;
 use crate::request::Request;
-use crate::types::{body, object, open_enum};
+use crate::types::{Timestamp, body, object, open_enum};
 
 pub use crate::stream::{
     MessageRole, StreamHeartbeatEvent, StreamMessageEvent, StreamMessageRole, StreamTicket,
@@ -89,7 +89,8 @@ impl Conversations {
     ///
     /// The body names a [`conversation_id`](CreateConversationMessage::conversation_id), or a
     /// [`channel_type`](CreateConversationMessage::channel_type) with a
-    /// [`channel_user_id`](CreateConversationMessage::channel_user_id).
+    /// [`channel_user_id`](CreateConversationMessage::channel_user_id). A text alone is the first
+    /// message of a new visitor of a web page, in a test conversation.
     ///
     /// The server usually waits for the assistant and returns its reply. It returns the sent message
     /// instead while the assistant is paused, if the message has the role `assistant`, and if the reply
@@ -132,9 +133,9 @@ impl Conversations {
     pub fn send(
         &self,
         agent_id: impl AsRef<str>,
-        body: CreateConversationMessage,
+        body: impl Into<CreateConversationMessage>,
     ) -> Request<Message> {
-        Request::post(&self.client, root(agent_id).then("messages"), &body)
+        Request::post(&self.client, root(agent_id).then("messages"), &body.into())
             .default_timeout(Duration::from_secs(60))
     }
 
@@ -316,16 +317,16 @@ macro_rules! conversation {
                 is_ai_chat_paused: bool,
                 /// Whether the conversation needs the attention of a person. API 0.2+.
                 needs_attention: bool,
-                /// Time of the last message (RFC 3339).
-                last_message_at: Option<String>,
-                /// Time at which the user was last seen (RFC 3339). API 0.2+.
-                last_seen: Option<String>,
+                /// Time of the last message.
+                last_message_at: Option<Timestamp>,
+                /// Time at which the user was last seen. API 0.2+.
+                last_seen: Option<Timestamp>,
                 /// Beginning of the last message.
                 last_message_preview: Option<String>,
-                /// Creation time (RFC 3339).
-                created_at: String,
-                /// Time of the last change (RFC 3339).
-                updated_at: String,
+                /// Creation time.
+                created_at: Timestamp,
+                /// Time of the last change.
+                updated_at: Timestamp,
                 $($more)*
                 /// Name of the user on the channel. API 0.1 only.
                 channel_username: Option<String>,

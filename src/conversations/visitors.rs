@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use uuid::Uuid;
 
 use super::{ChannelType, CreateConversationMessage, Message};
+use crate::random;
 
 impl CreateConversationMessage {
     /// Creates a message from a visitor of a web page.
@@ -27,6 +28,22 @@ impl CreateConversationMessage {
         CreateConversationMessage::new(message)
             .channel_type(ChannelType::Webchat)
             .channel_user_id(visitor_id(visitor))
+    }
+}
+
+/// A message from a new visitor of a web page, in a test conversation.
+impl From<&str> for CreateConversationMessage {
+    fn from(message: &str) -> Self {
+        CreateConversationMessage::from(message.to_owned())
+    }
+}
+
+/// A message from a new visitor of a web page, in a test conversation.
+impl From<String> for CreateConversationMessage {
+    fn from(message: String) -> Self {
+        // Without random numbers, the request has no idempotency key either, and is not sent.
+        let visitor = random::uuid().unwrap_or_default().to_string();
+        CreateConversationMessage::webchat(message, visitor).is_test_channel(true)
     }
 }
 
@@ -74,7 +91,7 @@ pub fn visitor_id(text: impl AsRef<str>) -> String {
 pub fn transcript<'a>(messages: impl IntoIterator<Item = &'a Message>) -> String {
     let mut messages: Vec<&Message> = messages.into_iter().collect();
     // Stable, so that messages of one instant, or without a time, keep their order.
-    messages.sort_by(|a, b| a.created_at.cmp(&b.created_at));
+    messages.sort_by_cached_key(|message| message.created_at.to_system_time());
     let mut text = String::new();
     for message in messages {
         let words: Vec<&str> = message

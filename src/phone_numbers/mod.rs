@@ -6,7 +6,7 @@ use crate::client::{Client, handle};
 use crate::http::path::Path;
 use crate::pagination::ListRequest;
 use crate::request::Request;
-use crate::types::{body, object};
+use crate::types::{Timestamp, body, object};
 
 pub use requests::*;
 
@@ -135,10 +135,10 @@ object! {
         label: Option<String>,
         /// Number (E.164).
         e164: String,
-        /// Creation time (RFC 3339).
-        created_at: String,
-        /// Time of the last change (RFC 3339).
-        updated_at: String,
+        /// Creation time.
+        created_at: Timestamp,
+        /// Time of the last change.
+        updated_at: Timestamp,
         /// Whether the number accepts inbound calls.
         inbound_enabled: bool,
     }

@@ -4,7 +4,7 @@ use crate::client::handle;
 use crate::http::path::Path;
 use crate::pagination::ListRequest;
 use crate::request::Request;
-use crate::types::{body, object, open_enum};
+use crate::types::{Timestamp, body, object, open_enum};
 
 handle! {
     /// Requests for phone numbers, from [`PhoneNumbers::requests`](super::PhoneNumbers::requests).
@@ -107,10 +107,10 @@ object! {
         agent_id: Option<String>,
         /// Label given by the team.
         label: Option<String>,
-        /// Creation time (RFC 3339).
-        created_at: Option<String>,
-        /// Time of the last change (RFC 3339).
-        updated_at: Option<String>,
+        /// Creation time.
+        created_at: Option<Timestamp>,
+        /// Time of the last change.
+        updated_at: Option<Timestamp>,
     }
 }
 

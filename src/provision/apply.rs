@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::compare::{difference, fields};
 use super::spec::{AgentSpec, WorkflowSpec};
 use super::{Applied, Change, ChangeAction, ChangedResource, find_by_name};
-use crate::agents::Agent;
+use crate::agents::{Agent, CreateAgent};
 use crate::client::Client;
 use crate::error::Error;
 use crate::workflows::{Workflow, WorkflowScope};
@@ -190,7 +190,7 @@ impl Run {
             None => {
                 let change = Change::new(ChangeAction::Create, ChangedResource::Agent, &spec.name);
                 let created = self.change(change, |client| {
-                    client.agents().create(body(profile)?).send()
+                    client.agents().create(body::<CreateAgent>(profile)?).send()
                 })?;
                 // The server copies a workflow that the team does not own.
                 let copied = created.as_ref().and_then(|agent| agent.workflow_id.clone());

@@ -1,15 +1,14 @@
 //! The events of one socket read, on their way from the reader to the caller.
 
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
 use super::event::{StreamHeartbeatEvent, StreamMessageEvent};
-use super::time;
 use crate::error::{CallInfo, Error, SkipReason, SkippedMessageError};
 use crate::http::json;
 use crate::sse::{Oversized, Span};
-use crate::types::ObjectFields as _;
+use crate::types::{ObjectFields as _, time};
 
 /// Events whose data lies in the received bytes.
 ///
@@ -146,9 +145,11 @@ pub(super) fn id_in_data(data: &[u8]) -> Option<String> {
 }
 
 /// Returns when a message was written, if it says so.
+///
+/// A date before 1970 stands for no date.
 pub(super) fn created_at(data: &[u8]) -> Option<SystemTime> {
-    let text = text_in_data(data, |message| message.created_at, "created_at")?;
-    time::from_iso(&text)
+    let text = text_in_data(data, |message| message.created_at.into(), "created_at")?;
+    time::from_iso(&text).filter(|time| *time >= UNIX_EPOCH)
 }
 
 /// Returns a field of a message, also of one that is not as documented.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::time;
+use crate::types::time;
 
 /// How much earlier than its opening a stream resumes before there is a message: the server that
 /// sends `Date` and the one that dates messages may have different clocks.

@@ -1,6 +1,6 @@
 //! The events of a stream, and the ticket that opens it.
 
-use crate::types::{Secret, object, open_enum};
+use crate::types::{Secret, Timestamp, object, open_enum};
 
 open_enum! {
     /// The author of a message.
@@ -42,8 +42,8 @@ object! {
         message: Option<String>,
         /// Type of the message, such as `text`.
         message_type: Option<String>,
-        /// Creation time (RFC 3339).
-        created_at: String,
+        /// Creation time.
+        created_at: Timestamp,
     }
 }
 

@@ -11,10 +11,10 @@ mod event;
 mod follow;
 mod inbox;
 mod policy;
+mod position;
 mod queue;
 mod reader;
 mod request;
-mod time;
 
 use std::fmt;
 use std::iter::FusedIterator;
@@ -26,6 +26,7 @@ pub use event::{
     MessageRole, StreamHeartbeatEvent, StreamMessageEvent, StreamMessageRole, StreamTicket,
 };
 use inbox::{Delivery, Inbox, Source};
+pub use position::StreamPosition;
 use queue::Queue;
 pub use request::StreamRequest;
 

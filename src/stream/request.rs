@@ -9,7 +9,7 @@ use ureq::http::{HeaderMap, Method};
 use super::inbox::{Inbox, Source};
 use super::queue::Queue;
 use super::reader::Reader;
-use super::{LifecycleStream, MessageStream, StreamHandle, StreamMessageEvent};
+use super::{LifecycleStream, MessageStream, StreamHandle, StreamMessageEvent, StreamPosition};
 use crate::client::Client;
 use crate::error::{CallInfo, CallTraits, ConnectionError, ConnectionKind, Error};
 use crate::http::headers::{CallerHeader, caller_header};
@@ -89,12 +89,26 @@ impl StreamRequest {
         }
     }
 
-    /// Starts after this position: a message id or an ISO 8601 time. Default: the time of opening.
+    /// Starts after this position: a message id, a [`SystemTime`](std::time::SystemTime) or a time as
+    /// text (RFC 3339). Default: the time of opening. An empty text is the default.
     ///
     /// Messages sent since then are delivered first. Pass the stored
     /// [`resume_point`](MessageStream::resume_point) of an earlier run to miss nothing in between.
-    pub fn after(mut self, after: impl Into<String>) -> Self {
-        self.options.after = Some(after.into()).filter(|after| !after.is_empty());
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), bimpeai::Error> {
+    /// # let client = bimpeai::Client::from_env()?;
+    /// use std::time::{Duration, SystemTime};
+    ///
+    /// let an_hour_ago = SystemTime::now() - Duration::from_secs(3600);
+    /// let messages = client.conversations().messages();
+    /// let stream = messages.stream("agt_1", "cnv_1").after(an_hour_ago);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn after(mut self, after: impl Into<StreamPosition>) -> Self {
+        let StreamPosition(after) = after.into();
+        self.options.after = Some(after).filter(|after| !after.is_empty());
         self
     }
 

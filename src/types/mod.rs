@@ -7,6 +7,7 @@
 //!   null is an [`Option`]. Only `id` is required.
 //! * Enums are open: a value this version does not know is `Other(text)`.
 //! * Request bodies hold plain values. A field that can be set to null is a [`Patch`].
+//! * A time is a [`Timestamp`], which keeps its text.
 //! * A value that must not be printed is a [`Secret`].
 
 mod body;
@@ -14,6 +15,8 @@ mod extra;
 mod object;
 mod open_enum;
 mod read;
+pub(crate) mod time;
+mod timestamp;
 
 use std::fmt;
 
@@ -27,6 +30,7 @@ pub(crate) use object::{FieldPresence, KeySeed, ObjectFields, UNKNOWN, Written, 
 pub use open_enum::UnknownValue;
 pub(crate) use open_enum::{FromText, open_enum};
 pub(crate) use read::{FieldValue, field_value, read, read_required, read_valid_items};
+pub use timestamp::Timestamp;
 
 /// A field of a request body that is left unchanged, cleared or set. The three differ on the wire.
 ///

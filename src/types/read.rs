@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::Secret;
+use super::{Secret, Timestamp};
 
 /// A type that can be a field of a response object.
 pub(crate) trait FieldValue {
@@ -78,7 +78,15 @@ macro_rules! field_value {
 }
 pub(crate) use field_value;
 
-field_value!(String, bool, f64, Value, Map<String, Value>, Secret);
+field_value!(
+    String,
+    bool,
+    f64,
+    Value,
+    Map<String, Value>,
+    Secret,
+    Timestamp
+);
 
 impl FieldValue for u64 {
     type Wire = Count;

@@ -8,7 +8,7 @@ use crate::client::{Client, handle};
 use crate::http::path::Path;
 use crate::pagination::ListRequest;
 use crate::request::Request;
-use crate::types::{body, object, open_enum};
+use crate::types::{Timestamp, body, object, open_enum};
 
 pub use parts::*;
 
@@ -287,10 +287,10 @@ object! {
         setup_time: Option<f64>,
         /// URL of a video about the workflow. API 0.2+.
         video_url: Option<String>,
-        /// Creation time (RFC 3339).
-        created_at: String,
-        /// Time of the last change (RFC 3339).
-        updated_at: String,
+        /// Creation time.
+        created_at: Timestamp,
+        /// Time of the last change.
+        updated_at: Timestamp,
         /// Settings of the prompt: a free-form object. API 0.1 only.
         prompt_config: Option<Map<String, Value>>,
     }

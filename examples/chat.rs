@@ -43,9 +43,6 @@ fn chat(ids: Vec<String>) -> support::Result<()> {
     let messages = conversation.client.conversations().messages();
     let request = messages.stream(&conversation.agent_id, &conversation.id);
     let handle = request.handle();
-    support::on_interrupt(move || handle.cancel());
-
-    let handle = request.handle();
     let mut typing = None;
     let mut send = Some(move || {
         let result = send_lines(&messages, &conversation);

@@ -55,6 +55,7 @@ fn check_key() -> support::Result<Client> {
     let client = Client::builder_from_env()
         .and_then(|builder| builder.timeout(Duration::from_secs(10)).build())
         .map_err(|error| Failure::Usage(error.to_string()))?;
+    support::shut_down_on_interrupt(&client);
     success("key", "BIMPEAI_API_KEY is set")?;
     Ok(client)
 }

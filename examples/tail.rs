@@ -57,9 +57,6 @@ fn tail(arguments: Vec<String>) -> support::Result<()> {
     if let Some(after) = stored.as_ref().or(options.since.as_ref()) {
         request = request.after(after);
     }
-    let handle = request.handle();
-    support::on_interrupt(move || handle.cancel());
-
     let mut position = stored.clone();
     let mut stream = request.lifecycle();
     while let Some(event) = stream.next() {

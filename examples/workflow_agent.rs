@@ -57,23 +57,27 @@ fn workflow_agent(arguments: Vec<String>) -> support::Result<()> {
     let (client, emulator) = support::client(Emulator::builder())?;
     let workflow = find_workflow(&client)?;
 
+    // Ctrl-C shuts `client` down. The agent is created and deleted by another one, so that none is left
+    // behind.
+    let keeper = support::second_client(emulator.as_ref())?;
     let is_temporary = emulator.is_none() && !options.keep;
     let (created, agent_id) = channel::<String>();
     if is_temporary {
-        let client = client.clone();
+        let (client, keeper) = (client.clone(), keeper.clone());
         support::on_interrupt(move || {
+            client.shutdown();
             // Waits for a create that is in flight. `delete_agent` reports its own failure.
             if let Ok(agent_id) = agent_id.recv() {
-                let _ = delete_agent(&client, &agent_id);
+                let _ = delete_agent(&keeper, &agent_id);
             }
         });
     }
 
-    let create = create_request(&client, &workflow, &options).deadline(Duration::from_secs(30));
+    let create = create_request(&keeper, &workflow, &options).deadline(Duration::from_secs(30));
     let agent = match create.send() {
         Ok(agent) => agent,
         Err(error) => {
-            delete_unknown_agent(&client, &create, &error);
+            delete_unknown_agent(&keeper, &create, &error);
             return Err(error.into());
         }
     };
@@ -86,7 +90,7 @@ fn workflow_agent(arguments: Vec<String>) -> support::Result<()> {
     if !is_temporary {
         return result;
     }
-    let deleted = delete_agent(&client, &agent.id).map_err(Failure::from);
+    let deleted = delete_agent(&keeper, &agent.id).map_err(Failure::from);
     match result {
         Ok(()) | Err(Failure::OutputClosed) => deleted,
         // The first error decides the exit code.

@@ -143,7 +143,11 @@ fn create(client: &Client, create: Create, out: Output) -> Result<()> {
 fn delete(client: &Client, ids: &[String], yes: bool) -> Result<()> {
     for id in ids {
         let agent = client.agents().retrieve(id).send()?;
-        confirm(&format!("Delete agent {:?} ({id})?", agent.name), yes)?;
+        confirm(
+            client,
+            &format!("Delete agent {:?} ({id})?", agent.name),
+            yes,
+        )?;
         client.agents().delete(id).send()?;
         note(format_args!("deleted agent {:?} ({id})", agent.name));
     }

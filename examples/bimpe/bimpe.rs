@@ -93,12 +93,8 @@ fn bimpe(arguments: Vec<String>) -> Result<()> {
             return Err(Failure::Reported(2));
         }
     };
-    if io::stderr().is_terminal() {
-        support::on_interrupt(|| {
-            let _ = writeln!(io::stderr()); // after the terminal's `^C`
-            std::process::exit(130);
-        });
-    }
+    // Until there is a client.
+    exit_on_interrupt(|| {});
     let out = Output { json: cli.json };
     match cli.command {
         Command::Completions { shell } => completions(shell),
@@ -114,6 +110,17 @@ fn bimpe(arguments: Vec<String>) -> Result<()> {
         Command::Chat(chat) => messages::chat(&chat, &connection::client()?, out),
         Command::Tail(tail) => messages::tail(tail, &connection::client()?, out),
     }
+}
+
+/// Ends the program at Ctrl-C, after `stop`.
+fn exit_on_interrupt(stop: impl FnOnce() + Send + 'static) {
+    support::on_interrupt(|| {
+        stop();
+        if io::stderr().is_terminal() {
+            let _ = writeln!(io::stderr()); // after the terminal's `^C`
+        }
+        std::process::exit(130);
+    });
 }
 
 fn doctor(agent_id: Option<&str>) -> Result<()> {

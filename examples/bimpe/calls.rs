@@ -6,7 +6,6 @@ use bimpeai::calls::{CallStatus, MakeCall, MakeCallStatus};
 use bimpeai::{Client, Error};
 use clap::{Args, Subcommand};
 
-use crate::connection;
 use crate::output::{Output, progress};
 use crate::support::{Failure, Result, note, print};
 
@@ -51,7 +50,6 @@ pub(crate) fn run(command: Command, client: &Client, out: Output) -> Result<()> 
 }
 
 fn make(client: &Client, call: Make, out: Output) -> Result<()> {
-    connection::shut_down_on_interrupt(client);
     let body = MakeCall::new(call.number, call.test);
     let made = client.calls().make(&call.agent_id, body).send();
     if made.as_ref().is_err_and(is_in_doubt) {

@@ -11,7 +11,8 @@ const KEY: &str = "BIMPEAI_API_KEY";
 const KEY_COMMAND: &str = "BIMPEAI_API_KEY_COMMAND";
 
 /// Creates a client with the key in `BIMPEAI_API_KEY`, or the one that the command in
-/// `BIMPEAI_API_KEY_COMMAND` prints.
+/// `BIMPEAI_API_KEY_COMMAND` prints. Ctrl-C shuts it down: the program can then say what it leaves
+/// behind.
 pub(crate) fn client() -> Result<Client> {
     support::check_environment()?;
     let (key, source) = match (variable(KEY)?, variable(KEY_COMMAND)?) {
@@ -41,16 +42,11 @@ pub(crate) fn client() -> Result<Client> {
     {
         builder = builder.allow_http(host.trim());
     }
-    builder
+    let client = builder
         .build()
-        .map_err(|error| Failure::Usage(error.to_string()))
-}
-
-/// Ends the calls and streams of a client at Ctrl-C, instead of the program. It can then say what it
-/// leaves behind.
-pub(crate) fn shut_down_on_interrupt(client: &Client) {
-    let client = client.clone();
-    support::on_interrupt(move || client.shutdown());
+        .map_err(|error| Failure::Usage(error.to_string()))?;
+    support::shut_down_on_interrupt(&client);
+    Ok(client)
 }
 
 /// Runs a shell command and returns what it prints. Neither is ever printed.

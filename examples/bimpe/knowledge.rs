@@ -164,7 +164,11 @@ fn remove(client: &Client, agent_id: &str, ids: &[String], yes: bool) -> Result<
                 "agent {agent_id} has no knowledge base {id:?}: see bimpe kb list {agent_id}"
             ))
         })?;
-        confirm(&format!("Delete knowledge base {name:?} ({id})?"), yes)?;
+        confirm(
+            client,
+            &format!("Delete knowledge base {name:?} ({id})?"),
+            yes,
+        )?;
         knowledge_bases.delete(agent_id, id).send()?;
         note(format_args!("deleted knowledge base {name:?} ({id})"));
     }

@@ -8,7 +8,6 @@ use bimpeai::stream::{StreamEvent, StreamMessageEvent};
 use bimpeai::{Client, Error};
 use clap::Args;
 
-use crate::connection;
 use crate::output::{self, Output, progress};
 use crate::support::{self, Failure, Result, note, print};
 
@@ -68,6 +67,9 @@ pub(crate) fn ask(ask: Ask, client: &Client, out: Output) -> Result<()> {
 }
 
 pub(crate) fn chat(chat: &Chat, client: &Client, out: Output) -> Result<()> {
+    // Nothing ends a read from a terminal.
+    let stopped = client.clone();
+    crate::exit_on_interrupt(move || stopped.shutdown());
     let is_terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
     if is_terminal {
         note("Ctrl-D ends the chat");
@@ -122,7 +124,6 @@ fn show_reply(reply: &Reply, indent: &str, out: Output) -> Result<()> {
 }
 
 pub(crate) fn tail(tail: Tail, client: &Client, out: Output) -> Result<()> {
-    connection::shut_down_on_interrupt(client);
     let conversations = client.conversations();
     let conversation_id = match tail.conversation_id {
         Some(id) => id,

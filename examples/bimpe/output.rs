@@ -6,6 +6,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use bimpeai::Client;
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr as _;
 
@@ -139,7 +140,7 @@ pub(crate) fn input() -> Result<String> {
 }
 
 /// Asks before something is deleted, unless `yes`. Only on a terminal.
-pub(crate) fn confirm(question: &str, yes: bool) -> Result<()> {
+pub(crate) fn confirm(client: &Client, question: &str, yes: bool) -> Result<()> {
     if yes {
         return Ok(());
     }
@@ -148,10 +149,13 @@ pub(crate) fn confirm(question: &str, yes: bool) -> Result<()> {
         return Err(Failure::Usage(why.to_owned()));
     }
     let _ = write!(io::stderr(), "{} [y/N] ", support::escape(question));
+    // Nothing ends a read from a terminal.
+    crate::exit_on_interrupt(|| {});
     let mut reply = String::new();
     io::stdin()
         .read_line(&mut reply)
         .map_err(|error| Failure::Other(format!("cannot read the terminal: {error}")))?;
+    support::shut_down_on_interrupt(client);
     match reply.trim().to_ascii_lowercase().as_str() {
         "y" | "yes" => Ok(()),
         _ => Err(Failure::Other("nothing was deleted".to_owned())),

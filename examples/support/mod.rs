@@ -191,18 +191,33 @@ pub(crate) fn check_environment() -> Result<()> {
     Ok(())
 }
 
-/// Returns a client of the API, or of a new emulator if `BIMPEAI_API_KEY` is unset.
+/// Returns a client of the API, or of a new emulator if `BIMPEAI_API_KEY` is unset. Ctrl-C shuts the
+/// client down.
 pub(crate) fn client(emulator: EmulatorBuilder) -> Result<(Client, Option<Emulator>)> {
     check_environment()?;
-    if std::env::var_os("BIMPEAI_API_KEY").is_some_and(|key| !key.is_empty()) {
-        let client = Client::from_env().map_err(|error| Failure::Usage(error.to_string()))?;
-        return Ok((client, None));
+    let emulator = match std::env::var_os("BIMPEAI_API_KEY").is_some_and(|key| !key.is_empty()) {
+        true => None,
+        false => Some(start(emulator)?),
+    };
+    let client = second_client(emulator.as_ref())?;
+    shut_down_on_interrupt(&client);
+    Ok((client, emulator))
+}
+
+/// Returns a client that Ctrl-C does not shut down, for what has to be done after it.
+pub(crate) fn second_client(emulator: Option<&Emulator>) -> Result<Client> {
+    match emulator {
+        Some(emulator) => Ok(emulator.client_builder().build()?),
+        None => Client::from_env().map_err(|error| Failure::Usage(error.to_string())),
     }
+}
+
+fn start(emulator: EmulatorBuilder) -> Result<Emulator> {
     let emulator = emulator
         .start()
         .map_err(|error| Failure::Other(format!("cannot start the emulator: {error}")))?;
     note("BIMPEAI_API_KEY is not set: using the built-in emulator.");
-    Ok((emulator.client_builder().build()?, Some(emulator)))
+    Ok(emulator)
 }
 
 /// A conversation, with a client to use it.
@@ -290,6 +305,12 @@ pub(crate) fn on_interrupt(stop: impl FnOnce() + Send + 'static) {
     }
     drop(interrupt);
     stop();
+}
+
+/// Ends the calls, waits and streams of a client at Ctrl-C.
+pub(crate) fn shut_down_on_interrupt(client: &Client) {
+    let client = client.clone();
+    on_interrupt(move || client.shutdown());
 }
 
 /// Whether the program was asked to end.

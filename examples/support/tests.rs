@@ -48,3 +48,13 @@ fn text_in_any_script_is_shown_as_it_is() {
         assert_eq!(escape(text), text);
     }
 }
+
+#[test]
+fn ctrl_c_shuts_the_client_down_and_no_other() {
+    let (client, emulator) = super::client(super::Emulator::builder()).unwrap_or_else(|_| panic!());
+    let other = super::second_client(emulator.as_ref()).unwrap_or_else(|_| panic!());
+    let stop = super::INTERRUPT.lock().unwrap().stop.take();
+    stop.expect("what Ctrl-C does")();
+    assert!(client.is_shut_down());
+    assert!(!other.is_shut_down());
+}

@@ -1,63 +1,90 @@
-//! Blocking Rust SDK for the BimpeAI Console API, for scripts, command-line tools, build scripts and
-//! batch jobs: no async runtime, one thread per call.
+//! Blocking Rust SDK for the BimpeAI Console API. No async runtime: a call blocks the thread that
+//! sends it. For scripts, command-line tools, build scripts and batch jobs.
 //!
-//! It has every operation of the official Python SDK under the same name; [`python`] lists them. The
-//! five steps of a workflow agent:
+//! It has every operation of the official Python SDK under the same name; [`guide::python`] lists
+//! them.
+//!
+//! # Quick start
 //!
 //! ```no_run
-#![doc = include_str!("../examples/five_steps.rs")]
+//! use bimpeai::agents::CreateAgent;
+//! use bimpeai::conversations::CreateConversationMessage;
+//! use bimpeai::{Client, Error};
+//!
+//! fn main() -> Result<(), Error> {
+//!     let client = Client::from_env()?; // reads BIMPEAI_API_KEY
+//!     let body = CreateAgent::new("Ada")
+//!         .description("Books tables.")
+//!         .workflow_id("wfl_1");
+//!     let agent = client.agents().create(body).send()?;
+//!     let hello = CreateConversationMessage::webchat("Hello!", "visitor 7");
+//!     let reply = client.conversations().ask(&agent.id, hello).send()?;
+//!     println!("{}", reply.text());
+//!     Ok(())
+//! }
 //! ```
 //!
-//! # Where things are
+//! The [guides](guide) explain one topic each, starting with [`guide::quickstart`].
 //!
-//! * [`Client`] has a handle for each resource: [`agents`], [`workflows`], [`conversations`],
-//!   [`calls`], [`phone_numbers`]. Handles are cheap to create. Their types are in the same module.
-//!   [`Client::request`] sends requests for operations that this version does not have.
-//! * An operation returns a [`Request`], a [`ListRequest`] or a
-//!   [`StreamRequest`](stream::StreamRequest) with its options as methods. `send` sends a request;
-//!   lists and streams are iterated over.
-//! * [`Error`] is the only error type; [`error`] has its details.
-//! * [`types`] describes how responses and bodies treat unknown, null and absent fields.
+//! # Modules
 //!
-//! # Generations of the API
+//! | module | content |
+//! | --- | --- |
+//! | [`guide`] | guides: errors, retries, pagination, streaming, testing, command-line tools, proxies |
+//! | [`agents`] | agents, their knowledge bases, integrations, channels and actions |
+//! | [`workflows`] | workflows: instructions, rules, flows and FAQs of agents |
+//! | [`conversations`] | conversations, messages, questions with their replies |
+//! | [`stream`] | messages as they arrive |
+//! | [`calls`], [`phone_numbers`] | phone calls with transcripts, phone numbers |
+//! | [`request`], [`pagination`] | [`Request`] and [`ListRequest`], which every operation returns |
+//! | [`error`] | [`Error`], the only error type, and its details |
+//! | [`types`] | unknown, null and absent fields |
+//! | [`provision`] | workflows, agents and knowledge from a file |
+//! | `batch` (feature) | jobs of many rows that survive a kill |
+//! | `emulator` (feature) | an in-process API for tests |
+//! | [`sse`] | the event stream parser |
 //!
-//! The live API speaks the current generation (API 0.2 to 0.4). This crate has that one and the first
-//! documented generation (API 0.1) side by side. An item that exists in one of them only says so.
+//! [`Client`] has a handle for each resource, such as [`Client::agents`]. [`Client::request`] sends
+//! requests for operations that this version does not have.
 //!
-//! # Retries, waits and deadlines
+//! # API generations
 //!
-//! Connection errors, timeouts, 408, 429 and 5xx (except 501) are retried up to twice by default.
-//! [`Error::is_retryable`] has the exceptions.
+//! The live API speaks the current generation (API 0.2 to 0.4). The crate also supports the first
+//! documented generation. Items marked `API 0.1 only` belong to it: ignore them.
 //!
-//! A 409 to the first attempt is never retried. A 409 to a retry of a write is, if an earlier attempt
-//! may have reached the server: that attempt may still be in progress.
+//! # Time limits
 //!
-//! Before each retry the client sleeps for a random 50–100 % of a delay that starts at 0.5 s and
-//! doubles up to 8 s. A `Retry-After` header (seconds, fractions or a date) replaces that delay. If
-//! the delay would exceed `max_retry_wait` (60 s) or the remaining `deadline`, the call fails
-//! immediately with the server's error; [`retry_after`](Error::retry_after) returns the requested
-//! delay.
+//! | limit | default | bounds | does not interrupt | set it with |
+//! | --- | --- | --- | --- | --- |
+//! | `timeout` | 30 s; 60 s for `conversations().send` | one attempt, with connecting and the response body | a DNS lookup, which goes on in the background | [`ClientBuilder`](ClientBuilder::timeout), [`Request`](Request::timeout) |
+//! | `connect_timeout` | 10 s | DNS lookup, TCP, proxy and TLS of one connection | as above | [`ClientBuilder`](ClientBuilder::connect_timeout) |
+//! | `deadline` | none | one call with all attempts and waits; one page of a list | your code between pages | [`ClientBuilder`](ClientBuilder::deadline), [`Request`](Request::deadline) |
+//! | `max_retries` | 2 | retries of one call | an attempt in progress | [`ClientBuilder`](ClientBuilder::max_retries), [`Request`](Request::max_retries) |
+//! | `max_retry_wait` | 60 s | one wait that the server asks for (`Retry-After`) | an attempt in progress | [`ClientBuilder`](ClientBuilder::max_retry_wait), [`Request`](Request::max_retry_wait) |
+//! | deadline of `ask` | 60 s | a question, its retries and the reply | | [`AskRequest`](conversations::AskRequest::deadline) |
+//! | deadline of `wait` | 10 min | waiting for the end of a phone call | the phone call | [`WaitRequest`](calls::WaitRequest::deadline) |
+//! | stream `timeout` | the client's | the ticket call, then the response headers | an open stream | [`StreamRequest`](stream::StreamRequest::timeout) |
+//! | stream `idle_timeout` | 60 s | silence of a connection | the stream, which reconnects | [`StreamRequest`](stream::StreamRequest::idle_timeout) |
+//! | stream `max_outage` | 5 min | time without a working connection | an attempt in progress | [`StreamRequest`](stream::StreamRequest::max_outage) |
+//! | stream `max_retries` | 5 until connected, then none | consecutive failed connections | | [`StreamRequest`](stream::StreamRequest::max_retries) |
+//! | `max_response_size` | 16 MiB | the body of one response | an event stream | [`ClientBuilder`](ClientBuilder::max_response_size) |
 //!
-//! `timeout` bounds one attempt, including the response body: 30 s by default, and 60 s for
-//! `conversations().send`, which waits for the assistant. `deadline` bounds the call with all its
-//! attempts and waits.
+//! [`Client::shutdown`] ends everything at once, from any thread.
 //!
-//! Every write carries one `Idempotency-Key` for all its attempts: yours, or a random one from the
-//! operating system, so that forked processes do not share it. A pooled connection that turns out to
-//! be dead is replaced once, which does not count as an attempt. [`Error::may_have_been_sent`] tells
-//! a batch job whether to look before it repeats a write. [`Request::idempotency_key`] describes what
-//! a server does with a key that it knows.
+//! # Retries and idempotency
 //!
-//! # Questions that come up
+//! - Connection errors, timeouts, 408, 429 and 5xx (except 501) are retried up to twice by default.
+//! - Retries use exponential backoff with jitter: a random 50–100 % of a delay that starts at 0.5 s
+//!   and doubles up to 8 s.
+//! - A `Retry-After` header replaces this delay. If it exceeds `max_retry_wait` or the remaining
+//!   `deadline`, the call fails immediately; [`Error::retry_after`] returns the requested delay.
+//! - Every write carries an idempotency key, the same for all its attempts, so it is performed once.
+//! - A 409 is retried only if an earlier attempt of the same write may still be in progress.
+//! - [`Error::may_have_been_sent`] tells whether the server may have received a failed call.
+//! - To repeat a write after a restart, store a key with the work:
+//!   [`Request::idempotency_key`].
 //!
-//! * **The agent has no conversation.** A new agent has none until a customer writes to it.
-//!   [`conversations().send`](conversations::Conversations::send) opens one.
-//! * **Deleting while listing.** Collect the list with [`ListRequest::all`] first.
-//! * **Batch jobs.** Clone the client into as many threads as there are calls at a time; the clones
-//!   share one pool of connections. Set a `deadline`. To continue after a restart without repeating
-//!   writes, store an idempotency key with each row of work.
-//! * **Ctrl-C.** Call [`StreamHandle::cancel`](stream::StreamHandle::cancel) in the signal handler, and
-//!   the stream ends. A call in progress cannot be cancelled; its `deadline` ends it.
+//! [`guide::retries`] has the details.
 //!
 //! # Secrets
 //!
@@ -73,23 +100,6 @@
 //! nor paths. At `TRACE` they show whole requests, the key among them, and a logger with `TRACE` enabled
 //! also gets URLs with their tickets at `DEBUG`. Keep ureq at `DEBUG`, with a filter such as
 //! `RUST_LOG=trace,ureq=debug,ureq_proto=debug`.
-//!
-//! # Proxies
-//!
-//! The client uses the proxy in `HTTPS_PROXY` (for plain http, `HTTP_PROXY`), else in `ALL_PROXY`. It
-//! connects directly to loopback addresses and to hosts in `NO_PROXY` (names with their subdomains,
-//! addresses, networks, `*`). [`ClientBuilder::proxy`] and [`ClientBuilder::no_proxy`] override the
-//! environment.
-//!
-//! # Without a network
-//!
-//! With the feature `emulator`, `emulator::Emulator` is the Console API in your own process, with
-//! faults on demand:
-//!
-//! ```toml
-//! [dev-dependencies]
-//! bimpeai = { version = "0.1", features = ["emulator"] }
-//! ```
 //!
 //! # Features
 //!
@@ -119,14 +129,13 @@ pub mod error;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod guide;
 mod headers;
 mod http;
 pub mod pagination;
 pub mod phone_numbers;
 pub mod provision;
 mod random;
-#[doc = include_str!("python.md")]
-pub mod python {}
 pub mod request;
 pub mod sse;
 pub mod stream;

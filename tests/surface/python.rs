@@ -1,4 +1,4 @@
-//! The table in the docs of the module `python`, and the names of this crate, against what Python
+//! The table in the docs of `guide::python`, and the names of this crate, against what Python
 //! says of its own SDK (`tests/data/python_surface.json`, written by `tests/python/introspect.py`).
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::cases::entries;
 use crate::wire::{flag, list, text, wire};
 
-const TABLES: &str = include_str!("../../src/python.md");
+const TABLES: &str = include_str!("../../src/guide/python.md");
 
 fn surface() -> Value {
     serde_json::from_str(include_str!("../data/python_surface.json")).expect("JSON")

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use bimpeai::Client;
 use bimpeai::calls::{CallStatus, MakeCall, MakeCallStatus};
-use bimpeai::{Client, Error};
 use clap::{Args, Subcommand};
 
 use crate::output::{Output, progress};
-use crate::support::{Failure, Result, note, print};
+use crate::support::{self, Failure, Result, note, print};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -52,7 +52,7 @@ pub(crate) fn run(command: Command, client: &Client, out: Output) -> Result<()> 
 fn make(client: &Client, call: Make, out: Output) -> Result<()> {
     let body = MakeCall::new(call.number, call.test);
     let made = client.calls().make(&call.agent_id, body).send();
-    if made.as_ref().is_err_and(is_in_doubt) {
+    if made.as_ref().is_err_and(support::is_in_doubt) {
         // Only another attempt of the same request would be the same call.
         note(format_args!(
             "the phone may have rung, and another run is another call: check `bimpe calls list {}`",
@@ -79,12 +79,6 @@ fn make(client: &Client, call: Make, out: Output) -> Result<()> {
         MakeCallStatus::Busy | MakeCallStatus::Failed => Err(Failure::Reported(1)),
         _ => Ok(()),
     }
-}
-
-/// Returns whether a call may have been made although its request failed.
-fn is_in_doubt(error: &Error) -> bool {
-    let is_refused = matches!(error.status(), Some(400..=499)) && !error.is_retryable();
-    error.may_have_been_sent() && !is_refused
 }
 
 /// Waits for the end of a call. Fails if it did not end normally.

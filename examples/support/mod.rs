@@ -102,6 +102,12 @@ pub(crate) fn exit_code(error: &Error) -> u8 {
     }
 }
 
+/// Returns whether a call may have been placed although its request failed.
+pub(crate) fn is_in_doubt(error: &Error) -> bool {
+    let is_refused = matches!(error.status(), Some(400..=499)) && !error.is_retryable();
+    error.may_have_been_sent() && !is_refused
+}
+
 fn arguments() -> Result<Vec<String>> {
     let arguments = std::env::args_os().skip(1);
     arguments
@@ -218,6 +224,16 @@ fn start(emulator: EmulatorBuilder) -> Result<Emulator> {
         .map_err(|error| Failure::Other(format!("cannot start the emulator: {error}")))?;
     note("BIMPEAI_API_KEY is not set: using the built-in emulator.");
     Ok(emulator)
+}
+
+/// Returns a client of the API. A missing key has its own exit code.
+pub(crate) fn client_with_key() -> Result<Client> {
+    check_environment()?;
+    if std::env::var_os("BIMPEAI_API_KEY").is_none_or(|key| key.is_empty()) {
+        note("BIMPEAI_API_KEY is not set: create a key in the console");
+        return Err(Failure::Reported(4));
+    }
+    Client::from_env().map_err(|error| Failure::Usage(error.to_string()))
 }
 
 /// A conversation, with a client to use it.

@@ -8,7 +8,9 @@ use bimpeai::emulator::{Emulator, Fault};
 
 use super::child::{Running, Talk, closed, example, example_with_key, received, run};
 
-const ALL: [&str; 7] = [
+const ALL: [&str; 9] = [
+    "bridge",
+    "call_campaign",
     "chat",
     "doctor",
     "emulator",
@@ -19,7 +21,8 @@ const ALL: [&str; 7] = [
 ];
 
 /// Those that use the API of the environment, with what they need.
-const CLIENTS: [(&str, &[&str]); 6] = [
+const CLIENTS: [(&str, &[&str]); 7] = [
+    ("bridge", &["agt_1", "cat"]),
     ("chat", &["agt_1", "cnv_1"]),
     ("doctor", &[]),
     ("quickstart", &[]),

@@ -4,6 +4,8 @@
 //! `cargo build --examples` before it. Needs Unix, for signals and arguments that are not UTF-8.
 #![cfg(unix)]
 
+mod bridge;
+mod call_campaign;
 mod chat;
 mod child;
 mod command_line;

@@ -6,38 +6,7 @@ use std::process::Command;
 
 use bimpeai::emulator::{Emulator, Fault};
 
-use super::child::{Running, Talk, closed, example, example_with_key, run};
-
-/// A folder of the test's own, which is removed at its end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(test: &str) -> Folder {
-        let name = format!("bimpeai-{}-{test}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir_all(&path).unwrap();
-        Folder(path)
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-
-    fn names(&self) -> Vec<String> {
-        let entries = fs::read_dir(&self.0).unwrap();
-        let mut names: Vec<_> = entries
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        names
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
+use super::child::{Folder, Running, Talk, closed, example, example_with_key, run};
 
 struct Setup {
     emulator: Emulator,

@@ -81,7 +81,7 @@ impl Reader {
     /// when its id is known, so that a duplicate of it is recognized.
     fn split(
         &mut self,
-        splitter: &mut Splitter,
+        splitter: &mut Splitter<Span>,
         buffer: &[u8],
         left_out: &mut Option<Oversized>,
         batch: &mut Batch,
@@ -90,7 +90,10 @@ impl Reader {
         while let Some(next) = splitter.next(buffer) {
             // An event without data that set an id was before this one.
             let id = splitter.take_bare_id();
-            if let Some(event) = left_out.take().and_then(|event| self.report(event, id)) {
+            if let Some(event) = left_out
+                .take()
+                .and_then(|event| self.report(event, id, buffer))
+            {
                 batch.push(event);
             }
             match next {
@@ -109,7 +112,7 @@ impl Reader {
         if let Some(id) = splitter.take_bare_id() {
             if let Some(event) = left_out
                 .take()
-                .and_then(|event| self.report(event, Some(id)))
+                .and_then(|event| self.report(event, Some(id), buffer))
             {
                 batch.push(event);
             }
@@ -124,14 +127,14 @@ impl Reader {
 
     /// Reports an event that was too large, once, and moves past it. Otherwise it would arrive again
     /// after each break.
-    fn report(&mut self, event: Oversized, id: Option<Vec<u8>>) -> Option<BatchEvent> {
-        let id = id.filter(|id| !id.is_empty());
+    fn report(&mut self, event: Oversized, id: Option<Span>, buffer: &[u8]) -> Option<BatchEvent> {
+        let id = id.filter(|id| !id.bytes(buffer).is_empty());
         if let Some(id) = &id {
-            if !self.is_new(id) {
+            if !self.is_new(id.bytes(buffer)) {
                 return None;
             }
         }
-        let id = id.map(|id| Span::Owned(id).into_text(&[]));
+        let id = id.map(|id| id.into_text(buffer));
         Some(BatchEvent::oversized(event, id))
     }
 
@@ -143,7 +146,7 @@ impl Reader {
     }
 
     /// Handles an event by its name. Returns it if it is for the caller.
-    fn classify(&mut self, raw: RawEvent, buffer: &[u8]) -> Option<BatchEvent> {
+    fn classify(&mut self, raw: RawEvent<Span>, buffer: &[u8]) -> Option<BatchEvent> {
         match raw.name(buffer) {
             b"message" => self.message(raw, buffer),
             b"heartbeat" => self.heartbeat(raw, buffer),
@@ -157,7 +160,7 @@ impl Reader {
     }
 
     /// Notes a sign of life. It neither moves the position nor is a duplicate of anything.
-    fn heartbeat(&mut self, raw: RawEvent, buffer: &[u8]) -> Option<BatchEvent> {
+    fn heartbeat(&mut self, raw: RawEvent<Span>, buffer: &[u8]) -> Option<BatchEvent> {
         self.progress = true;
         if self.cursor.wants_heartbeat() {
             self.heartbeat_at(batch::heartbeat(raw.data.bytes(buffer)).ts);
@@ -170,7 +173,7 @@ impl Reader {
     }
 
     /// Keeps a new message, and drops a duplicate.
-    fn message(&mut self, raw: RawEvent, buffer: &[u8]) -> Option<BatchEvent> {
+    fn message(&mut self, raw: RawEvent<Span>, buffer: &[u8]) -> Option<BatchEvent> {
         let data = raw.data.bytes(buffer);
         // The id within the data tells messages apart, because a server may number the blocks of
         // each connection anew.

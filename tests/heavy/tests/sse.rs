@@ -12,7 +12,15 @@ use serde_json::Value;
 type Items = Vec<Option<(String, String, String, Option<String>)>>;
 
 fn take(decoder: &mut Decoder) -> Items {
-    let item = |event: Event| (event.event, event.data, event.last_event_id, event.id);
+    let item = |event: Event| {
+        let id = event.id().map(str::to_owned);
+        (
+            event.event.into_owned(),
+            event.data,
+            event.last_event_id,
+            id,
+        )
+    };
     iter::from_fn(|| decoder.next_event())
         .map(|next| next.ok().map(item))
         .collect()

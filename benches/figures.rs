@@ -12,7 +12,7 @@
 //! instructions decide: `cargo bench --bench instructions`.
 //!
 //! Without `--bench` (as `cargo test --benches` runs it) everything is done once, to see that it
-//! works. `serve` as the first word serves the canned answers and does nothing else.
+//! works. `serve` as the first word serves the canned responses and does nothing else.
 
 mod support;
 
@@ -179,7 +179,7 @@ impl Run {
         self.words.is_empty() || self.words.iter().any(|word| name.contains(word.as_str()))
     }
 
-    /// How often something is done: once where nothing is measured.
+    /// Returns how many times to repeat: once if nothing is measured.
     fn times(&self, times: usize) -> usize {
         if self.full { times } else { 1 }
     }
@@ -359,7 +359,7 @@ impl Run {
         eprintln!("{name}: {to_hand:.3}");
     }
 
-    /// The official SDK's figures, where there is one to run.
+    /// Returns the figures of the official SDK, if it can be run.
     fn python(&self) -> Option<Vec<(String, f64)>> {
         let python = std::env::var_os("BIMPEAI_BENCH_PYTHON")?;
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/python_rival.py");
@@ -495,7 +495,7 @@ impl Run {
         eprintln!("8 threads: {ratio:.2}");
     }
 
-    /// A walk of 20 pages whose caller takes as long for a page as the server.
+    /// Iterates over 20 pages with a caller that takes as long for a page as the server.
     fn prefetch(&self, lines: &mut Vec<String>) {
         if !self.wants("prefetch") {
             return;
@@ -634,7 +634,7 @@ fn verdict(met: bool) -> String {
     if met { "met" } else { "**missed**" }.to_owned()
 }
 
-/// Decodes in pushes of 64 KiB; gives how many events came.
+/// Decodes in pushes of 64 KiB. Returns the number of events.
 fn decode(input: &[u8], keep: bool) -> usize {
     let mut decoder = Decoder::new().max_event_size(1 << 30);
     let mut kept = Vec::new();

@@ -7,7 +7,7 @@
 //!
 //! Only the client is counted: the canned server is another process, which is not under callgrind.
 //! Each figure is the difference between a run of many calls and one of few, by the number of calls
-//! between them, so the start of the process is no part of it. The kernel's work is not counted.
+//! between them, so the start of the process is excluded. The kernel's work is not counted.
 //!
 //! To see where the instructions go, keep callgrind's output:
 //! `BIMPEAI_BENCH_CALLGRIND=/tmp/profile cargo bench --bench instructions -- retrieve`, and then
@@ -77,7 +77,7 @@ const STREAMS: [Stream; 2] = [
     },
 ];
 
-/// What is done `few` times and `many` times, each time for so many units.
+/// Work that is done `few` times and `many` times, with the number of units each time.
 struct Row {
     name: &'static str,
     unit: &'static str,

@@ -1,5 +1,5 @@
 //! How fast a stream stops, from `cancel()` on another thread: until its reader is joined, until the
-//! server sees the close, until the iterator that waits gives `None`.
+//! server sees the close, until the waiting iterator returns `None`.
 //!
 //! ```text
 //! cargo bench --bench stopping
@@ -38,7 +38,7 @@ fn main() {
     all_at_once();
 }
 
-/// What this machine takes to wake any thread that waits, for comparison.
+/// Measures how long waking any waiting thread takes here, for comparison.
 fn woken() {
     let (wake, waiting) = channel::<Instant>();
     let (tell, told) = channel();

@@ -31,7 +31,7 @@ input, and posts its output as a message of the agent. Ctrl-C ends it.
 
 BIMPEAI_API_KEY and BIMPEAI_BASE_URL select the API.";
 
-/// How often the agent's conversations are listed, to find new ones.
+/// The interval at which the agent's conversations are listed, to find new ones.
 const LIST_INTERVAL: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use bimpeai::agents::{CreateAgent, CreateKnowledgeBase};
-use bimpeai::conversations::{CreateConversationMessage, MessageRole, SendMessage};
+use bimpeai::conversations::CreateConversationMessage;
+use bimpeai::conversations::{MessageRole, SendMessage};
 use bimpeai::stream::Received;
 use bimpeai::workflows::WorkflowScope;
 use bimpeai::{Client, Error};
@@ -44,8 +45,8 @@ fn main() -> Result<(), Error> {
     let reply = conversations.ask(&agent.id, hello).send()?;
     println!("assistant: {}", reply.text());
 
-    // ... then open the stream of the conversation, ask another one, and wait
-    // up to 30 s for each message.
+    // ... then open the stream of the conversation, ask another question,
+    // and wait up to 30 s for each message.
     let messages = conversations.messages();
     let id = reply.conversation_id;
     let mut stream = messages.stream(&agent.id, &id).open()?;
@@ -54,7 +55,8 @@ fn main() -> Result<(), Error> {
     messages.send(&agent.id, &id, question).send()?;
     let patience = Duration::from_secs(30);
     while let Received::Message(message) = stream.recv_timeout(patience)? {
-        println!("{}: {}", message.role, message.message.unwrap_or_default());
+        let text = message.message.unwrap_or_default();
+        println!("{}: {text}", message.role);
         if message.role == MessageRole::Assistant {
             break;
         }

@@ -19,7 +19,7 @@ use support::{Failure, print};
 
 const NAME: &str = "Opening hours";
 
-/// The script: gives all agents the same opening hours, and returns how many had other ones.
+/// Sets the same opening hours for all agents, and returns how many had other ones.
 ///
 /// It takes the client, so that a test can pass one of the emulator.
 fn set_opening_hours(client: &Client, hours: &str) -> Result<usize, Error> {

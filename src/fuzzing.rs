@@ -77,7 +77,7 @@ pub fn error(status: u16, body: &[u8]) {
     assert!(!format!("{:?}", error.kind()).contains(KEY));
 }
 
-/// Headers of an answer, a line each; the wait they ask for can be added to any time.
+/// Reads response headers, a line each. The wait that they ask for can be added to any time.
 pub fn headers(lines: &[u8]) {
     let mut headers = HeaderMap::new();
     for line in lines.split(|byte| *byte == b'\n').take(64) {
@@ -104,7 +104,7 @@ pub fn headers(lines: &[u8]) {
     drop(format!("{headers:?}"));
 }
 
-/// What a caller gives as an id, as a header, and as an idempotency key.
+/// Uses a text of the caller as an id, as a header, and as an idempotency key.
 pub fn caller(text: &str) {
     let base = BaseUrl::parse("http://127.0.0.1", &[]).unwrap();
     if let Ok(url) = base.join(&Path::new("agents").id("id", text).then("x"), "") {

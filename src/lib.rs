@@ -110,6 +110,7 @@
 //! * `gzip`: requests compressed responses.
 //! * `batch`: jobs of many rows that survive a kill. Needs Rust 1.89.
 //! * `emulator`: the in-process API for tests; its own API may change in any 0.x release.
+#![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used))]
 

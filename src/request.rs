@@ -341,7 +341,8 @@ impl Request<Value> {
     /// ```no_run
     /// # fn main() -> Result<(), bimpeai::Error> {
     /// # let client = bimpeai::Client::from_env()?;
-    /// for report in client.request("GET", "/reports").decode_as::<Vec<serde_json::Value>>() {
+    /// let reports = client.request("GET", "/reports");
+    /// for report in reports.decode_as::<Vec<serde_json::Value>>() {
     ///     println!("{}", report?);
     /// }
     /// # Ok(())

@@ -156,21 +156,21 @@ fn a_failure_of_the_server_says_that_it_may_pass_and_what_became_of_a_write() {
         let client = client(&server);
         assert_eq!(
             line(&read(&client)),
-            format!("GET /agents/agt_1: {status}: why; try again later")
+            format!("GET /agents/agt_1: {status}: why; retry later")
         );
         assert_eq!(
             line(&write(&client)),
-            format!("POST /agents: {status}: why; try again later{REPEAT}")
+            format!("POST /agents: {status}: why; retry later{REPEAT}")
         );
         let server = giving(status, &["Retry-After: 7"], r#"{"message":"why"}"#);
         let client = self::client(&server);
         assert_eq!(
             line(&read(&client)),
-            format!("GET /agents/agt_1: {status}: why; try again in 7s")
+            format!("GET /agents/agt_1: {status}: why; retry in 7s")
         );
         assert_eq!(
             line(&write(&client)),
-            format!("POST /agents: {status}: why{REPEAT}; try again in 7s")
+            format!("POST /agents: {status}: why{REPEAT}; retry in 7s")
         );
     }
 }
@@ -199,7 +199,7 @@ fn other_statuses_say_what_to_do_too() {
         ),
         (413, &[], "{}", "; send a smaller request body"),
         (429, &[], "{}", "; wait, and send fewer requests at a time"),
-        (429, AFTER, "{}", "429: Too Many Requests; try again in 7s"),
+        (429, AFTER, "{}", "429: Too Many Requests; retry in 7s"),
         (
             429,
             &[],
@@ -271,7 +271,7 @@ fn a_lost_response_says_whether_to_try_again_or_that_the_write_may_have_happened
         });
         let client = client(&server);
         let (read, write) = (line(&read(&client)), line(&write(&client)));
-        assert!(read.ends_with("; try again"), "{response:?}: {read}");
+        assert!(read.ends_with("; retry"), "{response:?}: {read}");
         assert!(write.ends_with(REPEAT), "{response:?}: {write}");
     }
     let server = Server::start(|mut connection| {
@@ -281,7 +281,7 @@ fn a_lost_response_says_whether_to_try_again_or_that_the_write_may_have_happened
     let client = client(&server);
     // The system's words follow.
     let (read, write) = (line(&read(&client)), line(&write(&client)));
-    assert!(read.contains("; try again"), "{read}");
+    assert!(read.contains("; retry"), "{read}");
     assert!(write.contains(REPEAT), "{write}");
 }
 

@@ -56,7 +56,7 @@ impl Dice {
     }
 }
 
-/// One malformed message in so many, and one heartbeat, and one piece of garbage.
+/// One of this many events is a malformed message, one a heartbeat, and one garbage.
 const RARE: u64 = 150;
 
 /// Whether a message of this conversation is malformed, each time it is sent.
@@ -84,7 +84,7 @@ struct Chaos {
     seed: u64,
     messages: usize,
     dice: Mutex<Dice>,
-    /// What was done, and how often.
+    /// How many times each thing was done.
     done: Mutex<BTreeMap<String, usize>>,
     /// The client went on after this last.
     reached: AtomicUsize,

@@ -127,7 +127,7 @@ fn clean(what: &str, text: &str) {
     }
 }
 
-/// Answers with everything secret in all places that an answer has.
+/// Responds with every secret in all parts of a response.
 fn echo(connection: &mut Connection, request: &Request, status: u16) {
     let bearer = request.header("authorization").unwrap_or("none").to_owned();
     let ticket = request.query("ticket").unwrap_or(TICKET).to_owned();
@@ -174,7 +174,7 @@ fn client(builder: ClientBuilder) -> Client {
         .unwrap()
 }
 
-/// Sends a read, writes whose bodies hold secrets, a list, and a stream; gives the errors.
+/// Sends a read, writes whose bodies hold secrets, a list, and a stream. Returns the errors.
 fn send_all(client: &Client, retries: u32) -> Vec<Error> {
     let integrations = client.agents().integrations();
     let auth = IntegrationAuthConfig::new()

@@ -21,7 +21,7 @@ struct Says {
     connect: u8,
 }
 
-/// Reads exactly so much, or nothing where the client hangs up.
+/// Reads exactly `amount` bytes. Returns `None` if the client hangs up.
 fn read(socket: &mut &TcpStream, amount: usize) -> Option<Vec<u8>> {
     let mut bytes = vec![0; amount];
     socket.read_exact(&mut bytes).ok().map(|()| bytes)

@@ -65,7 +65,7 @@ fn ids<const N: usize>(stream: &mut MessageStream) -> [String; N] {
     std::array::from_fn(|_| next_message(stream).id)
 }
 
-/// The error that the stream ends with, after which nothing comes for ever.
+/// Returns the error that ends the stream. Nothing follows it.
 #[track_caller]
 fn end(stream: &mut MessageStream) -> Error {
     let error = next_error(stream);

@@ -10,7 +10,7 @@ use bimpeai::Error;
 use bimpeai::stream::{MessageStream, Received, StreamEvent, StreamHandle, StreamRequest};
 use support::{Connection, Gate, PATIENCE, Server, eventually, message};
 
-/// No stop takes so long, on however busy a machine; what it would otherwise wait for takes longer.
+/// A limit that no stop exceeds, however busy the machine is. Without a stop, the wait is longer.
 const AT_ONCE: Duration = Duration::from_secs(5);
 
 /// Threads are counted by their name, so these tests take turns.
@@ -267,7 +267,7 @@ fn dropped_in_the_wait_before_another_connection() {
     assert_closed(&server);
 }
 
-/// Sends messages for ever, and opens the gate when the client takes no more.
+/// Sends messages without end, and opens the gate when the client takes no more.
 fn flood(connection: &mut Connection, full: &Gate) {
     let wait = Duration::from_millis(200);
     connection.stream().set_write_timeout(Some(wait)).unwrap();

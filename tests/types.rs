@@ -1,4 +1,4 @@
-//! Every type of the wire, as `tests/data/wire.json` declares it: answers decode and encode back to
+//! Every type of the wire, as `tests/data/wire.json` declares it: responses decode and encode back to
 //! equal JSON whatever grows, is null or is missing; bodies write what was set and nothing else.
 
 #[path = "support/wire.rs"]
@@ -32,7 +32,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use wire::{body_fields, equal, fields, flag, list, object, text, wire};
 
-/// Decodes a JSON; gives what it encodes to and how it prints, or the error of decoding.
+/// Decodes JSON. Returns its encoding and its `Debug` text, or the error of decoding.
 type Trip = fn(&Value) -> Result<(Value, String), String>;
 
 fn trip<T: DeserializeOwned + Serialize + Debug>(json: &Value) -> Result<(Value, String), String> {
@@ -120,7 +120,7 @@ const ANSWERS: &[(&str, Trip)] = &[
     ("BimpeaiConnectResult", trip::<BimpeaiConnectResult>),
 ];
 
-/// Types of the wire that are no data: the error and the envelope are taken apart elsewhere.
+/// Types of the wire that are not data: the error and the envelope are taken apart elsewhere.
 const NO_DATA: &[&str] = &["ErrorBody", "Envelope"];
 
 /// The operations whose body is a type, and the types that bodies are made of.

@@ -1,4 +1,4 @@
-//! The answers: what the current API sends, with three fields in each agent that nobody knows yet.
+//! Canned responses of the current API, with three unknown fields in each agent.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -10,7 +10,7 @@ pub const PREFIX: &str = "/api/v1/console";
 /// Agents on the page that is listed.
 pub const PAGE: usize = 100;
 
-/// The pages of the walk, and how long each takes to come.
+/// The number of pages to iterate over, and the delay of each.
 pub const WALK_PAGES: usize = 20;
 pub const WALK_WAIT: Duration = Duration::from_millis(20);
 

@@ -206,7 +206,7 @@ impl ByHand {
         self.get(&format!("/agents?page={page}&limit={limit}"))
     }
 
-    /// Reads a stream to its end; gives how many messages came.
+    /// Reads a stream to its end. Returns the number of messages.
     pub fn stream(&self, conversation: &str) -> usize {
         let path = format!("/agents/agt_1/conversations/{conversation}");
         let ticket = self.post::<Envelope<Ticket>>(&format!("{path}/stream-ticket"), &b""[..]);

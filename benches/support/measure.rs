@@ -9,7 +9,7 @@ pub const ROUNDS: usize = 11;
 /// Set in the process that is pinned already.
 const PINNED: &str = "BIMPEAI_BENCH_PINNED";
 
-/// Runs this program again on one processor, where `taskset` can; gives its exit code.
+/// Runs this program again on one processor, if `taskset` exists. Returns its exit code.
 ///
 /// Client and server on one processor take turns: what each costs adds up, and no figure depends
 /// on which processor a thread wakes up on.
@@ -75,7 +75,7 @@ pub fn ratio(a: &[f64], b: &[f64]) -> f64 {
     median(&ratios)
 }
 
-/// How often a second `work` is done when it is done `times` times, `units` units each.
+/// Returns the units per second when `work` is done `times` times, `units` units each.
 pub fn per_second(times: usize, units: usize, mut work: impl FnMut()) -> f64 {
     let started = Instant::now();
     for _ in 0..times {

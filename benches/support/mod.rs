@@ -1,4 +1,4 @@
-//! What all benchmarks share: the canned server, what it answers, the rival by hand, the method.
+//! Shared by all benchmarks: the server, its canned responses, the rival by hand, the method.
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
 pub mod canned;
@@ -29,7 +29,7 @@ pub fn new_agent() -> CreateAgent {
         .business_name("Harbour Kitchen")
 }
 
-/// Reads a stream to its end; gives how many messages came.
+/// Reads a stream to its end. Returns the number of messages.
 pub fn read_stream(client: &Client, conversation: &str) -> usize {
     let messages = client.conversations().messages();
     let stream = messages

@@ -5,7 +5,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What a request line that starts with this is answered with.
+/// The response to a request line that starts with `start`.
 pub struct Route {
     pub start: String,
     pub answer: Answer,
@@ -14,7 +14,7 @@ pub struct Route {
 pub enum Answer {
     /// These bytes, at once.
     Bytes(Vec<u8>),
-    /// These bytes, after so long.
+    /// These bytes, after this delay.
     Late(Duration, Vec<u8>),
     /// Whatever this writes.
     Live(fn(&mut TcpStream) -> io::Result<()>),
@@ -29,7 +29,7 @@ impl Route {
     }
 }
 
-/// Serves until the process ends; gives the base URL.
+/// Serves until the process ends. Returns the base URL.
 pub fn start(routes: Vec<Route>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port on loopback");
     let address = listener.local_addr().expect("its address");

@@ -15,7 +15,7 @@ use crate::support::{self, Failure, Result, note, print};
 #[derive(Args)]
 pub(crate) struct Recipient {
     agent_id: String,
-    /// Who asks; the same name continues the same test conversation
+    /// Name of the visitor; the same name continues the same test conversation
     #[arg(long, default_value = "bimpe")]
     visitor: String,
     /// Conversation to write to, instead of a test conversation

@@ -19,9 +19,12 @@ use super::report::Time;
 ///
 /// # fn menu(client: &bimpeai::Client, step: &Step<'_>, agent_id: &str) -> Result<(), RowError> {
 /// let menu = CreateKnowledgeBase::text("Menu", "Margherita pizza £12.");
-/// match step.send("menu", client.agents().knowledge_bases().create(agent_id, menu)) {
+/// let menu = client.agents().knowledge_bases().create(agent_id, menu);
+/// match step.send("menu", menu) {
 ///     // Refused for good: the row is finished without it.
-///     Err(StepError::Call(error)) if error.status() == Some(400) => eprintln!("{error}"),
+///     Err(StepError::Call(error)) if error.status() == Some(400) => {
+///         eprintln!("{error}");
+///     }
 ///     other => drop(other?),
 /// }
 /// # Ok(())

@@ -12,7 +12,7 @@ use crate::stream::Received;
 
 const DEFAULT_DEADLINE: Duration = Duration::from_secs(60);
 
-/// How often the messages are listed if the stream is refused.
+/// The interval at which messages are listed if the stream is refused.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 impl Conversations {
@@ -72,7 +72,7 @@ pub struct AskRequest {
     question: Mutex<Option<Question>>,
 }
 
-/// A message that was delivered and is not answered yet.
+/// A message that was delivered and has no reply yet.
 #[derive(Clone)]
 struct Question {
     message_id: String,

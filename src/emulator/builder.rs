@@ -304,7 +304,7 @@ impl EmulatorBuilder {
     ///     .start()?;
     /// let client = emulator.client_builder().build()?;
     /// # let agent = client.agents().create(CreateAgent::new("Ada")).send()?;
-    /// let question = CreateConversationMessage::new("What is the status of my order?")
+    /// let question = CreateConversationMessage::new("What is my order status?")
     ///     # .channel_type(bimpeai::conversations::ChannelType::Whatsapp)
     ///     .channel_user_id("+2348012345678");
     /// let reply = client.conversations().send(&agent.id, question).send()?;

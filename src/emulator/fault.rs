@@ -22,7 +22,8 @@ use super::response::ErrorResponse;
 /// use bimpeai::emulator::{Emulator, Fault};
 /// # fn main() -> std::io::Result<()> {
 /// let emulator = Emulator::start()?;
-/// emulator.fault(Fault::status(503).retry_after(1).on("POST", "/agents").times(2));
+/// let unavailable = Fault::status(503).retry_after(1);
+/// emulator.fault(unavailable.on("POST", "/agents").times(2));
 /// emulator.fault(Fault::reset().after_performing());
 /// emulator.fault(Fault::cut_in_mid_event(3));
 /// # Ok(())
@@ -272,7 +273,8 @@ impl Fault {
     ///
     /// ```
     /// # use bimpeai::emulator::Fault;
-    /// let ticket = Fault::status(503).on("POST", "/agents/*/conversations/*/stream-ticket");
+    /// let tickets = "/agents/*/conversations/*/stream-ticket";
+    /// let ticket = Fault::status(503).on("POST", tickets);
     /// let any_read = Fault::close().on("GET", "/**");
     /// ```
     ///

@@ -114,7 +114,8 @@ impl Emulator {
     /// let client = emulator.client_builder().build()?;
     /// let agent = client.agents().create(CreateAgent::new("Ada")).send()?;
     /// assert_eq!(emulator.state("/agents")[0]["name"], "Ada");
-    /// assert_eq!(emulator.state(&format!("/agents/{}", agent.id))["language"], "en");
+    /// let detail = emulator.state(&format!("/agents/{}", agent.id));
+    /// assert_eq!(detail["language"], "en");
     /// assert!(emulator.state("/agents/none").is_null());
     /// assert_eq!(emulator.requests().len(), 1);
     /// # Ok(())

@@ -114,7 +114,7 @@ fn problem(path: &str) -> Option<&'static str> {
         return Some("it has an empty segment");
     }
     if before.contains(&"**") {
-        return Some("\"**\" stands only at the end");
+        return Some("\"**\" is only allowed at the end");
     }
     if segments.iter().any(|segment| is_partial(segment)) {
         return Some("\"*\" stands for a whole segment");

@@ -258,7 +258,7 @@ fn run(shared: &Shared, sender: &mut Sender<'_>, head: &[u8], opening: &Opening)
             }
             Some(StreamFault::MalformedMessage(after)) if sent >= after => {
                 fault = None;
-                sender.send("event: message\ndata: {\"id\": this is no JSON\n\n")?;
+                sender.send("event: message\ndata: {\"id\": this is not JSON\n\n")?;
             }
             _ => {}
         }

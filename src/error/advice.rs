@@ -50,7 +50,7 @@ impl CallInfo {
     /// For a call whose response was lost on the way.
     fn try_again(&self) -> Advice {
         // A stream reconnects by itself.
-        let read = || self.traits.has_key.then(|| "try again".into());
+        let read = || self.traits.has_key.then(|| "retry".into());
         self.repeat().or_else(read)
     }
 }
@@ -119,7 +119,7 @@ impl ApiError {
     /// The server, or a gateway before it, failed for now.
     fn unavailable(&self) -> Advice {
         // The delay that the server asks for is named anyway.
-        let later = self.retry_after.is_none().then_some("try again later");
+        let later = self.retry_after.is_none().then_some("retry later");
         match (later, self.call.repeat()) {
             (Some(later), Some(repeat)) => Some(format!("{later}; {repeat}").into()),
             (later, repeat) => repeat.or(later.map(Cow::from)),

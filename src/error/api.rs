@@ -107,7 +107,7 @@ impl fmt::Display for ApiError {
         }
         write!(f, "{}", After(self.advice()))?;
         if let Some(wait) = self.retry_after {
-            write!(f, "; try again in {wait:?}")?;
+            write!(f, "; retry in {wait:?}")?;
         }
         write!(f, "{}", self.call.trailer())
     }

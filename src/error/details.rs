@@ -111,7 +111,8 @@ impl ConnectionError {
     /// use std::io::ErrorKind;
     ///
     /// # let client = bimpeai::Client::from_env().unwrap();
-    /// if let Err(bimpeai::Error::Connection(error)) = client.agents().retrieve("agt_1").send() {
+    /// let result = client.agents().retrieve("agt_1").send();
+    /// if let Err(bimpeai::Error::Connection(error)) = result {
     ///     let kind = error.io_error().map(std::io::Error::kind);
     ///     if kind == Some(ErrorKind::ConnectionRefused) {
     ///         println!("the server is not running yet");

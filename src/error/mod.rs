@@ -134,7 +134,7 @@ impl Error {
     /// let call = MakeCall::new("+2348012345678", true);
     /// if let Err(error) = client.calls().make("agt_1", call).send() {
     ///     if error.may_have_been_sent() {
-    ///         eprintln!("the phone may have rung, look before you repeat: {error}");
+    ///         eprintln!("the phone may have rung: {error}");
     ///     }
     /// }
     /// ```
@@ -201,7 +201,9 @@ impl Error {
     /// ```no_run
     /// # let client = bimpeai::Client::from_env().unwrap();
     /// match client.agents().list().send() {
-    ///     Err(error) if error.is_rate_limited() => println!("wait {:?}", error.retry_after()),
+    ///     Err(error) if error.is_rate_limited() => {
+    ///         println!("wait {:?}", error.retry_after());
+    ///     }
     ///     _ => {}
     /// }
     /// ```

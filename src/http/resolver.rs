@@ -256,7 +256,7 @@ pub(crate) mod tests {
     }
 
     fn never(host: &str, _: u16) -> io::Result<Vec<SocketAddr>> {
-        panic!("{host} was looked up")
+        panic!("{host} was resolved")
     }
 
     #[test]

@@ -383,7 +383,7 @@ fn a_wait_longer_than_allowed_fails_at_once_and_says_when_to_come_back() {
     assert_eq!(outcome.error().attempts(), 1);
     assert_eq!(outcome.error().retry_after(), Some(61 * SECOND));
     let line = outcome.error().to_string();
-    assert!(line.contains("try again in 61s"), "{line}");
+    assert!(line.contains("retry in 61s"), "{line}");
     assert!(outcome.waits.is_empty());
 
     let mut options = Options {
@@ -446,7 +446,7 @@ fn the_deadline_ends_a_call_between_its_attempts() {
     assert_eq!(
         outcome.error().status(),
         Some(500),
-        "the last answer says more than the clock"
+        "the last response says more than the clock"
     );
 }
 

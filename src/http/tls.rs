@@ -125,9 +125,7 @@ fn check_roots(roots: &[ureq::tls::Certificate<'_>]) -> Result<(), Error> {
     let mut store = rustls::RootCertStore::empty();
     for root in roots {
         if store.add(root.der().into()).is_err() {
-            return Err(Error::user(
-                "one of the root certificates is no certificate",
-            ));
+            return Err(Error::user("a root certificate is not valid PEM"));
         }
     }
     Ok(())

@@ -52,7 +52,8 @@ impl ApplyRequest {
     /// # fn main() -> Result<(), bimpeai::Error> {
     /// # let client = bimpeai::Client::from_env()?;
     /// # let spec = bimpeai::provision::AgentSpec::new("Scribe");
-    /// client.agents().apply(&spec).on_change(|change| println!("{change}")).send()?;
+    /// let apply = client.agents().apply(&spec);
+    /// apply.on_change(|change| println!("{change}")).send()?;
     /// # Ok(())
     /// # }
     /// ```

@@ -111,7 +111,7 @@ fn picked<T: DeserializeOwned>(mut from: Map<String, Value>, names: &[&str]) -> 
         .map_err(|error| Error::user(format!("the agent cannot be exported: {error}")))
 }
 
-/// Joins the parts of long texts, if splitting the result again gives the same parts.
+/// Joins the parts of long texts, if splitting the result again returns the same parts.
 fn joined(items: &[KnowledgeBaseItem]) -> Vec<KnowledgeSpec> {
     let mut specs = Vec::new();
     let mut done: Vec<&str> = Vec::new();

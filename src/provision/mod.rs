@@ -9,7 +9,8 @@
 //! # let client = bimpeai::Client::from_env()?;
 //! use bimpeai::provision::AgentSpec;
 //!
-//! let spec: AgentSpec = serde_json::from_str(&std::fs::read_to_string("agent.json")?)?;
+//! let text = std::fs::read_to_string("agent.json")?;
+//! let spec: AgentSpec = serde_json::from_str(&text)?;
 //! for change in client.agents().apply(&spec).plan()? {
 //!     println!("{change}"); // + agent "Scribe"
 //! }

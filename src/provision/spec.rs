@@ -19,10 +19,11 @@ body! {
     /// ```
     /// use bimpeai::provision::{AgentSpec, KnowledgeSpec, WorkflowSpec};
     ///
+    /// let glossary = KnowledgeSpec::text("Glossary", "ETA: time of arrival.");
     /// let spec = AgentSpec::new("Scribe")
     ///     .description("Takes notes.")
     ///     .workflow(WorkflowSpec::new().system_prompt("You take notes."))
-    ///     .knowledge_bases([KnowledgeSpec::text("Glossary", "ETA: time of arrival.")]);
+    ///     .knowledge_bases([glossary]);
     /// let json = serde_json::to_string_pretty(&spec)?;
     /// assert_eq!(serde_json::from_str::<AgentSpec>(&json)?, spec);
     /// # Ok::<(), serde_json::Error>(())

@@ -80,14 +80,14 @@ pub(crate) struct Splitter<V> {
 
 /// Where in a line the scanned bytes end.
 enum Line<V> {
-    /// At the start of the stream, behind so many bytes of the BOM.
+    /// At the start of the stream, after this number of bytes of the BOM.
     Bom(usize),
     Start,
     /// Behind a CR, which a LF may follow.
     AfterCr,
-    /// Within what may be the name of a field with its colon, behind so many bytes of it.
+    /// Within a possible field name with its colon, after this number of bytes.
     Name(Field, usize),
-    /// Within the value of a field. The length is that of the line so far.
+    /// Within the value of a field. The length is that of the received part of the line.
     Value(Field, usize, V),
     /// In a line that is of no use.
     Skip,

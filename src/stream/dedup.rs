@@ -141,7 +141,7 @@ struct Ring {
     older: Vec<Number>,
 }
 
-/// How many hashes came before this one, modulo 2^16: of two that are remembered it tells which is
+/// The number of hashes before this one, modulo 2^16: of two that are remembered it tells which is
 /// older, and one that is not can only lead to hashes of other buckets, which are not equal.
 type Number = u16;
 

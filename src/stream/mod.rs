@@ -47,7 +47,8 @@ pub use request::StreamRequest;
 /// # fn store(_: &str) {}
 /// use bimpeai::Error;
 ///
-/// let mut request = client.conversations().messages().stream("agt_1", "cnv_1");
+/// let messages = client.conversations().messages();
+/// let mut request = messages.stream("agt_1", "cnv_1");
 /// if let Some(position) = stored {
 ///     request = request.after(position);
 /// }
@@ -72,7 +73,8 @@ pub use request::StreamRequest;
 /// ```no_run
 /// # fn main() -> Result<(), bimpeai::Error> {
 /// # let client = bimpeai::Client::from_env()?;
-/// let mut stream = client.conversations().messages().stream("agt_1", "cnv_1").open()?;
+/// let messages = client.conversations().messages();
+/// let mut stream = messages.stream("agt_1", "cnv_1").open()?;
 /// for message in &mut stream {
 ///     if message?.message.as_deref() == Some("stop") {
 ///         break;
@@ -208,11 +210,13 @@ pub enum Received {
 /// loop {
 ///     let left = until.saturating_duration_since(Instant::now());
 ///     match stream.recv_timeout(left)? {
-///         ReceivedEvent::Event(StreamEvent::Message(message)) => println!("{}", message.id),
-///         ReceivedEvent::Event(StreamEvent::Disconnected { error, wait, .. }) => {
-///             eprintln!("{error}; reconnecting in {wait:?}");
-///         }
-///         ReceivedEvent::Event(_) => {}
+///         ReceivedEvent::Event(event) => match event {
+///             StreamEvent::Message(message) => println!("{}", message.id),
+///             StreamEvent::Disconnected { error, wait, .. } => {
+///                 eprintln!("{error}; reconnecting in {wait:?}");
+///             }
+///             _ => {}
+///         },
 ///         ReceivedEvent::Nothing | ReceivedEvent::Ended => break,
 ///         _ => {}
 ///     }

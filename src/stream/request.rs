@@ -28,7 +28,8 @@ use crate::http::{Http, Operation};
 /// let stream = messages.stream("agt_1", "cnv_1").open()?;
 /// for message in stream {
 ///     let message = message?;
-///     println!("{}: {}", message.role, message.message.as_deref().unwrap_or(""));
+///     let text = message.message.unwrap_or_default();
+///     println!("{}: {text}", message.role);
 /// }
 /// # Ok(())
 /// # }

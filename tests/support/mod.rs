@@ -25,7 +25,7 @@ pub fn retrieve(builder: ClientBuilder) -> Result<AgentDetail, Error> {
 #[derive(Debug, Clone, Default)]
 pub struct Request {
     pub method: String,
-    /// Path and query, as they came.
+    /// Path and query, as received.
     pub target: String,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
@@ -153,7 +153,7 @@ impl Connection {
         self.reader.get_mut().write_all(bytes.as_ref()).is_ok()
     }
 
-    /// Writes a whole answer; a header is a line such as `Retry-After: 1`.
+    /// Writes a whole response; a header is a line such as `Retry-After: 1`.
     pub fn answer(&mut self, status: u16, headers: &[&str], body: impl AsRef<[u8]>) -> bool {
         let body = body.as_ref();
         let mut bytes = format!(
@@ -191,7 +191,7 @@ impl Connection {
         self.raw("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n")
     }
 
-    /// Answers a ticket call.
+    /// Responds to a ticket call.
     pub fn ticket(&mut self, ticket: &str) -> bool {
         let body =
             format!(r#"{{"message":"Success","data":{{"ticket":"{ticket}","expires_in":60}}}}"#);
@@ -302,7 +302,7 @@ impl Server {
         }
     }
 
-    /// Answers request after request on every connection; `answer` gets the request's number.
+    /// Responds to each request on every connection; `answer` gets the number of the request.
     pub fn answering(
         answer: impl Fn(&mut Connection, &Request, usize) + Send + Sync + 'static,
     ) -> Server {
@@ -362,7 +362,7 @@ impl Server {
         std::mem::take(&mut *self.shared.requests.lock().unwrap())
     }
 
-    /// The ticket calls that came.
+    /// Returns the received ticket calls.
     pub fn tickets(&self) -> Vec<Request> {
         self.matching("/stream-ticket")
     }
@@ -414,7 +414,7 @@ pub fn message_data(id: &str, text: &str) -> String {
     )
 }
 
-/// The frame of a heartbeat, with an id that is no message id.
+/// The frame of a heartbeat, with an id that is not a message id.
 pub fn heartbeat(id: u64, ts: u64) -> String {
     format!("id: {id}\nevent: heartbeat\ndata: {{\"ts\":{ts}}}\n\n")
 }

@@ -23,7 +23,7 @@ pub fn flag(value: &Value, key: &str) -> bool {
     value[key].as_bool().unwrap_or_default()
 }
 
-/// The fields of an answer.
+/// The fields of a response.
 pub fn fields(wire: &Value, answer: &str) -> Vec<Value> {
     let fields = list(&wire["types"][answer]["fields"]);
     assert!(!fields.is_empty(), "{answer} has fields");

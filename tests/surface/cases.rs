@@ -1,5 +1,5 @@
 //! Calls to be made: every operation of the wire in every way that matters, with values that are
-//! awkward to send. Bodies have Python's names; [`on_the_wire`] gives those of the wire.
+//! awkward to send. Bodies have Python's names; [`on_the_wire`] returns those of the wire.
 
 use serde_json::{Map, Value, json};
 
@@ -29,7 +29,7 @@ pub(crate) struct Case {
     pub(crate) options: Map<String, Value>,
     /// Whether Python takes the body as one argument.
     pub(crate) positional: bool,
-    /// The envelope that a server answers with.
+    /// The envelope that a server returns.
     pub(crate) answer: Value,
 }
 
@@ -43,7 +43,7 @@ pub(crate) enum Variant {
     Bare,
     /// Every nullable field null.
     Null,
-    /// Ids that are no single segment of a path.
+    /// Ids that are not a single segment of a path.
     Ids,
 }
 
@@ -269,7 +269,7 @@ fn input(wire: &Value, declared: &str, bare: bool, depth: usize) -> Value {
         .into()
 }
 
-/// A success with data of the type that an operation answers with.
+/// A success with data of the type that an operation returns.
 fn answer(wire: &Value, response: &str) -> Value {
     // "A | B" and "A (its 0.1 shape)" are an A.
     let response = response.split(' ').next().unwrap_or_default();
@@ -319,7 +319,7 @@ pub(crate) fn escaped(text: &str) -> String {
         .collect()
 }
 
-/// A part of a URL, read back; `+` is a blank in a query.
+/// A part of a URL, decoded; `+` is a space in a query.
 pub(crate) fn unescaped(text: &str, in_query: bool) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();
@@ -351,7 +351,7 @@ pub(crate) fn query_of(target: &str) -> Vec<(String, String)> {
     pairs
 }
 
-/// How a value stands in a query.
+/// A value as it is written in a query.
 pub(crate) fn in_query(value: &Value) -> String {
     value
         .as_str()

@@ -550,7 +550,7 @@ fn empty_answers() -> Emulator {
         .expect("an emulator")
 }
 
-/// The official SDK's own walk.
+/// Runs all operations with the official SDK.
 #[test]
 #[ignore = "needs the official SDK; .ci/python runs it"]
 fn the_official_sdk_runs_its_whole_surface() {

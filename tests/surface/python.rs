@@ -138,7 +138,7 @@ fn each_operation_has_the_name_and_the_releases_that_the_table_says() {
         let said = match (first.as_str(), generations.len()) {
             ("0.1", 1) => "0.1".to_owned(),
             ("0.1", _) => "all".to_owned(),
-            (first, _) => format!("since {first}"),
+            (first, _) => format!("{first}+"),
         };
         assert_eq!(cells[1], said, "{name}");
     }

@@ -1,4 +1,4 @@
-//! A server that writes down what comes for each case, and answers what the case expects.
+//! A server that records the request of each case, and returns the response that the case expects.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

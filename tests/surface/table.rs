@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 
 use crate::cases::{Case, Key};
 
-/// Makes the call of a case; gives the `data` that it brought, decoded and encoded again.
+/// Sends the call of a case. Returns the `data` of its response, decoded and encoded again.
 pub(crate) type Call = fn(&Client, &Args<'_>) -> Result<Value, Error>;
 
 pub(crate) struct Row {
@@ -27,7 +27,7 @@ pub(crate) struct Row {
     call: Call,
 }
 
-/// The entries of the wire that are no operation of this crate: a server may be asked for them,
+/// The entries of the wire that are not operations of this crate: a server may be asked for them,
 /// this crate asks for their successor.
 pub(crate) const SUPERSEDED: &[(&str, &str)] = &[(
     "client.conversations.messages.stream",
@@ -75,7 +75,7 @@ pub(crate) fn with_options<T>(mut request: Request<T>, case: &Case) -> Request<T
     request
 }
 
-/// What a case gives to a call.
+/// The arguments of a case.
 pub(crate) struct Args<'a> {
     case: &'a Case,
     query: Fields<'a>,

@@ -71,7 +71,7 @@ fn for_ever(connection: &mut Connection, bytes: &str, pause: u64) {
     }
 }
 
-/// The head of a success, as a read or a stream is due it.
+/// The head of a success, for a read or a stream.
 fn head(request: &Request) -> &'static str {
     match request.path().ends_with("/stream") {
         true => "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n",
@@ -251,7 +251,7 @@ fn kind(error: &Error) -> &'static str {
     }
 }
 
-/// Sends one call, and gives what it ended with.
+/// Sends one call and returns its outcome.
 fn meet(client: &Client, by: By) -> Result<(), Error> {
     match by {
         By::Read => client.agents().retrieve("a").send().map(|_| ()),

@@ -17,7 +17,7 @@ const SHORT: Duration = Duration::from_millis(150);
 /// What a busy machine may add to a limit.
 const SLACK: Duration = Duration::from_millis(1_500);
 
-/// Writes one byte of this at a time, for ever if need be.
+/// Writes one byte of this at a time, without end.
 fn trickling(head: &'static str, body: &'static str) -> Server {
     Server::start(move |mut connection| {
         while connection.request().is_some() {

@@ -1,5 +1,5 @@
-//! What a server may answer, and what becomes of it: the right result, or an error that keeps the
-//! status, the request id and the body.
+//! Responses of a server and what the client makes of them: the right result, or an error that keeps
+//! the status, the request id and the body.
 
 #[path = "../../support/mod.rs"]
 mod support;
@@ -11,7 +11,7 @@ use httpmock::prelude::*;
 use serde_json::{Value, json};
 use support::{KEY, Server};
 
-/// A server that gives every request this answer.
+/// A server that returns this response to every request.
 fn giving(status: u16, headers: &'static [&'static str], body: impl AsRef<[u8]>) -> Server {
     let body = body.as_ref().to_vec();
     Server::answering(move |connection, _, _| {
@@ -38,7 +38,7 @@ fn fails(server: &Server) -> Error {
 
 const ID: &[&str] = &["X-Request-Id: req_7"];
 
-/// The error keeps what the answer was.
+/// The error keeps the response.
 #[track_caller]
 fn keeps(error: &Error, status: u16, body: &[u8]) {
     assert_eq!(error.status(), Some(status), "{error}");
@@ -348,7 +348,7 @@ fn a_rate_limit_error_has_its_four_figures() {
     assert!(
         error
             .to_string()
-            .contains("429 rate_limited: slow down; try again in 7.5s"),
+            .contains("429 rate_limited: slow down; retry in 7.5s"),
         "{error}"
     );
 }
@@ -471,7 +471,7 @@ fn an_error_without_a_body_or_with_another_says_what_its_status_says() {
         keeps(&error, status, body.as_bytes());
         assert_eq!(
             error.to_string(),
-            format!("GET /agents/agt_1: {line}; try again later (request req_7)")
+            format!("GET /agents/agt_1: {line}; retry later (request req_7)")
         );
     }
 }

@@ -178,7 +178,7 @@ fn certificates_and_keys_that_cannot_work_are_refused_by_the_builder() {
             builder().root_certificates(own.key_pem()),
             "hold no certificate",
         ),
-        (builder().root_certificates(garbage), "is no certificate"),
+        (builder().root_certificates(garbage), "is not valid"),
         (
             builder().client_certificate(own.chain_pem(), other.key_pem()),
             "do not belong together",

@@ -1,4 +1,4 @@
-//! A private authority, the certificates that it gives out, and a server that shows them.
+//! A private authority, certificates that it signs, and a server that uses them.
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
 use std::io::{Read, Write as _};
@@ -74,7 +74,7 @@ impl Leaf {
     }
 }
 
-/// Serves one answer a connection over TLS, and counts the requests that it could read.
+/// Serves one response per connection over TLS, and counts the requests that it could read.
 pub struct TlsServer {
     pub port: u16,
     pub requests: Arc<AtomicUsize>,

@@ -8,24 +8,34 @@ use bimpeai::emulator::{Emulator, Fault};
 
 use super::child::{Running, Talk, closed, example, example_with_key, received, run};
 
-const ALL: [&str; 9] = [
+const ALL: [&str; 15] = [
+    "booking",
     "bridge",
     "call_campaign",
     "chat",
+    "clinic",
     "doctor",
     "emulator",
+    "lead_capture",
     "quickstart",
+    "restaurant",
+    "returns",
+    "support_triage",
     "tail",
     "test_your_script",
     "workflow_agent",
 ];
 
 /// Those that use the API of the environment, with what they need.
-const CLIENTS: [(&str, &[&str]); 7] = [
+const CLIENTS: [(&str, &[&str]); 11] = [
+    ("booking", &[]),
     ("bridge", &["agt_1", "cat"]),
     ("chat", &["agt_1", "cnv_1"]),
+    ("clinic", &[]),
     ("doctor", &[]),
+    ("lead_capture", &[]),
     ("quickstart", &[]),
+    ("restaurant", &[]),
     ("tail", &["agt_1", "cnv_1"]),
     ("test_your_script", &["12 to 22"]),
     ("workflow_agent", &[]),

@@ -13,6 +13,7 @@ mod doctor;
 mod emulator;
 mod five_steps;
 mod quickstart;
+mod recipes;
 mod tail;
 mod test_your_script;
 mod workflow_agent;

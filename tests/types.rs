@@ -282,6 +282,8 @@ fn every_type_and_every_body_of_the_wire_has_its_row() {
         .map(|row| row.0)
         .chain(ARGUMENTS.iter().copied())
         .collect();
+    let no_row: Vec<_> = declared.difference(&ours).collect();
+    assert!(no_row.is_empty(), "no row in this file for {no_row:?}");
     assert_eq!(declared, ours);
 }
 

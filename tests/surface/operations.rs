@@ -125,7 +125,16 @@ fn each_entry_of_the_wire_has_its_row_and_each_row_its_entry() {
         .chain(SUPERSEDED.iter().copied())
         .map(owned)
         .collect();
-    assert_eq!(declared, ours);
+    let no_row: Vec<_> = declared.difference(&ours).collect();
+    assert!(
+        no_row.is_empty(),
+        "not in tests/surface/table.rs: {no_row:?}"
+    );
+    let no_entry: Vec<_> = ours.difference(&declared).collect();
+    assert!(
+        no_entry.is_empty(),
+        "not in tests/data/wire.json: {no_entry:?}"
+    );
     assert_eq!(
         ROWS.len() + SUPERSEDED.len(),
         ours.len(),

@@ -286,7 +286,7 @@ fn each_request_is_that_of_the_official_sdk() {
         let theirs = theirs
             .get(&release(case.generation))
             .and_then(|cases| cases.get(&name))
-            .unwrap_or_else(|| panic!("nothing is known of {name}"));
+            .unwrap_or_else(|| panic!("no recorded request of {name}: `.ci/python --write`"));
         assert_eq!(ours.len(), theirs.len(), "{name}: {ours:?} {theirs:?}");
         for (ours, theirs) in ours.iter().zip(theirs) {
             for what in differences(ours, theirs) {

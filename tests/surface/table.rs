@@ -37,7 +37,8 @@ pub(crate) const SUPERSEDED: &[(&str, &str)] = &[(
 /// Makes the call of a case, and panics where it has a field that nothing here sends.
 #[track_caller]
 pub(crate) fn perform(client: &Client, case: &Case) -> Result<Value, Error> {
-    let row = find(&case.key()).unwrap_or_else(|| panic!("no row for {:?}", case.key()));
+    let row = find(&case.key())
+        .unwrap_or_else(|| panic!("no row in tests/surface/table.rs for {:?}", case.key()));
     let args = Args {
         case,
         query: Fields::of(&case.query, "the query"),

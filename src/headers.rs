@@ -1,7 +1,7 @@
 //! Response headers, and what the API says in them.
 
 use std::fmt;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use memchr::memmem;
 use ureq::http::{HeaderMap, HeaderName};
@@ -40,11 +40,18 @@ impl Headers {
 
     /// The figures of the rate limit.
     pub(crate) fn rate_limit(&self) -> RateLimit {
+        let reset_at = self.number("x-ratelimit-reset");
+        let until_reset = reset_at.and_then(|reset_at| {
+            let server_now = self.date().unwrap_or_else(SystemTime::now);
+            let server_now = server_now.duration_since(UNIX_EPOCH).ok()?;
+            Some(Duration::from_secs(reset_at).saturating_sub(server_now))
+        });
         RateLimit {
             limit: self.number("x-ratelimit-limit"),
             remaining: self.number("x-ratelimit-remaining"),
-            reset_at: self.number("x-ratelimit-reset"),
+            reset_at,
             retry_after: self.retry_after(),
+            resets: until_reset.and_then(|wait| Instant::now().checked_add(wait)),
         }
     }
 
@@ -75,6 +82,15 @@ impl Headers {
     /// The time of the response by the server's clock.
     pub(crate) fn date(&self) -> Option<SystemTime> {
         httpdate::parse_http_date(self.get("date")?).ok()
+    }
+
+    /// Returns whether the server says that this is the response to an earlier request with the same
+    /// idempotency key.
+    pub(crate) fn is_replay(&self) -> bool {
+        ["idempotency-replayed", "idempotent-replayed"]
+            .iter()
+            .filter_map(|name| self.get(name))
+            .any(|value| value.eq_ignore_ascii_case("true"))
     }
 
     /// The request id, unless it quotes the secret of the request: errors print it.
@@ -153,6 +169,29 @@ pub struct RateLimit {
     pub reset_at: Option<u64>,
     /// Delay that the server asks for (`Retry-After`).
     pub retry_after: Option<Duration>,
+    pub(crate) resets: Option<Instant>,
+}
+
+impl RateLimit {
+    /// Returns the time until the window resets, from now. Zero if it has.
+    ///
+    /// The clocks of this machine and of the server may differ: the time is counted from the `Date`
+    /// of the response. `None` if the response has no `X-RateLimit-Reset`.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), bimpeai::Error> {
+    /// # let client = bimpeai::Client::from_env()?;
+    /// let response = client.agents().list().limit(1).send()?;
+    /// if let Some(limit) = client.rate_limit() {
+    ///     println!("{:?} requests left for {:?}", limit.remaining, limit.resets_in());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn resets_in(&self) -> Option<Duration> {
+        let resets = self.resets?;
+        Some(resets.saturating_duration_since(Instant::now()))
+    }
 }
 
 #[cfg(test)]

@@ -60,7 +60,7 @@
 //! | `connect_timeout` | 10 s | DNS lookup, TCP, proxy and TLS of one connection | as above | [`ClientBuilder`](ClientBuilder::connect_timeout) |
 //! | `deadline` | none | one call with all attempts and waits; one page of a list | your code between pages | [`ClientBuilder`](ClientBuilder::deadline), [`Request`](Request::deadline) |
 //! | `max_retries` | 2 | retries of one call | an attempt in progress | [`ClientBuilder`](ClientBuilder::max_retries), [`Request`](Request::max_retries) |
-//! | `max_retry_wait` | 60 s | one wait that the server asks for (`Retry-After`) | an attempt in progress | [`ClientBuilder`](ClientBuilder::max_retry_wait), [`Request`](Request::max_retry_wait) |
+//! | `max_retry_wait` | 120 s | all waits that the server asks for in one call (`Retry-After`, rate limits) | an attempt in progress | [`ClientBuilder`](ClientBuilder::max_retry_wait), [`Request`](Request::max_retry_wait) |
 //! | deadline of `ask` | 60 s | a question, its retries and the reply | | [`AskRequest`](conversations::AskRequest::deadline) |
 //! | deadline of `wait` | 10 min | waiting for the end of a phone call | the phone call | [`WaitRequest`](calls::WaitRequest::deadline) |
 //! | stream `timeout` | the client's | the ticket call, then the response headers | an open stream | [`StreamRequest`](stream::StreamRequest::timeout) |
@@ -76,8 +76,10 @@
 //! - Connection errors, timeouts, 408, 429 and 5xx (except 501) are retried up to twice by default.
 //! - Retries use exponential backoff with jitter: a random 50–100 % of a delay that starts at 0.5 s
 //!   and doubles up to 8 s.
-//! - A `Retry-After` header replaces this delay. If it exceeds `max_retry_wait` or the remaining
-//!   `deadline`, the call fails immediately; [`Error::retry_after`] returns the requested delay.
+//! - A `Retry-After` header replaces this delay. All clones of a client wait together for a rate
+//!   limit, and such a wait is not a retry.
+//! - If the waits that the server asks for would exceed `max_retry_wait` or the remaining `deadline`,
+//!   the call fails immediately; [`Error::retry_after`] returns the delay.
 //! - Every write carries an idempotency key, the same for all its attempts, so it is performed once.
 //! - A 409 is retried only if an earlier attempt of the same write may still be in progress.
 //! - [`Error::may_have_been_sent`] tells whether the server may have received a failed call.

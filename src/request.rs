@@ -122,11 +122,11 @@ macro_rules! call_options {
             self
         }
 
-        /// Sets the maximum wait that the server may ask for (`Retry-After`). Default: the client's,
-        /// which is 60 s.
+        /// Sets the maximum time that the call spends in waits that the server asks for. Default: the
+        /// client's, which is 120 s.
         ///
-        /// If the server asks for more, the call fails immediately;
-        /// [`Error::retry_after`](crate::Error::retry_after) returns the requested delay.
+        /// See [`ClientBuilder::max_retry_wait`](crate::ClientBuilder::max_retry_wait). With zero, a
+        /// call fails as soon as the server asks for a wait.
         pub fn max_retry_wait(mut self, wait: std::time::Duration) -> Self {
             self.operation.max_retry_wait = Some(wait);
             self
@@ -422,6 +422,9 @@ pub struct ApiResponse<T> {
     pub rate_limit: RateLimit,
     /// The number of attempts.
     pub attempts: u32,
+    /// Whether the server says that it performed this write before, under the same idempotency key,
+    /// and that this is its response of that time (`Idempotency-Replayed: true`).
+    pub is_replay: bool,
 }
 
 impl<T> ApiResponse<T> {
@@ -431,6 +434,7 @@ impl<T> ApiResponse<T> {
             request_id: response.call.request_id,
             status: response.status,
             rate_limit: response.headers.rate_limit(),
+            is_replay: response.headers.is_replay(),
             headers: response.headers,
             attempts: response.call.attempts,
         }

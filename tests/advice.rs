@@ -18,7 +18,8 @@ fn giving(status: u16, headers: &'static [&'static str], body: &'static str) -> 
 }
 
 fn client(server: &Server) -> Client {
-    server.builder().max_retries(0).build().unwrap()
+    let builder = server.builder().max_retries(0);
+    builder.max_retry_wait(Duration::ZERO).build().unwrap()
 }
 
 fn read(client: &Client) -> Error {

@@ -50,7 +50,7 @@ fn all_public_types_are_send_sync_and_unwind_safe() {
             StreamMessageEvent, StreamTicket;
         error:
             ApiError, ApiErrorKind, CancelledError, ConnectionError, DecodeError, ErrorCode,
-            FieldError, RateLimit, SkippedMessageError, TimeoutError, UserError;
+            FieldError, RateLimit, RateLimitedError, SkippedMessageError, TimeoutError, UserError;
         pagination:
             Items<Agent>, ListRequest<Agent>, Page<Agent>, Pages<Agent>, PaginationMeta;
         phone_numbers:

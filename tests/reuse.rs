@@ -6,7 +6,7 @@ mod support;
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
-use bimpeai::Client;
+use bimpeai::{Client, ClientBuilder};
 use support::Server;
 
 const LIMIT: Duration = Duration::from_millis(300);
@@ -36,6 +36,11 @@ fn silent_after_one_response(dead: usize) -> Server {
     })
 }
 
+/// Without the rate gate, which sends the first calls of a client one after another.
+fn builder(server: &Server) -> ClientBuilder {
+    server.builder().timeout(LIMIT).share_rate_limit(false)
+}
+
 /// Fills the pool with this many connections.
 fn warm_up(client: &Client, connections: usize) {
     std::thread::scope(|scope| {
@@ -48,7 +53,7 @@ fn warm_up(client: &Client, connections: usize) {
 #[test]
 fn a_retry_after_a_timeout_takes_a_new_connection() {
     let server = silent_after_one_response(4);
-    let client = server.builder().timeout(LIMIT).build().unwrap();
+    let client = builder(&server).build().unwrap();
     warm_up(&client, 4);
     let started = Instant::now();
     let create = bimpeai::agents::CreateAgent::new("n");
@@ -60,12 +65,7 @@ fn a_retry_after_a_timeout_takes_a_new_connection() {
 #[test]
 fn the_next_call_and_other_threads_do_not_meet_the_rest_of_the_dead() {
     let server = silent_after_one_response(4);
-    let client = server
-        .builder()
-        .timeout(LIMIT)
-        .max_retries(0)
-        .build()
-        .unwrap();
+    let client = builder(&server).max_retries(0).build().unwrap();
     warm_up(&client, 4);
     let get = client.agents().retrieve("a");
     let error = get.send().unwrap_err();
@@ -81,7 +81,7 @@ fn the_next_call_and_other_threads_do_not_meet_the_rest_of_the_dead() {
 #[test]
 fn one_new_connection_replaces_a_silent_one_and_is_used_again() {
     let server = silent_after_one_response(1);
-    let client = server.builder().timeout(LIMIT).build().unwrap();
+    let client = builder(&server).build().unwrap();
     warm_up(&client, 1);
     for _ in 0..3 {
         client.agents().retrieve("a").send().unwrap();

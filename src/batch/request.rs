@@ -1,5 +1,7 @@
 //! What a step needs from a request.
 
+use std::time::Duration;
+
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use ureq::http::Method;
@@ -13,6 +15,9 @@ use crate::request::{Decode, Request};
 use super::journal::record::Body;
 use super::journal::state::StoredValue;
 use super::key;
+
+/// The least limit of the waits that the server asks for, in a step that does not set one.
+const MAX_RETRY_WAIT: Duration = Duration::from_secs(24 * 3600);
 
 impl<T> Request<T> {
     pub(super) fn is_write(&self) -> bool {
@@ -44,6 +49,11 @@ impl<T: DeserializeOwned> Request<T> {
     pub(super) fn send_watched(&self, key: &Uuid, watch: &dyn Watch) -> Result<Response, Error> {
         let mut operation = self.operation.clone();
         operation.set_idempotency_key(&key.to_string());
+        // A job has time.
+        let of_client = self.http.retry.max_retry_wait;
+        operation
+            .max_retry_wait
+            .get_or_insert(of_client.max(MAX_RETRY_WAIT));
         self.http.execute_watched(&operation, watch)
     }
 
@@ -79,17 +89,5 @@ impl<T: DeserializeOwned> Request<T> {
             body,
         };
         self.decode.decode(&mut response)
-    }
-}
-
-impl Response {
-    /// Returns whether the server says that it replayed the result of an earlier request.
-    pub(super) fn is_replay(&self) -> bool {
-        ["idempotency-replayed", "idempotent-replayed"]
-            .iter()
-            .any(|name| {
-                let value = self.headers.get(name);
-                value.is_some_and(|value| value.eq_ignore_ascii_case("true"))
-            })
     }
 }

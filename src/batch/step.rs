@@ -417,7 +417,7 @@ impl<'s> Call<'s> {
         };
         // A response that cannot be decoded leaves the step started: the key stays in use.
         let value = request.to_store(&response).map_err(StepError::Call)?;
-        let is_replay = response.is_replay();
+        let is_replay = response.headers.is_replay();
         let result = request.decode(&mut response).map_err(StepError::Call)?;
         self.step.done(self.name, self.hash, value)?;
         if is_replay && self.open.is_none() && !self.is_unknown.get() {

@@ -115,6 +115,7 @@ pub(super) fn call_kind(error: &Error) -> String {
         Error::Timeout(_) => "timeout".to_owned(),
         Error::Decode(_) => "undecodable response".to_owned(),
         Error::User(_) => "invalid request".to_owned(),
+        Error::RateLimited(_) => "rate limit".to_owned(),
         Error::Cancelled(_) => "cancelled".to_owned(),
         // Of streams, which no step is.
         Error::SkippedMessage(_) => "skipped message".to_owned(),

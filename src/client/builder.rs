@@ -16,10 +16,12 @@ use crate::http::cancel::Cancel;
 use crate::http::headers::{CallerHeader, caller_header};
 use crate::http::path::BaseUrl;
 use crate::http::proxy;
+use crate::http::rate_limit::RateGate;
 use crate::http::retry::{RetryPolicy, SystemClock};
 use crate::http::tls::TlsSettings;
 use crate::http::transport::{Network, clamp};
 use crate::http::{Http, OnAttempt, client_headers};
+use crate::random;
 use crate::types::Secret;
 
 use super::Client;
@@ -62,6 +64,8 @@ pub struct ClientBuilder {
     user_agent_suffix: Option<String>,
     max_response_size: usize,
     deadline: Option<Duration>,
+    requests_per_minute: Option<u32>,
+    share_rate_limit: bool,
     on_attempt: Option<OnAttempt>,
     proxy: Proxy,
     tls: TlsSettings,
@@ -94,6 +98,8 @@ impl ClientBuilder {
             user_agent_suffix: None,
             max_response_size: DEFAULT_MAX_RESPONSE_SIZE,
             deadline: None,
+            requests_per_minute: None,
+            share_rate_limit: true,
             on_attempt: None,
             proxy: Proxy::Environment,
             tls: TlsSettings::default(),
@@ -183,15 +189,21 @@ impl ClientBuilder {
     }
 
     /// Sets the maximum number of retries of a call. Default: 2.
+    ///
+    /// A wait for a rate limit is not a retry: see [`max_retry_wait`](ClientBuilder::max_retry_wait).
     pub fn max_retries(mut self, retries: u32) -> Self {
         self.retry.max_retries = retries;
         self
     }
 
-    /// Sets the maximum delay that the server may ask for (`Retry-After`). Default: 60 s.
+    /// Sets the maximum time that one call spends in waits that the server asks for. Default: 120 s.
     ///
-    /// If the server asks for more, the call fails immediately; [`Error::retry_after`] returns the
-    /// requested delay.
+    /// These waits are the delays of `Retry-After`, and the time until a rate limit has room again. If
+    /// they would exceed the maximum together, the call fails immediately with the server's error, or
+    /// with [`Error::RateLimited`] if it was never sent. [`Error::retry_after`] returns the delay.
+    ///
+    /// A 429 that names a wait uses up none of [`max_retries`](ClientBuilder::max_retries), because
+    /// nothing failed. It counts as at least one second here, so the number of attempts is limited.
     pub fn max_retry_wait(mut self, wait: Duration) -> Self {
         self.retry.max_retry_wait = wait;
         self
@@ -203,6 +215,32 @@ impl ClientBuilder {
     /// sets another one for a call.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
+        self
+    }
+
+    /// Limits the rate of requests of this client and its clones, in requests per minute.
+    ///
+    /// For one of several processes that share a rate limit: give each its share of the limit, and the
+    /// server has to refuse almost nothing. The requests are spread evenly, after a short burst at the
+    /// start. Default: no limit but the server's.
+    pub fn requests_per_minute(mut self, requests: u32) -> Self {
+        if requests == 0 {
+            self.refuse(Error::user("requests_per_minute must not be zero"));
+        }
+        self.requests_per_minute = Some(requests);
+        self
+    }
+
+    /// Sets whether calls wait for what other calls heard about the rate limit. Default: `true`.
+    ///
+    /// All clones of a client share what the server says. After a 429, or a response that nothing
+    /// remains (`X-RateLimit-Remaining: 0`), no call is sent until the limit has room again. Waiting
+    /// calls are then sent one after the other. The opening of streams waits too.
+    ///
+    /// With `false`, each call only honours its own responses, and
+    /// [`Client::rate_limit`](crate::Client::rate_limit) returns `None`.
+    pub fn share_rate_limit(mut self, share: bool) -> Self {
+        self.share_rate_limit = share;
         self
     }
 
@@ -358,6 +396,13 @@ impl ClientBuilder {
         let tls = self.tls.resolve();
         let network = Network::new(self.connect_timeout, proxy, tls, self.addresses);
         let user_agent = user_agent(self.user_agent_suffix.as_deref())?;
+        if self.requests_per_minute.is_some() && !self.share_rate_limit {
+            return Err(Error::user(
+                "requests_per_minute needs share_rate_limit, which is disabled",
+            ));
+        }
+        let rate = self.requests_per_minute.map(f64::from);
+        let gate = || RateGate::new(rate, Box::new(random::fraction));
         Ok(Client {
             http: Arc::new(Http {
                 agent: network.agent(|config| config.timeout_global(Some(timeout))),
@@ -368,6 +413,7 @@ impl ClientBuilder {
                 timeout: Some(timeout),
                 timeout_chosen: self.timeout.is_some(),
                 retry: self.retry,
+                gate: self.share_rate_limit.then(gate),
                 largest_body: self.max_response_size,
                 clock: Arc::new(SystemClock),
                 deadline: self.deadline,

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::{CallInfo, CallTraits, Error};
+use crate::error::{CallInfo, CallTraits, Error, RateLimit};
 use crate::http::Http;
 
 pub use builder::ClientBuilder;
@@ -111,6 +111,15 @@ impl Client {
     /// Returns whether [`shutdown`](Client::shutdown) was called on this client or a clone of it.
     pub fn is_shut_down(&self) -> bool {
         self.http.shutdown.is_cancelled()
+    }
+
+    /// Returns the rate limit as of the most recent response that had its headers.
+    ///
+    /// `None` if there was no such response, or if
+    /// [`share_rate_limit`](ClientBuilder::share_rate_limit) is disabled. The clones of a client share
+    /// it.
+    pub fn rate_limit(&self) -> Option<RateLimit> {
+        self.http.gate.as_ref()?.snapshot()
     }
 
     /// Sleeps between two requests of one operation.

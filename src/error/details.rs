@@ -169,6 +169,59 @@ impl fmt::Display for TimeoutError {
     }
 }
 
+/// Details of a request that was not sent because of a rate limit.
+#[derive(Clone)]
+pub struct RateLimitedError {
+    pub(crate) call: CallInfo,
+    pub(crate) wait: Duration,
+    pub(crate) limit: WaitLimit,
+}
+
+/// The limit that a wait would exceed.
+#[derive(Clone, Copy)]
+pub(crate) enum WaitLimit {
+    /// What is left of the deadline.
+    Deadline(Duration),
+    MaxRetryWait(Duration),
+}
+
+impl RateLimitedError {
+    /// Returns the time until the request could be sent.
+    pub fn retry_after(&self) -> Duration {
+        self.wait
+    }
+}
+
+impl fmt::Display for RateLimitedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let operation = &self.call.operation;
+        let wait = Rounded(self.wait);
+        write!(
+            f,
+            "{operation}: not sent: the rate limit resets in {wait}, and "
+        )?;
+        match self.limit {
+            WaitLimit::Deadline(left) => write!(f, "the deadline leaves {}", Rounded(left))?,
+            WaitLimit::MaxRetryWait(limit) => write!(f, "max_retry_wait is {}", Rounded(limit))?,
+        }
+        write!(f, "{}", self.call.trailer())
+    }
+}
+
+/// A duration to the second, or below ten seconds to the tenth.
+struct Rounded(Duration);
+
+impl fmt::Display for Rounded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tenths = self.0.as_millis().div_ceil(100);
+        match (tenths / 10, tenths % 10) {
+            (seconds, 0) => write!(f, "{seconds} s"),
+            (seconds @ 0..10, tenth) => write!(f, "{seconds}.{tenth} s"),
+            (seconds, _) => write!(f, "{} s", seconds + 1),
+        }
+    }
+}
+
 /// Details of a call or stream that was cancelled.
 #[derive(Clone)]
 pub struct CancelledError {

@@ -11,9 +11,10 @@ use std::time::Duration;
 pub(crate) use advice::CallTraits;
 pub use api::{ApiError, ApiErrorKind, ErrorCode, FieldError};
 pub use details::{
-    CancelledError, ConnectionError, DecodeError, SkippedMessageError, TimeoutError, UserError,
+    CancelledError, ConnectionError, DecodeError, RateLimitedError, SkippedMessageError,
+    TimeoutError, UserError,
 };
-pub(crate) use details::{ConnectionKind, Mismatch, SkipReason, SystemError};
+pub(crate) use details::{ConnectionKind, Mismatch, SkipReason, SystemError, WaitLimit};
 
 pub use crate::headers::RateLimit;
 
@@ -52,6 +53,10 @@ pub enum Error {
     Timeout(Box<TimeoutError>),
     /// The API returned an error.
     Api(Box<ApiError>),
+    /// The request was not sent, because the rate limit is used up for longer than the call may wait.
+    ///
+    /// Once the request was sent and refused, [`Error::Api`] with status 429 is returned instead.
+    RateLimited(Box<RateLimitedError>),
     /// A response was received that is not what the API documents.
     Decode(Box<DecodeError>),
     /// A stream skipped one message, which cannot be decoded or is too large, and continues.
@@ -93,9 +98,12 @@ impl Error {
     }
 
     /// Returns the delay that the server asks for before the next attempt.
+    ///
+    /// For [`Error::RateLimited`], the time until the request could be sent.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Error::Api(error) => error.retry_after,
+            Error::RateLimited(error) => Some(error.wait),
             _ => None,
         }
     }
@@ -115,7 +123,7 @@ impl Error {
     pub fn is_retryable(&self) -> bool {
         match self {
             Error::Connection(error) => !error.kind.is_permanent(),
-            Error::Timeout(_) => true,
+            Error::Timeout(_) | Error::RateLimited(_) => true,
             Error::Api(error) => is_retryable_status(error.status) || error.in_progress,
             Error::Decode(error) => error.truncated,
             Error::User(_) | Error::SkippedMessage(_) | Error::Cancelled(_) => false,
@@ -193,10 +201,11 @@ impl Error {
         matches!(self, Error::Api(error) if error.status() == 404)
     }
 
-    /// Returns whether the API returned 429: a rate limit is used up.
+    /// Returns whether a rate limit is used up.
     ///
-    /// The request reached the server, which did nothing. [`retry_after`](Error::retry_after) returns
-    /// the delay that it asks for.
+    /// Either the API returned 429: the request reached the server, which did nothing. Or the request
+    /// was not sent, because of what earlier responses said ([`Error::RateLimited`]). In both cases,
+    /// [`retry_after`](Error::retry_after) returns the delay until the next attempt makes sense.
     ///
     /// ```no_run
     /// # let client = bimpeai::Client::from_env().unwrap();
@@ -208,7 +217,11 @@ impl Error {
     /// }
     /// ```
     pub fn is_rate_limited(&self) -> bool {
-        matches!(self, Error::Api(error) if error.status() == 429)
+        match self {
+            Error::Api(error) => error.status() == 429,
+            Error::RateLimited(_) => true,
+            _ => false,
+        }
     }
 
     /// Returns whether the call or stream was cancelled, such as by
@@ -233,6 +246,7 @@ impl Error {
             Error::Connection(error) => Some(&error.call),
             Error::Timeout(error) => Some(&error.call),
             Error::Api(error) => Some(&error.call),
+            Error::RateLimited(error) => Some(&error.call),
             Error::Decode(error) => Some(&error.call),
             Error::SkippedMessage(error) => Some(&error.call),
             Error::Cancelled(error) => Some(&error.call),
@@ -245,6 +259,7 @@ impl Error {
             Error::Connection(error) => Some(&mut error.call),
             Error::Timeout(error) => Some(&mut error.call),
             Error::Api(error) => Some(&mut error.call),
+            Error::RateLimited(error) => Some(&mut error.call),
             Error::Decode(error) => Some(&mut error.call),
             Error::SkippedMessage(error) => Some(&mut error.call),
             Error::Cancelled(error) => Some(&mut error.call),
@@ -284,6 +299,11 @@ impl Error {
         Error::Timeout(Box::new(TimeoutError { call, what, limit }))
     }
 
+    /// A request that may not be sent for `wait`, which is too long.
+    pub(crate) fn rate_limited(call: CallInfo, wait: Duration, limit: WaitLimit) -> Error {
+        Error::RateLimited(Box::new(RateLimitedError { call, wait, limit }))
+    }
+
     pub(crate) fn cancelled(call: CallInfo) -> Error {
         Error::Cancelled(Box::new(CancelledError { call }))
     }
@@ -299,7 +319,10 @@ impl Error {
             Error::Timeout(error) => error.what.push_str(&said),
             Error::Decode(error) => error.what.push_str(&said),
             Error::Api(error) => error.reported = Some(said),
-            Error::User(_) | Error::SkippedMessage(_) | Error::Cancelled(_) => {}
+            Error::User(_)
+            | Error::RateLimited(_)
+            | Error::SkippedMessage(_)
+            | Error::Cancelled(_) => {}
         }
         self
     }
@@ -320,6 +343,7 @@ impl fmt::Display for Error {
             Error::Connection(error) => error.fmt(f),
             Error::Timeout(error) => error.fmt(f),
             Error::Api(error) => error.fmt(f),
+            Error::RateLimited(error) => error.fmt(f),
             Error::Decode(error) => error.fmt(f),
             Error::SkippedMessage(error) => error.fmt(f),
             Error::Cancelled(error) => error.fmt(f),
@@ -340,6 +364,7 @@ impl std::error::Error for Error {
             Error::User(_)
             | Error::Timeout(_)
             | Error::Api(_)
+            | Error::RateLimited(_)
             | Error::Decode(_)
             | Error::SkippedMessage(_)
             | Error::Cancelled(_) => None,

@@ -15,10 +15,7 @@ pub(crate) mod open;
 pub(crate) mod operation;
 pub(crate) mod path;
 pub(crate) mod proxy;
-// Compiled for its simulation only: the retry loop does not consult it yet.
-#[cfg(test)]
-#[allow(dead_code)]
-mod rate_limit;
+pub(crate) mod rate_limit;
 mod resolver;
 pub(crate) mod retry;
 pub(crate) mod tls;
@@ -30,21 +27,22 @@ pub(crate) mod tests;
 
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use ureq::http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, USER_AGENT};
 use ureq::http::response::Parts;
 use ureq::http::{HeaderValue, Request};
 
 use crate::attempt::Attempt;
-use crate::error::{CallInfo, Error};
+use crate::error::{CallInfo, Error, WaitLimit};
 use crate::headers::{Headers, REQUEST_ID};
 use crate::types::Secret;
 use cancel::Cancel;
 use failure::{Limits, Phase, TransportError};
 pub(crate) use operation::Operation;
 use path::BaseUrl;
-use retry::{Backoff, Clock, Deadline, Decision, RetryPolicy};
+use rate_limit::{Admission, Observation, RateGate, Turn};
+use retry::{Asked, Backoff, Budget, Clock, Deadline, Decision, RetryPolicy};
 use transport::{Network, Timeouts};
 
 /// How a client reaches its server.
@@ -59,6 +57,8 @@ pub(crate) struct Http {
     /// Whether the caller chose `timeout`: some operations have a longer one of their own.
     pub(crate) timeout_chosen: bool,
     pub(crate) retry: RetryPolicy,
+    /// `None` if the client does not share what the server says about rate limits.
+    pub(crate) gate: Option<RateGate>,
     pub(crate) largest_body: usize,
     pub(crate) clock: Arc<dyn Clock>,
     /// The default limit of a whole call.
@@ -88,6 +88,9 @@ pub(crate) struct Response {
 /// An execution in progress.
 struct Execution<'a> {
     operation: &'a Operation,
+    /// Its place at the rate gate.
+    turn: Option<Turn<'a>>,
+    budget: Budget,
     /// What every attempt sends.
     request: Request<()>,
     /// The maximum duration of one attempt, and whether it differs from the agent's.
@@ -95,6 +98,27 @@ struct Execution<'a> {
     differs: bool,
     deadline: Deadline,
     info: CallInfo,
+}
+
+impl Execution<'_> {
+    /// The attempt is no longer in flight. Without this, a call that waits before a retry would hold
+    /// back the others.
+    fn end_attempt(&mut self) {
+        if let Some(turn) = &mut self.turn {
+            turn.release();
+        }
+    }
+}
+
+/// Returns the wait that the server asks for, and whether it is that of a rate limit.
+fn asked_wait(error: &Error) -> Option<Asked> {
+    let Error::Api(api) = error else { return None };
+    match api.status() {
+        429 => Observation::of(429, api.headers())
+            .named_wait(SystemTime::now)
+            .map(Asked::RateLimit),
+        _ => error.retry_after().map(Asked::Other),
+    }
 }
 
 /// Watches the attempts of one execution.
@@ -151,18 +175,11 @@ impl Http {
         cancel: &Cancel,
         watch: &dyn Watch,
     ) -> Result<Response, Error> {
-        let policy = RetryPolicy {
-            max_retries: operation.max_retries.unwrap_or(self.retry.max_retries),
-            max_retry_wait: operation
-                .max_retry_wait
-                .unwrap_or(self.retry.max_retry_wait),
-        };
         let mut run = self.start(operation)?;
         let mut backoff = Backoff::new();
+        let mut refused = None;
         loop {
-            if cancel.is_cancelled() {
-                return Err(Error::cancelled(run.info));
-            }
+            self.pass_gate(&mut run, refused, cancel)?;
             let started = self.clock.now();
             let error = match self.attempt(agent, &mut run, watch) {
                 Ok(response) => {
@@ -171,24 +188,79 @@ impl Http {
                 }
                 Err(error) => error,
             };
+            run.end_attempt();
             watch.failed(Some(&error));
             if cancel.is_cancelled() {
                 return Err(Error::cancelled(run.info));
             }
             let left = run.deadline.left(&*self.clock);
             let decision = match error.is_retryable() {
-                true => policy.decide(run.info.attempts, error.retry_after(), &mut backoff, left),
+                true => run.budget.decide(asked_wait(&error), &mut backoff, left),
                 false => Decision::GiveUp,
             };
-            let wait = match decision {
-                Decision::Wait(wait) => Some(wait),
-                Decision::GiveUp => None,
+            self.report(
+                &run.info,
+                error.status(),
+                Some(&error),
+                started,
+                decision.wait(),
+            );
+            match decision {
+                Decision::GiveUp => return Err(error),
+                // The gate knows of this wait.
+                Decision::AskGate(wait) if run.turn.is_some() => {
+                    log::debug!(target: "bimpeai", "{error}; waiting about {wait:?}");
+                }
+                Decision::AskGate(wait) | Decision::Wait(wait) => {
+                    log::debug!(target: "bimpeai", "{error}; retrying in {wait:?}");
+                    if !self.clock.wait(wait, cancel) {
+                        return Err(Error::cancelled(run.info));
+                    }
+                }
+            }
+            refused = Some(error);
+        }
+    }
+
+    /// Waits until the rate gate admits the next attempt.
+    ///
+    /// If that would take longer than the call may wait, it fails with the error of the attempt
+    /// before, or with [`Error::RateLimited`].
+    fn pass_gate(
+        &self,
+        run: &mut Execution<'_>,
+        refused: Option<Error>,
+        cancel: &Cancel,
+    ) -> Result<(), Error> {
+        loop {
+            if cancel.is_cancelled() {
+                return Err(Error::cancelled(run.info.clone()));
+            }
+            let now = self.clock.now();
+            let Some(turn) = &mut run.turn else {
+                return Ok(());
             };
-            self.report(&run.info, error.status(), Some(&error), started, wait);
-            let Some(wait) = wait else { return Err(error) };
-            log::debug!(target: "bimpeai", "{error}; retrying in {wait:?}");
-            if !self.clock.wait(wait, cancel) {
-                return Err(Error::cancelled(run.info));
+            let (check, expected) = match turn.admit(now) {
+                Admission::Proceed => return Ok(()),
+                Admission::Wait { check, expected } => (check, expected),
+            };
+            let left = run.deadline.left(&*self.clock);
+            let wait = expected.saturating_duration_since(now);
+            // A shorter wait is for the responses of other calls, not for a limit.
+            let counts = |limit: &WaitLimit| {
+                wait > rate_limit::HOLD || matches!(limit, WaitLimit::Deadline(_))
+            };
+            if let Some(limit) = run.budget.too_long(wait, left).filter(counts) {
+                return Err(match refused {
+                    Some(error) => error,
+                    None => Error::rate_limited(run.info.clone(), wait, limit),
+                });
+            }
+            let pause = check.saturating_duration_since(now);
+            let is_over = self.clock.wait(pause, cancel);
+            run.budget.spend(pause);
+            if !is_over {
+                return Err(Error::cancelled(run.info.clone()));
             }
         }
     }
@@ -214,7 +286,7 @@ impl Http {
         }
     }
 
-    fn start<'a>(&self, operation: &'a Operation) -> Result<Execution<'a>, Error> {
+    fn start<'a>(&'a self, operation: &'a Operation) -> Result<Execution<'a>, Error> {
         let name = operation.name();
         let request = match operation.request(self) {
             Ok(request) => request,
@@ -227,8 +299,16 @@ impl Http {
         info.request_id = request_id
             .and_then(|id| id.to_str().ok())
             .map(str::to_owned);
+        let policy = RetryPolicy {
+            max_retries: operation.max_retries.unwrap_or(self.retry.max_retries),
+            max_retry_wait: operation
+                .max_retry_wait
+                .unwrap_or(self.retry.max_retry_wait),
+        };
         Ok(Execution {
             operation,
+            turn: self.gate.as_ref().map(RateGate::turn),
+            budget: Budget::new(policy),
             request,
             timeout: chosen.or(self.timeout),
             differs: chosen.is_some(),
@@ -268,6 +348,10 @@ impl Http {
         run.info.sent = true;
         let truncated = body.truncated;
         let response = self.response(&run.info, head, body.bytes);
+        if let Some(turn) = &mut run.turn {
+            let observation = Observation::of(response.status, &response.headers);
+            turn.observe(self.clock.now(), SystemTime::now, &observation);
+        }
         if !(200..300).contains(&response.status) {
             let error = error_body::api_error(response, self.key.expose());
             return Err(match sent_before && run.operation.is_write() {

@@ -29,12 +29,18 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::headers::{Headers, RateLimit};
 use pace::ToldShare;
 use state::State;
 
 /// The longest time that one response closes the gate. The next attempt after it asks the server
 /// again.
 pub(crate) const MAX_CLOSED: Duration = Duration::from_secs(3600);
+
+/// How long attempts wait for the response of an earlier one. Then one more is sent, and so on,
+/// because a slow response must not hold the others back. A client that has not heard of a limit in
+/// that time sends all of them.
+pub(crate) const HOLD: Duration = Duration::from_millis(500);
 
 /// A source of random numbers from 0 to 1. It is called while the gate is locked, a few times per
 /// closing. A forked process has to get other numbers than its parent.
@@ -81,15 +87,34 @@ pub(crate) struct Observation {
     pub(crate) date: Option<SystemTime>,
 }
 
-/// The rate headers of the most recent response that had any.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Snapshot {
-    pub(crate) limit: Option<u64>,
-    pub(crate) remaining: Option<u64>,
-    pub(crate) reset_at: Option<u64>,
-    pub(crate) retry_after: Option<Duration>,
-    /// The reset by the local clock, if it is plausible.
-    pub(crate) resets: Option<Instant>,
+impl Observation {
+    pub(crate) fn of(status: u16, headers: &Headers) -> Self {
+        let RateLimit {
+            limit,
+            remaining,
+            reset_at,
+            retry_after,
+            ..
+        } = headers.rate_limit();
+        Observation {
+            status,
+            limit,
+            remaining,
+            reset_at,
+            retry_after,
+            date: headers.date(),
+        }
+    }
+
+    /// Returns how long the server asks to wait after a 429: `Retry-After`, or until the reset if
+    /// that is plausible.
+    pub(crate) fn named_wait(&self, unix_now: impl FnOnce() -> SystemTime) -> Option<Duration> {
+        let until_reset = || {
+            let server_now = server_clock::unix_time(self.date.unwrap_or_else(unix_now))?;
+            server_clock::until_reset(self.reset_at?, server_now)
+        };
+        self.retry_after.or_else(until_reset)
+    }
 }
 
 /// One call's place in the line. A call takes it once, for all its attempts: an attempt after a 429
@@ -136,7 +161,7 @@ impl RateGate {
     }
 
     /// Returns the rate headers of the most recent response that had any.
-    pub(crate) fn snapshot(&self) -> Option<Snapshot> {
+    pub(crate) fn snapshot(&self) -> Option<RateLimit> {
         self.lock().snapshot()
     }
 
@@ -208,7 +233,7 @@ impl Turn<'_> {
     }
 
     /// The attempt is no longer in flight.
-    fn release(&mut self) {
+    pub(crate) fn release(&mut self) {
         if self.attempt.take().is_some() {
             self.gate.in_flight.fetch_sub(1, Relaxed);
         }

@@ -1,4 +1,4 @@
-//! When to try again, and how long to wait before.
+//! When to retry, and how long to wait before.
 //!
 //! The only module that knows `backoff`.
 
@@ -8,7 +8,7 @@ use backoff::ExponentialBackoff;
 use backoff::backoff::Backoff as _;
 
 use super::cancel::Cancel;
-use crate::error::{CallInfo, Error, TimeoutError};
+use crate::error::{CallInfo, Error, TimeoutError, WaitLimit};
 use crate::random;
 
 /// The delays before retries: a random 50–100 % of an interval that starts at 0.5 s and doubles up
@@ -41,10 +41,11 @@ impl Backoff {
     }
 }
 
-/// How often to try again, and how long a wait the server may ask for.
+/// The default limits of retries.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RetryPolicy {
     pub(crate) max_retries: u32,
+    /// The limit of all waits together that the server asks for in one call.
     pub(crate) max_retry_wait: Duration,
 }
 
@@ -52,38 +53,112 @@ impl Default for RetryPolicy {
     fn default() -> Self {
         RetryPolicy {
             max_retries: 2,
-            max_retry_wait: Duration::from_secs(60),
+            max_retry_wait: Duration::from_secs(120),
         }
     }
+}
+
+/// A wait that the server asks for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Asked {
+    /// Until its rate limit has room again. Not a retry: nothing failed.
+    RateLimit(Duration),
+    /// `Retry-After` of another failure.
+    Other(Duration),
 }
 
 /// What to do after a failed attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Decision {
+    /// Wait, then retry.
     Wait(Duration),
+    /// The rate gate decides when to send the next attempt, after about this wait.
+    AskGate(Duration),
     GiveUp,
 }
 
-impl RetryPolicy {
-    /// Decides after `attempts` attempts, the last of which failed in a way that may be retried.
-    ///
-    /// A wait that the server asks for is honoured whole, or not at all: what does not fit into
-    /// `max_retry_wait` or into what `left` remains of the deadline ends the call.
+impl Decision {
+    pub(crate) fn wait(self) -> Option<Duration> {
+        match self {
+            Decision::Wait(wait) | Decision::AskGate(wait) => Some(wait),
+            Decision::GiveUp => None,
+        }
+    }
+}
+
+/// What one call may still spend: retries, and waits that the server asks for.
+///
+/// | failed attempt | wait | a retry |
+/// | --- | --- | --- |
+/// | 429 with `Retry-After` or a plausible `X-RateLimit-Reset` | that long, by the rate gate | no |
+/// | another retryable failure with `Retry-After` | that long | yes |
+/// | any other retryable failure | exponential backoff with jitter | yes |
+///
+/// The call ends if its retries are used up, if the waits that the server asks for would exceed
+/// `max_retry_wait` together, or if a wait would exceed what is left of the deadline.
+pub(crate) struct Budget {
+    retries: u32,
+    wait: Duration,
+    max_retry_wait: Duration,
+}
+
+impl Budget {
+    pub(crate) fn new(policy: RetryPolicy) -> Self {
+        Budget {
+            retries: policy.max_retries,
+            wait: policy.max_retry_wait,
+            max_retry_wait: policy.max_retry_wait,
+        }
+    }
+
+    /// Decides after an attempt that failed in a way that may be retried. `left` is what is left of
+    /// the deadline.
     pub(crate) fn decide(
-        &self,
-        attempts: u32,
-        asked: Option<Duration>,
+        &mut self,
+        asked: Option<Asked>,
         backoff: &mut Backoff,
         left: Option<Duration>,
     ) -> Decision {
-        if attempts > self.max_retries || asked.is_some_and(|wait| wait > self.max_retry_wait) {
+        // The limit is also that of attempts: a server may ask for a moment, over and over.
+        const LEAST: Duration = Duration::from_secs(1);
+        if let Some(Asked::RateLimit(wait)) = asked {
+            if self.too_long(wait, left).is_some() {
+                return Decision::GiveUp;
+            }
+            self.spend(LEAST.saturating_sub(wait));
+            return Decision::AskGate(wait);
+        }
+        let Some(retries) = self.retries.checked_sub(1) else {
+            return Decision::GiveUp;
+        };
+        self.retries = retries;
+        let (wait, is_too_long) = match asked {
+            Some(Asked::Other(wait)) => (wait, self.too_long(wait, left).is_some()),
+            _ => {
+                let wait = backoff.next_wait();
+                (wait, left.is_some_and(|left| wait >= left))
+            }
+        };
+        if is_too_long {
             return Decision::GiveUp;
         }
-        let wait = asked.unwrap_or_else(|| backoff.next_wait());
-        match left {
-            Some(left) if wait >= left => Decision::GiveUp,
-            _ => Decision::Wait(wait),
+        if asked.is_some() {
+            self.spend(wait);
         }
+        Decision::Wait(wait)
+    }
+
+    /// Returns the limit that a wait would exceed. `left` is what is left of the deadline.
+    pub(crate) fn too_long(&self, wait: Duration, left: Option<Duration>) -> Option<WaitLimit> {
+        match left {
+            Some(left) if wait >= left => Some(WaitLimit::Deadline(left)),
+            _ if wait > self.wait => Some(WaitLimit::MaxRetryWait(self.max_retry_wait)),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn spend(&mut self, wait: Duration) {
+        self.wait = self.wait.saturating_sub(wait);
     }
 }
 
@@ -166,13 +241,21 @@ mod tests {
         assert!(waits.iter().any(|wait| *wait != waits[0]));
     }
 
+    fn budget() -> Budget {
+        Budget::new(RetryPolicy::default())
+    }
+
     #[test]
     fn a_wait_that_the_server_asks_for_is_honoured_whole_or_not_at_all() {
-        let policy = RetryPolicy::default();
-        let decide = |asked, left| policy.decide(1, asked, &mut Backoff::new(), left);
+        let decide = |asked: Option<Duration>, left| {
+            budget().decide(asked.map(Asked::Other), &mut Backoff::new(), left)
+        };
         assert_eq!(decide(Some(12 * SECOND), None), Decision::Wait(12 * SECOND));
-        assert_eq!(decide(Some(60 * SECOND), None), Decision::Wait(60 * SECOND));
-        assert_eq!(decide(Some(61 * SECOND), None), Decision::GiveUp);
+        assert_eq!(
+            decide(Some(120 * SECOND), None),
+            Decision::Wait(120 * SECOND)
+        );
+        assert_eq!(decide(Some(121 * SECOND), None), Decision::GiveUp);
         assert_eq!(
             decide(Some(12 * SECOND), Some(12 * SECOND)),
             Decision::GiveUp
@@ -188,11 +271,55 @@ mod tests {
     }
 
     #[test]
-    fn the_budget_counts_retries_and_not_attempts() {
-        let policy = RetryPolicy::default();
-        let decide = |attempts| policy.decide(attempts, None, &mut Backoff::new(), None);
-        assert!(matches!(decide(1), Decision::Wait(_)));
-        assert!(matches!(decide(2), Decision::Wait(_)));
-        assert_eq!(decide(3), Decision::GiveUp);
+    fn retries_are_limited() {
+        for asked in [None, Some(Asked::Other(SECOND))] {
+            let (mut budget, mut backoff) = (budget(), Backoff::new());
+            for _ in 0..2 {
+                let decision = budget.decide(asked, &mut backoff, None);
+                assert!(matches!(decision, Decision::Wait(_)));
+            }
+            assert_eq!(budget.decide(asked, &mut backoff, None), Decision::GiveUp);
+        }
+    }
+
+    #[test]
+    fn waits_for_a_rate_limit_are_not_retries() {
+        let mut budget = Budget::new(RetryPolicy {
+            max_retries: 0,
+            ..RetryPolicy::default()
+        });
+        let asked = Some(Asked::RateLimit(40 * SECOND));
+        for _ in 0..3 {
+            let decision = budget.decide(asked, &mut Backoff::new(), None);
+            assert_eq!(decision, Decision::AskGate(40 * SECOND));
+            budget.spend(40 * SECOND);
+        }
+        let decision = budget.decide(asked, &mut Backoff::new(), None);
+        assert_eq!(decision, Decision::GiveUp, "the sum is 120 s");
+    }
+
+    #[test]
+    fn waits_of_all_kinds_share_one_limit() {
+        let (mut budget, mut backoff) = (budget(), Backoff::new());
+        let other = Some(Asked::Other(70 * SECOND));
+        assert_eq!(
+            budget.decide(other, &mut backoff, None),
+            Decision::Wait(70 * SECOND)
+        );
+        for asked in [Asked::Other(51 * SECOND), Asked::RateLimit(51 * SECOND)] {
+            let decision = budget.decide(Some(asked), &mut backoff, None);
+            assert_eq!(decision, Decision::GiveUp);
+        }
+    }
+
+    #[test]
+    fn a_server_that_asks_for_a_moment_over_and_over_ends_the_call() {
+        let mut budget = budget();
+        let moment = Some(Asked::RateLimit(Duration::from_millis(1)));
+        let asked = std::iter::from_fn(|| {
+            let decision = budget.decide(moment, &mut Backoff::new(), None);
+            (decision != Decision::GiveUp).then(|| budget.spend(Duration::from_millis(1)))
+        });
+        assert_eq!(asked.count(), 120);
     }
 }

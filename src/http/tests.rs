@@ -332,7 +332,13 @@ fn retry_after_is_honoured_in_all_its_forms_on_every_retryable_status() {
             let answers: &'static [&'static str] = Vec::leak(vec![first, "ok"]);
             let outcome = call(Method::POST, answers, Options::default(), None);
             assert_eq!(outcome.response().call.attempts, 2, "{first}");
-            assert_eq!(seconds(&outcome.waits), [wait], "{first}");
+            if status == "429" {
+                // The rate gate adds up to a twentieth, so that processes come apart.
+                let waited: f64 = seconds(&outcome.waits).iter().sum();
+                assert!((wait..=wait * 1.05).contains(&waited), "{first}: {waited}");
+            } else {
+                assert_eq!(seconds(&outcome.waits), [wait], "{first}");
+            }
         }
     }
 }
@@ -376,27 +382,27 @@ fn a_retry_after_that_asks_for_nothing_means_our_own_wait() {
 fn a_wait_longer_than_allowed_fails_at_once_and_says_when_to_come_back() {
     let outcome = call(
         Method::GET,
-        &["503 Retry-After: 61"],
+        &["503 Retry-After: 121"],
         Options::default(),
         None,
     );
     assert_eq!(outcome.error().attempts(), 1);
-    assert_eq!(outcome.error().retry_after(), Some(61 * SECOND));
+    assert_eq!(outcome.error().retry_after(), Some(121 * SECOND));
     let line = outcome.error().to_string();
-    assert!(line.contains("retry in 61s"), "{line}");
+    assert!(line.contains("retry in 121s"), "{line}");
     assert!(outcome.waits.is_empty());
 
     let mut options = Options {
-        max_retry_wait: Some(90 * SECOND),
+        max_retry_wait: Some(150 * SECOND),
         ..Options::default()
     };
     let outcome = call(
         Method::GET,
-        &["503 Retry-After: 61", "ok"],
+        &["503 Retry-After: 121", "ok"],
         options.clone(),
         None,
     );
-    assert_eq!(seconds(&outcome.waits), [61.0]);
+    assert_eq!(seconds(&outcome.waits), [121.0]);
 
     // And what is longer than any wait can still be added to an `Instant`.
     options.max_retry_wait = None;
@@ -405,6 +411,111 @@ fn a_wait_longer_than_allowed_fails_at_once_and_says_when_to_come_back() {
     let outcome = call(Method::GET, answers, options, None);
     let wait = outcome.error().retry_after().unwrap();
     assert!(wait > 1_000_000_000 * SECOND && Instant::now().checked_add(wait).is_some());
+}
+
+#[test]
+fn waits_for_a_rate_limit_are_not_retries() {
+    let options = Options {
+        max_retries: Some(0),
+        ..Options::default()
+    };
+    let refused = "429 Retry-After: 20";
+    let answers: &'static [&'static str] = Vec::leak(vec![refused, refused, refused, "ok"]);
+    let outcome = call(Method::POST, answers, options.clone(), None);
+    assert_eq!(outcome.response().call.attempts, 4);
+    assert!(outcome.waits.iter().sum::<Duration>() >= 60 * SECOND);
+    let keys: Vec<_> = outcome
+        .requests
+        .iter()
+        .map(|it| it.header("idempotency-key"))
+        .collect();
+    assert!(keys.iter().all(|key| *key == keys[0]));
+
+    // The reset counts where there is no `Retry-After`, by the server's clock.
+    let reset = "429 X-RateLimit-Reset: 1000000030|Date: Sun, 09 Sep 2001 01:46:40 GMT";
+    let answers: &'static [&'static str] = Vec::leak(vec![reset, "ok"]);
+    let outcome = call(Method::POST, answers, options.clone(), None);
+    assert_eq!(outcome.response().call.attempts, 2);
+    assert!(outcome.waits.iter().sum::<Duration>() >= 30 * SECOND);
+
+    // Without a wait that the server names, a 429 is a failure like others.
+    for unnamed in [
+        "429",
+        "429 X-RateLimit-Reset: 5|Date: Sun, 09 Sep 2001 01:46:40 GMT",
+    ] {
+        let answers: &'static [&'static str] = Vec::leak(vec![unnamed]);
+        let outcome = call(Method::POST, answers, options.clone(), None);
+        assert_eq!(outcome.error().attempts(), 1, "{unnamed}");
+    }
+}
+
+#[test]
+fn the_sum_of_the_waits_that_the_server_asks_for_is_limited() {
+    let outcome = call(
+        Method::GET,
+        &["429 Retry-After: 50"],
+        Options::default(),
+        None,
+    );
+    assert_eq!(outcome.error().status(), Some(429));
+    assert_eq!(outcome.error().attempts(), 3, "0 s, 50 s, 100 s");
+    let sum: Duration = outcome.waits.iter().sum();
+    assert!((100 * SECOND..=105 * SECOND).contains(&sum), "{sum:?}");
+}
+
+#[test]
+fn calls_of_one_client_share_what_the_server_says_about_its_rate_limit() {
+    const USED_UP: &str = "X-RateLimit-Limit: 5|X-RateLimit-Remaining: 0|X-RateLimit-Reset: \
+                           1000000040|Date: Sun, 09 Sep 2001 01:46:40 GMT";
+    let headers: Vec<&'static str> = USED_UP.split('|').collect();
+    let server = Server::answering(move |connection, _, _| {
+        connection.answer(200, &headers, r#"{"data":1}"#);
+    });
+    for is_shared in [true, false] {
+        let clock = clock();
+        let client = Client::builder("sk_canary").base_url(server.url());
+        let http = http(client.share_rate_limit(is_shared), clock.clone());
+        let send = |deadline: Option<u64>| {
+            let mut call = Operation::new(Method::POST, Path::new("agents"));
+            call.deadline = deadline.map(Duration::from_secs);
+            http.execute(&call)
+        };
+        send(None).unwrap();
+        let before = server.requests().len();
+        let second = send(Some(10));
+        if !is_shared {
+            second.unwrap();
+            assert!(clock.waits.lock().unwrap().is_empty());
+            continue;
+        }
+        let error = second.err().expect("a refusal");
+        assert!(matches!(error, Error::RateLimited(_)) && error.is_rate_limited());
+        assert!(!error.may_have_been_sent() && error.is_retryable());
+        assert_eq!(error.attempts(), 0);
+        let line = error.to_string();
+        let expected = "POST /agents: not sent: the rate limit resets in 4";
+        assert!(line.starts_with(expected), "{line}");
+        assert!(line.contains(" s, and the deadline leaves 10 s"), "{line}");
+        let wait = error.retry_after().unwrap();
+        assert!((40 * SECOND..=42 * SECOND).contains(&wait), "{wait:?}");
+        assert_eq!(server.requests().len(), before, "nothing was sent");
+        // Without a deadline it waits.
+        send(None).unwrap();
+        let waited: Duration = clock.waits.lock().unwrap().iter().sum();
+        assert!((40 * SECOND..=42 * SECOND).contains(&waited), "{waited:?}");
+    }
+}
+
+#[test]
+fn a_call_that_was_sent_fails_with_the_servers_error_and_not_with_that_of_the_gate() {
+    let options = Options {
+        max_retry_wait: Some(30 * SECOND),
+        ..Options::default()
+    };
+    let outcome = call(Method::POST, &["429 Retry-After: 31"], options, None);
+    assert_eq!(outcome.error().status(), Some(429));
+    assert_eq!(outcome.error().attempts(), 1);
+    assert!(outcome.waits.is_empty());
 }
 
 #[test]

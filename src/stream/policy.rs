@@ -124,7 +124,9 @@ impl Policy {
                 }
             }
             _ => {
-                let is_polite = matches!(ended.error.status(), Some(429 | 503)) && asked.is_some();
+                let names_a_wait =
+                    ended.error.is_rate_limited() || ended.error.status() == Some(503);
+                let is_polite = names_a_wait && asked.is_some();
                 self.failures += u32::from(!is_polite);
                 if self.is_used_up(ended) {
                     return Decision::End;
@@ -153,7 +155,8 @@ impl Policy {
             (_, Some(_)) => !error.is_retryable(),
             // What was connected once is a host that exists, with a certificate that is trusted.
             (_, None) if self.was_established => {
-                !matches!(error, Error::Connection(_) | Error::Timeout(_))
+                use Error::{Connection, RateLimited, Timeout};
+                !matches!(error, Connection(_) | Timeout(_) | RateLimited(_))
             }
             (_, None) => !error.is_retryable(),
         }

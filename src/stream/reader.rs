@@ -197,6 +197,8 @@ impl Reader {
         let mut operation = Operation::new(Method::POST, self.ticket_path.clone());
         // The stream has one budget, not one within the other.
         operation.max_retries = Some(0);
+        // The policy of the stream waits for rate limits too.
+        operation.max_retry_wait = Some(Duration::ZERO);
         operation.timeout = self.options.timeout;
         operation.headers = self.options.headers.clone();
         let answer = self

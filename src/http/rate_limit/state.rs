@@ -6,7 +6,8 @@ use std::time::{Duration, Instant, SystemTime};
 use super::pace::{self, Pace, ToldShare};
 use super::server_clock::{self, ServerClock};
 use super::share::{self, Share, Verdict};
-use super::{Admission, Attempt, MAX_CLOSED, Observation, Random, Snapshot, seconds};
+use super::{Admission, Attempt, HOLD, MAX_CLOSED, Observation, Random, seconds};
+use crate::headers::RateLimit;
 
 /// How long a 429 without `Retry-After` and without a plausible reset closes the gate.
 const UNNAMED_WAIT: Duration = Duration::from_secs(1);
@@ -16,14 +17,9 @@ const UNNAMED_WAIT: Duration = Duration::from_secs(1);
 /// portions, and clients share a rate.
 const PORTION: Duration = Duration::from_millis(10_500);
 
-/// After a wait of at most this long, a new client that finds nothing left starts with a guessed
-/// rate at once.
+/// After a wait of at most this long, a client that finds nothing left, and others beside it, starts
+/// with a guessed rate.
 const SHORT_PORTION: Duration = Duration::from_millis(2_100);
-
-/// How long attempts wait for the response of an earlier one. Then one more is sent, and so on,
-/// because a slow response must not hold the others back. A client that has not heard of a limit in
-/// that time sends all of them.
-const HOLD: Duration = Duration::from_millis(500);
 
 /// How often a held attempt looks again. Those behind it look less often, the further the less.
 const POLL: Duration = Duration::from_millis(2);
@@ -130,7 +126,7 @@ impl State {
         if only_ceiling_counts { self.ceiling } else { 0 }
     }
 
-    pub(super) fn snapshot(&self) -> Option<Snapshot> {
+    pub(super) fn snapshot(&self) -> Option<RateLimit> {
         let heard = self.heard?;
         let Observation {
             limit,
@@ -139,7 +135,7 @@ impl State {
             retry_after,
             ..
         } = heard.response;
-        Some(Snapshot {
+        Some(RateLimit {
             limit,
             remaining,
             reset_at,
@@ -303,8 +299,8 @@ impl State {
         } else if crowded {
             let rate = match &self.told {
                 Some(told) => Some(told.after_refusal()),
-                None if was_closed_before => Some(pace::first_rate(measured)),
-                None => (wait <= SHORT_PORTION).then(|| pace::guess(wait)),
+                // One refusal says nothing about others: a client that is alone is served after it.
+                None => was_closed_before.then(|| pace::first_rate(measured)),
             };
             if let Some(rate) = rate {
                 self.set_pace(now, rate, true);

@@ -88,7 +88,12 @@ impl Fake {
 
     /// A client that makes one attempt.
     pub(crate) fn client(&self) -> Client {
-        self.server.builder().max_retries(0).build().unwrap()
+        self.server
+            .builder()
+            .share_rate_limit(false)
+            .max_retries(0)
+            .build()
+            .unwrap()
     }
 
     pub(crate) fn server(&self) -> &Server {

@@ -175,15 +175,16 @@ pub struct RateLimit {
 impl RateLimit {
     /// Returns the time until the window resets, from now. Zero if it has.
     ///
-    /// The clocks of this machine and of the server may differ: the time is counted from the `Date`
-    /// of the response. `None` if the response has no `X-RateLimit-Reset`.
+    /// The time is counted from the `Date` of the response, because the server's clock may differ.
+    /// `None` if the response has no `X-RateLimit-Reset`.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), bimpeai::Error> {
     /// # let client = bimpeai::Client::from_env()?;
     /// let response = client.agents().list().limit(1).send()?;
     /// if let Some(limit) = client.rate_limit() {
-    ///     println!("{:?} requests left for {:?}", limit.remaining, limit.resets_in());
+    ///     let (left, reset) = (limit.remaining, limit.resets_in());
+    ///     println!("{left:?} requests are left for {reset:?}");
     /// }
     /// # Ok(())
     /// # }

@@ -39,7 +39,7 @@ fn clinic(arguments: Vec<String>) -> support::Result<()> {
     );
     let prompt = "You are the front desk of a clinic. Never give medical advice.";
     let spec = AgentSpec::new("Clinic front desk")
-        .description("Answers questions of patients.")
+        .description("Helps patients with questions and bookings.")
         .escalation_email("nurse@clinic.example.com")
         .workflow(WorkflowSpec::new().system_prompt(prompt).rules([emergency]))
         .knowledge_bases([KnowledgeSpec::text("Hours", "Open from 8:00 to 17:00.")]);

@@ -31,7 +31,10 @@ fn restaurant(arguments: Vec<String>) -> support::Result<()> {
         return Err(support::unexpected(argument));
     }
     let emulator = Emulator::builder()
-        .replies("two lasagne", "Two lasagne are £28. Do you want to order them?")
+        .replies(
+            "two lasagne",
+            "Two lasagne are £28. Do you want to order them?",
+        )
         .replies("yes", "Ordered. They are ready in 30 minutes.");
     let (client, _emulator) = support::client(emulator)?;
     let library = client.workflows().list().scope(WorkflowScope::Public);

@@ -158,6 +158,7 @@ impl fmt::Debug for Headers {
 }
 
 /// The state of the rate limit. A field is `None` if the response does not have it.
+#[doc(alias = "rate limit")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct RateLimit {

@@ -111,12 +111,16 @@ macro_rules! call_options {
         /// them.
         ///
         /// On a list it applies to each page.
+        #[doc(alias = "total timeout")]
         pub fn deadline(mut self, deadline: std::time::Duration) -> Self {
             self.operation.deadline = Some(deadline);
             self
         }
 
         /// Sets the maximum number of retries. Default: the client's, which is 2.
+        #[doc(alias = "maxRetries")]
+        #[doc(alias = "backoff")]
+        #[doc(alias = "retry")]
         pub fn max_retries(mut self, retries: u32) -> Self {
             self.operation.max_retries = Some(retries);
             self
@@ -200,6 +204,22 @@ impl<T> Request<T> {
     ///
     /// So do not use a constant key. Set a key only to repeat one particular write after a restart,
     /// and store the key with that work, such as the row of an import.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), bimpeai::Error> {
+    /// # let client = bimpeai::Client::from_env()?;
+    /// use bimpeai::agents::CreateAgent;
+    ///
+    /// // Stored with row 17 of the import before the first attempt.
+    /// let key = "7f1d6f0e-import-row-17";
+    /// let body = CreateAgent::new("Ada");
+    /// let agent = client.agents().create(body).idempotency_key(key).send()?;
+    /// println!("{}", agent.id);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "idempotencyKey")]
+    #[doc(alias = "duplicate")]
     pub fn idempotency_key(mut self, key: impl AsRef<str>) -> Self {
         self.operation.set_idempotency_key(key.as_ref());
         self
@@ -225,6 +245,7 @@ impl<T> Request<T> {
     /// * `Expect`: the request body is sent at once.
     /// * The headers of one connection: `Connection`, `HTTP2-Settings`, `Keep-Alive`,
     ///   `Proxy-Connection`, `TE`, `Trailer`, `Transfer-Encoding` and `Upgrade`.
+    #[doc(alias = "headers")]
     pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         self.operation.set_header(name.as_ref(), value.as_ref());
         self
@@ -260,6 +281,7 @@ impl<T: DeserializeOwned> Request<T> {
     /// # Errors
     ///
     /// Those of [`send`](Request::send).
+    #[doc(alias = "response")]
     pub fn send_with_response(&self) -> Result<ApiResponse<T>, Error> {
         let (data, response) = self.perform()?;
         Ok(ApiResponse::new(data, response))
@@ -407,6 +429,22 @@ impl<T> fmt::Debug for Request<T> {
 }
 
 /// A result with the metadata of its response.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let emulator = bimpeai::emulator::Emulator::start()?;
+/// # let client = emulator.client_builder().build()?;
+/// let response = client.workflows().list().send_with_response()?;
+/// println!("{} after {} attempts", response.status, response.attempts);
+/// println!("request {:?}", response.request_id);
+/// println!("{:?}", response.headers.get("content-type"));
+/// for workflow in response.data.data {
+///     println!("{}", workflow.name);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[doc(alias = "response")]
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ApiResponse<T> {

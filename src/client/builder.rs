@@ -144,6 +144,7 @@ impl ClientBuilder {
     /// `https://gateway.example.com/bimpeai`, requests go to
     /// `https://gateway.example.com/bimpeai/api/v1/console/…`. If the URL ends with the prefix or the
     /// start of it (`/api`, `/api/v1`), it is completed: the prefix is not repeated.
+    #[doc(alias = "baseUrl")]
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
         self.base_url = Some(url.into());
         self
@@ -153,6 +154,16 @@ impl ClientBuilder {
     ///
     /// Anyone on the network path can read the key. Loopback addresses and `localhost` are always
     /// allowed.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), bimpeai::Error> {
+    /// let client = bimpeai::Client::builder("sk_1")
+    ///     .base_url("http://gateway.internal:8080")
+    ///     .allow_http("gateway.internal")
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn allow_http(mut self, host: impl Into<String>) -> Self {
         self.http_hosts.push(host.into());
         self
@@ -180,6 +191,7 @@ impl ClientBuilder {
     /// - A DNS lookup runs on a thread of its own. Nothing can end a lookup, so after a timeout this
     ///   thread lives on until the system's resolver gives up. If no thread can be started, the lookup
     ///   runs on the calling thread, and the system's resolver alone limits it.
+    #[doc(alias = "DNS lookup")]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         if timeout.is_zero() {
             self.refuse(Error::user("connect_timeout must not be zero"));
@@ -213,6 +225,7 @@ impl ClientBuilder {
     ///
     /// Default: none. On a list it applies to each page. [`Request::deadline`](crate::Request::deadline)
     /// sets another one for a call.
+    #[doc(alias = "total timeout")]
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
         self
@@ -261,6 +274,9 @@ impl ClientBuilder {
     ///     }
     /// });
     /// ```
+    #[doc(alias = "metrics")]
+    #[doc(alias = "progress")]
+    #[doc(alias = "hook")]
     pub fn on_attempt(mut self, report: impl Fn(&Attempt<'_>) + Send + Sync + 'static) -> Self {
         self.on_attempt = Some(Box::new(report));
         self
@@ -270,6 +286,8 @@ impl ClientBuilder {
     ///
     /// [`build`](ClientBuilder::build) refuses `Idempotency-Key` and `X-Request-Id`, which belong to
     /// one call, and the headers that [`Request::header`](crate::request::Request::header) refuses.
+    #[doc(alias = "default_headers")]
+    #[doc(alias = "defaultHeaders")]
     pub fn default_header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         match caller_header(name.as_ref(), value.as_ref()) {
             Ok(CallerHeader::Plain(name, value)) => {
@@ -287,6 +305,7 @@ impl ClientBuilder {
     }
 
     /// Appends a text to the user agent, such as `my-tool/1.2`. Maximum 1,024 bytes.
+    #[doc(alias = "user-agent")]
     pub fn user_agent_suffix(mut self, suffix: impl Into<String>) -> Self {
         self.user_agent_suffix = Some(suffix.into());
         self
@@ -329,6 +348,8 @@ impl ClientBuilder {
     ///   set it.
     /// * [`build`](ClientBuilder::build) refuses a variable that it reads and that is not UTF-8 or
     ///   not the URL of a proxy.
+    #[doc(alias = "HTTPS_PROXY")]
+    #[doc(alias = "http_client")]
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.proxy = Proxy::Url(Secret::from(url.into()));
         self
@@ -342,6 +363,17 @@ impl ClientBuilder {
 
     /// Trusts these root certificates (PEM, one or more) and no others, for a server with a private
     /// authority.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let client = bimpeai::Client::builder_from_env()?
+    ///     .root_certificates(std::fs::read("company-ca.pem")?)
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "CA certificate")]
+    #[doc(alias = "TLS")]
     pub fn root_certificates(mut self, pem: impl AsRef<[u8]>) -> Self {
         if let Err(error) = self.tls.trust(pem.as_ref()) {
             self.refuse(error);
@@ -350,6 +382,19 @@ impl ClientBuilder {
     }
 
     /// Sets the client certificate (PEM, with its chain) and its private key (PEM), for mTLS.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let chain = std::fs::read("client.pem")?;
+    /// let key = std::fs::read_to_string("client.key")?;
+    /// let client = bimpeai::Client::builder_from_env()?
+    ///     .client_certificate(chain, key)
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "mTLS")]
+    #[doc(alias = "mutual TLS")]
     pub fn client_certificate(mut self, chain: impl AsRef<[u8]>, key: impl AsRef<str>) -> Self {
         if let Err(error) = self.tls.show(chain.as_ref(), key.as_ref()) {
             self.refuse(error);
@@ -360,6 +405,16 @@ impl ClientBuilder {
     /// Sets the addresses of a host, which is then not resolved by DNS.
     ///
     /// For tests and for networks without DNS. The certificate is still checked for `host`.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let client = bimpeai::Client::builder("sk_1")
+    ///     .resolve("api.bimpe.ai", ["192.0.2.7:443".parse()?])
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "DNS lookup")]
     pub fn resolve(
         mut self,
         host: impl Into<String>,

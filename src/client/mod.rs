@@ -24,6 +24,8 @@ pub use builder::ClientBuilder;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "BimpeAI")]
+#[doc(alias = "AsyncBimpeAI")]
 #[derive(Clone)]
 pub struct Client {
     http: Arc<Http>,
@@ -36,6 +38,8 @@ impl Client {
     ///
     /// [`Error::User`] if the API key is empty, cannot be sent in a header, or is more than an API
     /// key: in quotes, `NAME=sk_…`, `Bearer sk_…`, with an escaped line end.
+    #[doc(alias = "authentication")]
+    #[doc(alias = "credentials")]
     pub fn new(key: impl AsRef<str>) -> Result<Client, Error> {
         Client::builder(key).build()
     }
@@ -47,6 +51,7 @@ impl Client {
     ///
     /// [`Error::User`] if `BIMPEAI_API_KEY` is unset, the key or base URL is invalid, or a variable
     /// is not UTF-8.
+    #[doc(alias = "authentication")]
     pub fn from_env() -> Result<Client, Error> {
         Client::builder_from_env()?.build()
     }
@@ -102,6 +107,10 @@ impl Client {
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias = "cancel")]
+    #[doc(alias = "close")]
+    #[doc(alias = "abort")]
+    #[doc(alias = "ctrl-c")]
     pub fn shutdown(&self) {
         // The flag first: what sees its connection closed knows why.
         self.http.shutdown.cancel();

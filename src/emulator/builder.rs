@@ -14,6 +14,22 @@ use super::shared::Shared;
 use super::state::State;
 
 /// Configures and starts an [`Emulator`]. Created by [`Emulator::builder`].
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use bimpeai::emulator::Emulator;
+///
+/// # fn main() -> std::io::Result<()> {
+/// let emulator = Emulator::builder()
+///     .api_key("sk_test")
+///     .rate_limit(120, Duration::from_secs(60))
+///     .replies("opening hours", "We are open from 12 to 22.")
+///     .start()?;
+/// println!("{}", emulator.base_url());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Default)]
 #[must_use = "nothing runs until `start`"]
 pub struct EmulatorBuilder {

@@ -15,6 +15,20 @@ pub(super) const DEFAULT_LIMIT: usize = 32 * 1024 * 1024;
 /// A request that the emulator received.
 ///
 /// Its `Debug` output shows neither the API key nor a ticket nor the request body.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let emulator = bimpeai::emulator::Emulator::start()?;
+/// # let client = emulator.client_builder().build()?;
+/// client.agents().list().search("Ada").send()?;
+///
+/// let requests = emulator.requests_to("GET", "/agents");
+/// assert_eq!(requests[0].query_value("search").as_deref(), Some("Ada"));
+/// assert_eq!(requests[0].full_path(), "/api/v1/console/agents");
+/// assert!(requests[0].header("x-request-id").is_some());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct RecordedRequest {

@@ -118,29 +118,38 @@ impl fmt::Display for ApiError {
 #[non_exhaustive]
 pub enum ApiErrorKind {
     /// 400: the request is invalid.
+    #[doc(alias = "BadRequestError")]
     BadRequest,
     /// 400 or 422 with `validation_error`: some fields are invalid.
+    #[doc(alias = "ValidationError")]
     Validation {
         /// The invalid fields.
         field_errors: Vec<FieldError>,
     },
     /// 401: the API key is missing or invalid.
+    #[doc(alias = "AuthenticationError")]
     Authentication,
     /// 403: the API key lacks the permission.
+    #[doc(alias = "PermissionDeniedError")]
     PermissionDenied,
     /// 404: the resource does not exist in this team.
+    #[doc(alias = "NotFoundError")]
     NotFound,
     /// 409: the request conflicts with the state of the resource, or an earlier attempt of the same write is
     /// still in progress.
     ///
     /// Retried only if an earlier attempt of the call may have reached the server under the same
     /// idempotency key.
+    #[doc(alias = "ConflictError")]
     Conflict,
     /// 429: too many requests.
+    #[doc(alias = "RateLimitError")]
     RateLimit(RateLimit),
     /// 5xx except 501.
+    #[doc(alias = "InternalServerError")]
     InternalServer,
     /// 501: the API does not implement the operation. Never retried.
+    #[doc(alias = "APINotImplementedError")]
     NotImplemented,
     /// Any other status, such as a redirect.
     Other,

@@ -43,15 +43,21 @@ pub use crate::headers::RateLimit;
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "BimpeAIError")]
+#[doc(alias = "exception")]
 #[non_exhaustive]
 pub enum Error {
     /// This crate refused the call before anything was sent: an invalid id, header, key or setting.
+    #[doc(alias = "UserError")]
     User(Box<UserError>),
     /// No response was received: DNS lookup, connecting or TLS failed, or the connection was lost.
+    #[doc(alias = "APIConnectionError")]
     Connection(Box<ConnectionError>),
     /// No complete response was received in time.
+    #[doc(alias = "APITimeoutError")]
     Timeout(Box<TimeoutError>),
     /// The API returned an error.
+    #[doc(alias = "APIError")]
     Api(Box<ApiError>),
     /// The request was not sent, because the rate limit is used up for longer than the call may wait.
     ///
@@ -100,6 +106,7 @@ impl Error {
     /// Returns the delay that the server asks for before the next attempt.
     ///
     /// For [`Error::RateLimited`], the time until the request could be sent.
+    #[doc(alias = "retryAfter")]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Error::Api(error) => error.retry_after,
@@ -120,6 +127,16 @@ impl Error {
     /// - The proxy refuses the tunnel, such as for a wrong password.
     /// - The request's URL or one of its headers is too long to be sent.
     /// - The response is not valid HTTP. One that a lost connection truncated is retryable.
+    ///
+    /// ```no_run
+    /// # let client = bimpeai::Client::from_env().unwrap();
+    /// match client.agents().list().send() {
+    ///     Err(error) if error.is_retryable() => eprintln!("later: {error}"),
+    ///     Err(error) => eprintln!("do not repeat: {error}"),
+    ///     Ok(page) => println!("{} agents", page.data.len()),
+    /// }
+    /// ```
+    #[doc(alias = "retry")]
     pub fn is_retryable(&self) -> bool {
         match self {
             Error::Connection(error) => !error.kind.is_permanent(),
@@ -216,6 +233,7 @@ impl Error {
     ///     _ => {}
     /// }
     /// ```
+    #[doc(alias = "rate limit")]
     pub fn is_rate_limited(&self) -> bool {
         match self {
             Error::Api(error) => error.status() == 429,

@@ -16,6 +16,18 @@ use crate::http::cancel::Cancel;
 use crate::request::{Decode, Request};
 
 /// An iterator over the pages of a list. It ends after an error.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let emulator = bimpeai::emulator::Emulator::start()?;
+/// # let client = emulator.client_builder().build()?;
+/// for page in client.workflows().list().limit(5).pages() {
+///     let page = page?;
+///     println!("{} workflows", page.data.len());
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub struct Pages<T> {
     state: PagesState<T>,
     prefetch: bool,

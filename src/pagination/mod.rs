@@ -59,6 +59,7 @@ pub use iter::{Items, Pages};
 ///
 /// An item that is created meanwhile may move others to the next page. An item that the previous
 /// page already had is not yielded again; items are compared by their ids.
+#[doc(alias = "pagination")]
 #[must_use = "a request does nothing until it is sent or iterated over"]
 pub struct ListRequest<T> {
     http: Arc<Http>,
@@ -103,6 +104,8 @@ impl<T> ListRequest<T> {
     /// Sorts by a field. Maximum 64 characters.
     ///
     /// A leading `-` sorts in descending order: `-created_at`.
+    #[doc(alias = "descending")]
+    #[doc(alias = "order")]
     pub fn sort(self, field: impl AsRef<str>) -> Self {
         self.filter("sort", field.as_ref())
     }
@@ -111,6 +114,7 @@ impl<T> ListRequest<T> {
     ///
     /// Each iteration uses one background thread. It ends with the iteration. If the iterator is
     /// dropped, the thread ends after the page that it is fetching.
+    #[doc(alias = "read ahead")]
     pub fn prefetch(mut self) -> Self {
         self.prefetch = true;
         self
@@ -251,6 +255,22 @@ impl<T: DeserializeOwned + Send + 'static> ListRequest<T> {
 /// One page of a list.
 ///
 /// Iterating over it yields its items and those of all pages that follow, as in Python.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let emulator = bimpeai::emulator::Emulator::start()?;
+/// # let client = emulator.client_builder().build()?;
+/// let page = client.workflows().list().limit(5).send()?;
+/// println!("{} workflows on this page", page.data.len());
+/// if let Some(meta) = &page.meta {
+///     println!("{} in total", meta.total_count);
+/// }
+/// assert!(page.has_next_page());
+/// # Ok(())
+/// # }
+/// ```
+#[doc(alias = "AsyncPage")]
+#[doc(alias = "pagination")]
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Page<T> {
@@ -265,6 +285,7 @@ pub struct Page<T> {
 
 impl<T> Page<T> {
     /// Returns whether another page follows.
+    #[doc(alias = "hasNextPage")]
     pub fn has_next_page(&self) -> bool {
         self.next.is_some()
     }
@@ -278,6 +299,7 @@ impl<T: DeserializeOwned> Page<T> {
     /// # Errors
     ///
     /// Those of [`ListRequest::send`].
+    #[doc(alias = "getNextPage")]
     pub fn get_next_page(&self) -> Result<Option<Page<T>>, Error> {
         self.following().map(|next| next.send()).transpose()
     }

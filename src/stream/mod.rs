@@ -112,6 +112,8 @@ impl MessageStream {
     ///
     /// Store it once the work on the message is done. An id that is too long for a request (more
     /// than 1,024 bytes) is never a position: the one before it stays.
+    #[doc(alias = "resume")]
+    #[doc(alias = "cursor")]
     pub fn resume_point(&self) -> Option<&str> {
         self.source.resume_point()
     }
@@ -370,6 +372,9 @@ impl StreamHandle {
     ///
     /// Waits up to 50 ms for that thread. A thread within a DNS lookup or a TCP connect cannot be
     /// interrupted and ends by itself. Calling it again does nothing.
+    #[doc(alias = "abort")]
+    #[doc(alias = "close")]
+    #[doc(alias = "ctrl-c")]
     pub fn cancel(&self) {
         self.queue.cancel();
     }

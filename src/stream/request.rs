@@ -40,6 +40,8 @@ use crate::http::{Http, Operation};
 /// by the `id:` line of its block if there is none. The last 4,096 messages are remembered. After a
 /// break, the last 4,096 before it are remembered too until the replay is over, however long it is.
 /// That takes up to 96 KiB.
+#[doc(alias = "duplicate")]
+#[doc(alias = "SSE")]
 #[must_use = "a stream does nothing until it is opened or iterated over"]
 pub struct StreamRequest {
     pub(super) http: Arc<Http>,
@@ -107,6 +109,21 @@ impl StreamRequest {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), bimpeai::Error> {
+    /// # let client = bimpeai::Client::from_env()?;
+    /// let messages = client.conversations().messages();
+    /// let stream = messages
+    ///     .stream("agt_1", "cnv_1")
+    ///     .after("2026-06-05T08:00:00Z")
+    ///     .open()?;
+    /// # drop(stream);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "resume")]
+    #[doc(alias = "Last-Event-ID")]
     pub fn after(mut self, after: impl Into<StreamPosition>) -> Self {
         let StreamPosition(after) = after.into();
         self.options.after = Some(after).filter(|after| !after.is_empty());
@@ -117,6 +134,7 @@ impl StreamRequest {
     ///
     /// With `false`, the stream ends without an error when its connection ends, unless the server
     /// reported one in an `error` event.
+    #[doc(alias = "resume")]
     pub fn reconnect(mut self, reconnect: bool) -> Self {
         self.options.reconnect = reconnect;
         self

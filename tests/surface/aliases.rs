@@ -126,3 +126,60 @@ fn python_names_of_types_are_types_or_search_aliases() {
     );
     assert!(checked.len() > 70, "{checked:?}");
 }
+
+/// The names of items and the search aliases of the whole source, in lower case.
+fn searchable() -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for file in source_files("src") {
+        let text = std::fs::read_to_string(file).unwrap();
+        for part in text.split("#[doc(alias").skip(1) {
+            let list = part.split(")]").next().unwrap_or_default();
+            names.extend(list.split('"').skip(1).step_by(2).map(str::to_lowercase));
+        }
+        let items = text.lines().filter_map(|line| item(line.trim()));
+        names.extend(items.map(|(_, name)| name.to_lowercase()));
+    }
+    names
+}
+
+#[test]
+fn python_names_of_exceptions_and_clients_are_items_or_search_aliases() {
+    let known = searchable();
+    let surface: Value =
+        serde_json::from_str(include_str!("../data/python_surface.json")).expect("JSON");
+    let releases = surface.as_object().expect("releases").values();
+    let mut names: BTreeSet<&str> = releases
+        .flat_map(|python| python["exceptions"].as_object().expect("exceptions").keys())
+        .map(String::as_str)
+        .collect();
+    assert!(names.contains("APIConnectionError"), "{names:?}");
+    names.extend(["BimpeAI", "AsyncBimpeAI", "AsyncPage"]);
+    names.retain(|name| !known.contains(&name.to_lowercase()));
+    assert!(names.is_empty(), "neither an item nor an alias: {names:?}");
+}
+
+#[test]
+fn words_that_users_search_for_find_an_item() {
+    let known = searchable();
+    let words = [
+        "authentication",
+        "backoff",
+        "cancel",
+        "descending",
+        "DNS lookup",
+        "duplicate",
+        "idempotency",
+        "jitter",
+        "mTLS",
+        "pagination",
+        "rate limit",
+        "response",
+        "resume",
+        "retry",
+        "timeout",
+    ];
+    // The search of rustdoc finds a part of a name, and does not tell `_` from nothing.
+    let finds = |word: &str| known.iter().any(|name| name.contains(&word.to_lowercase()));
+    let lost: Vec<_> = words.into_iter().filter(|word| !finds(word)).collect();
+    assert!(lost.is_empty(), "nothing is found for {lost:?}");
+}

@@ -728,3 +728,54 @@ fn a_list_is_sent_and_iterated_over_from_another_thread() {
     let thread = std::thread::spawn(move || ids(is_send(list.into_iter())));
     assert_eq!(thread.join().unwrap().len(), 4);
 }
+
+#[test]
+fn a_filter_that_is_set_twice_is_sent_once() {
+    let server = paged(1);
+    let agents = server.client().agents().list();
+    let agents = agents.limit(1).search("a").limit(2).search("b").page(1);
+    agents.send().unwrap();
+    let requests = server.requests();
+    let query = requests[0].target.split_once('?').expect("a query").1;
+    let mut pairs: Vec<&str> = query.split('&').collect();
+    pairs.sort_unstable();
+    assert_eq!(pairs, ["limit=2", "page=1", "search=b"]);
+}
+
+#[test]
+fn a_dropped_iterator_ends_the_retries_of_the_next_page() {
+    let (closed, is_closed) = std::sync::mpsc::channel();
+    let server = Server::start(move |mut connection| {
+        while let Some(request) = connection.request() {
+            match request.query("page") {
+                Some("2") => connection.answer(503, &["Retry-After: 0.05"], ""),
+                _ => connection.answer(200, &[], page(TWO, 1, 2, true)),
+            };
+        }
+        closed.send(()).unwrap();
+    });
+    // The iterator has the only client, so that its connection closes with it.
+    let client = server.builder().max_retries(1_000).build().unwrap();
+    let mut agents = client.agents().list().prefetch().into_iter();
+    drop(client);
+    assert_eq!(agents.next().unwrap().unwrap().id, "a");
+    while server.requests().len() < 3 {
+        std::thread::yield_now();
+    }
+    drop(agents);
+    let limit = Duration::from_secs(10);
+    is_closed
+        .recv_timeout(limit)
+        .expect("the end of the retries");
+}
+
+#[test]
+fn debug_says_what_it_is() {
+    let server = paged(2);
+    let list = server.client().agents().list();
+    let page = list.clone().send().unwrap();
+    assert!(format!("{page:?}").contains("Page"));
+    assert!(format!("{list:?}").contains("GET /agents"));
+    assert!(format!("{:?}", list.clone().pages()).contains("Pages"));
+    assert!(format!("{:?}", list.into_iter()).contains("Items"));
+}

@@ -180,3 +180,41 @@ fn definition(spec: &impl Serialize) -> String {
 fn has_secrets(spec: &CustomApiCreateTool) -> bool {
     spec.auth_config.is_some() || spec.headers_template.is_some()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agents::{IntegrationAuthConfig, ToolHttpMethod};
+
+    fn tool() -> CustomApiCreateTool {
+        CustomApiCreateTool::new("status", ToolHttpMethod::Get, "/orders")
+    }
+
+    fn description(spec: &CustomApiCreateTool) -> String {
+        let (marked, mark) = marked(spec);
+        let description = marked.description.expect("a description");
+        assert!(description.ends_with(&mark), "{description}");
+        description
+    }
+
+    #[test]
+    fn a_description_with_its_mark_fits_into_800_characters() {
+        let mark_only = description(&tool());
+        assert!(mark_only.starts_with("[spec "), "{mark_only}");
+        let short = description(&tool().description("Status of an order."));
+        assert!(short.starts_with("Status of an order. [spec "), "{short}");
+        for text in ["é".repeat(2_000), "x".repeat(800)] {
+            let long = description(&tool().description(text));
+            assert_eq!(long.chars().count(), 800);
+        }
+    }
+
+    #[test]
+    fn credentials_and_headers_are_secrets() {
+        assert!(!has_secrets(&tool()));
+        let auth = IntegrationAuthConfig::new().api_key("k");
+        assert!(has_secrets(&tool().auth_config(auth)));
+        let headers = serde_json::json!({ "X-Token": "t" });
+        assert!(has_secrets(&tool().headers_template(headers)));
+    }
+}

@@ -179,3 +179,68 @@ fn single(item: &KnowledgeBaseItem) -> KnowledgeSpec {
     spec.description.clone_from(&item.description);
     spec
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn items(parts: &[(&str, &str, &str)]) -> Vec<KnowledgeBaseItem> {
+        let item = |(at, (name, kind, content)): (usize, &(&str, &str, &str))| json!({ "id": at.to_string(), "name": name, "type": kind, "content": content });
+        let items = parts.iter().enumerate().map(item).collect();
+        serde_json::from_value(Value::Array(items)).expect("knowledge bases")
+    }
+
+    fn names(parts: &[(&str, &str, &str)]) -> Vec<String> {
+        joined(&items(parts))
+            .into_iter()
+            .map(|spec| spec.name)
+            .collect()
+    }
+
+    #[test]
+    fn parts_are_joined_only_if_a_new_split_returns_them() {
+        let (first, second) = ("a".repeat(2_500), "b".repeat(100));
+        let whole = [
+            ("Menu (1/2)", "text", &*first),
+            ("Menu (2/2)", "text", &*second),
+        ];
+        assert_eq!(names(&whole), ["Menu"]);
+        let reversed = [whole[1], whole[0]];
+        assert_eq!(names(&reversed), ["Menu"]);
+        for (others, expected) in [
+            // A part is missing.
+            (vec![whole[0]], vec!["Menu (1/2)"]),
+            // A part is a page.
+            (
+                vec![whole[0], ("Menu (2/2)", "url", &*second)],
+                vec!["Menu (1/2)", "Menu (2/2)"],
+            ),
+            // Two parts have one name.
+            (
+                vec![whole[0], whole[1], whole[1]],
+                vec!["Menu (1/2)", "Menu (2/2)", "Menu (2/2)"],
+            ),
+            // The name of the whole is taken.
+            (
+                vec![whole[0], whole[1], ("menu", "text", "x")],
+                vec!["Menu (1/2)", "Menu (2/2)", "menu"],
+            ),
+            // The whole would be split elsewhere.
+            (
+                vec![("Menu (1/2)", "text", "short"), whole[1]],
+                vec!["Menu (1/2)", "Menu (2/2)"],
+            ),
+            (
+                vec![
+                    ("Menu (1/2)", "text", &second),
+                    ("Menu (2/2)", "text", &first),
+                ],
+                vec!["Menu (1/2)", "Menu (2/2)"],
+            ),
+        ] {
+            assert_eq!(names(&others), expected);
+        }
+    }
+}

@@ -88,6 +88,11 @@ mod tests {
             split("one two three four five six"),
             ["one two three four ", "five six"]
         );
+        // A boundary in the middle is not in the second half.
+        assert_eq!(
+            split("123456789 bcdefghijklmnop"),
+            ["123456789 bcdefghijk", "lmnop"]
+        );
         assert_eq!(
             split("abcdefghijklmnopqrstuvwxyz"),
             ["abcdefghijklmnopqrst", "uvwxyz"]

@@ -86,8 +86,7 @@ impl Campaign {
         numbers: &BTreeSet<String>,
         at_once: usize,
     ) -> support::Result<()> {
-        let stop = client.clone();
-        support::on_interrupt(move || stop.shutdown());
+        support::shut_down_on_interrupt(client);
         let queue = Mutex::new(numbers.iter());
         let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
         let work = || {

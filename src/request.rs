@@ -38,7 +38,7 @@ use crate::http::{Http, Operation, Response, envelope};
 /// Each write gets a random idempotency key when its request is created. Its retries, further
 /// `send`s and clones of the request carry the same key, so the server performs the write once. To
 /// perform it twice, create two requests. [`idempotency_key`](Request::idempotency_key) describes
-/// what a server does with a key that it knows.
+/// replays.
 ///
 /// If a write is sent again while the server still works on it, the server may respond with a 409.
 /// Within one `send` such a 409 is retried. The first attempt of a further `send` is not: after a
@@ -189,16 +189,16 @@ impl<T> Request<T> {
         self
     }
 
-    /// Sets the idempotency key, by which the server recognizes a write that it has done.
+    /// Sets the idempotency key. The server performs a write once for each key.
     ///
     /// 1 to 255 visible ASCII characters. Default: a random key for each write; see
     /// [Idempotency keys](Request#idempotency-keys).
     ///
-    /// The server keeps a key for a time that is not documented. Until then:
+    /// The server remembers a key for a time that is not documented. While it does:
     ///
     /// * The same request under the same key is a *replay*. The server writes nothing and returns
     ///   its first response again, with the data of that time.
-    /// * A replay does not look at what happened since. A replayed create may name an agent that has
+    /// * A replay ignores later changes. A replayed create may name an agent that has
     ///   been deleted, and the next call then fails with a 404.
     /// * Another body under the same key is refused with a 409.
     ///
@@ -236,10 +236,11 @@ impl<T> Request<T> {
 
     /// Sets a header. It replaces a header of the same name that the client sends.
     ///
-    /// `Idempotency-Key` and `X-Request-Id` are the options of that name. [`send`](Request::send)
+    /// `Idempotency-Key` sets [`idempotency_key`](Request::idempotency_key), and `X-Request-Id`
+    /// sets [`request_id`](Request::request_id). [`send`](Request::send)
     /// refuses these:
     ///
-    /// * `Authorization`, which the client sets, and `Proxy-Authorization`, which belongs into the
+    /// * `Authorization`, which the client sets, and `Proxy-Authorization`, which belongs in the
     ///   proxy URL.
     /// * `Host` and `Content-Length`.
     /// * `Expect`: the request body is sent at once.

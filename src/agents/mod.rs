@@ -101,7 +101,7 @@ impl Agents {
     /// reached for your plan`. The documented code is
     /// [`agent_limit_reached`](crate::error::ErrorCode::AgentLimitReached).
     ///
-    /// Each request creates one agent, however often it is retried. To create an agent once for all
+    /// Each request creates one agent, however many times it is retried. To create an agent once for all
     /// runs of a script, search for it first, as the example does. A constant idempotency key does
     /// not do that: it may return an agent that has been deleted since. See
     /// [`Request::idempotency_key`].

@@ -15,7 +15,7 @@ const DEFAULT_DEADLINE: Duration = Duration::from_secs(600);
 impl Calls {
     /// Waits until a call is over, and returns it with its transcript.
     ///
-    /// The API does not report the end of a call, so that the call is retrieved every 2 s.
+    /// The API does not report the end of a call, so this retrieves the call every 2 s.
     ///
     /// `GET /agents/{agent_id}/calls/{call_id}`, repeatedly. API 0.2+.
     ///

@@ -185,8 +185,9 @@ impl ClientBuilder {
     ///
     /// Default: 10 s. The timeout of the call and its deadline limit it too.
     ///
-    /// - A host with several addresses is tried as in RFC 8305: an address that has not responded
-    ///   after 250 ms is tried on while the next one starts. The address that worked is tried first
+    /// - If a host has several addresses, they are tried as in RFC 8305: the next address is tried
+    ///   in parallel if the previous one has not responded after 250 ms. The address that worked is
+    ///   tried first
     ///   from then on, so an address that drops packets costs 250 ms once.
     /// - A DNS lookup runs on a thread of its own. Nothing can end a lookup, so after a timeout this
     ///   thread lives on until the system's resolver gives up. If no thread can be started, the lookup
@@ -215,7 +216,8 @@ impl ClientBuilder {
     /// with [`Error::RateLimited`] if it was never sent. [`Error::retry_after`] returns the delay.
     ///
     /// A 429 that names a wait uses up none of [`max_retries`](ClientBuilder::max_retries), because
-    /// nothing failed. It counts as at least one second here, so the number of attempts is limited.
+    /// nothing failed. Each such wait counts as one second or more here, which also limits the
+    /// number of attempts.
     pub fn max_retry_wait(mut self, wait: Duration) -> Self {
         self.retry.max_retry_wait = wait;
         self
@@ -233,8 +235,9 @@ impl ClientBuilder {
 
     /// Limits the rate of requests of this client and its clones, in requests per minute.
     ///
-    /// For one of several processes that share a rate limit: give each its share of the limit, and the
-    /// server has to refuse almost nothing. The requests are spread evenly, after a short burst at the
+    /// Set it if several processes share a rate limit. If each process gets its share of the limit,
+    /// the server refuses almost nothing. The requests are spread evenly, after a short burst at
+    /// the
     /// start. Default: no limit but the server's.
     pub fn requests_per_minute(mut self, requests: u32) -> Self {
         if requests == 0 {
@@ -244,11 +247,11 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets whether calls wait for what other calls heard about the rate limit. Default: `true`.
+    /// Sets whether all calls share what the responses say about the rate limit. Default: `true`.
     ///
-    /// All clones of a client share what the server says. After a 429, or a response that nothing
-    /// remains (`X-RateLimit-Remaining: 0`), no call is sent until the limit has room again. Waiting
-    /// calls are then sent one after the other. The opening of streams waits too.
+    /// All clones of a client share what the server says. After a 429, or a response with
+    /// `X-RateLimit-Remaining: 0`, no call is sent until the limit resets. Waiting
+    /// calls are then sent one after the other. Streams wait in the same way before they open.
     ///
     /// With `false`, each call only honours its own responses, and
     /// [`Client::rate_limit`](crate::Client::rate_limit) returns `None`.
@@ -325,8 +328,8 @@ impl ClientBuilder {
     /// [`build`](ClientBuilder::build) refuses a URL without a scheme, with an invalid port, or with
     /// a path.
     ///
-    /// An HTTP proxy opens a tunnel by `CONNECT`, for plain http too, which many proxies allow for
-    /// port 443 only. Any 2xx response opens it.
+    /// An HTTP proxy is asked for a tunnel with `CONNECT`, even if the base URL is plain http. Many
+    /// proxies allow tunnels to port 443 only. Any 2xx response opens it.
     ///
     /// Default: the proxy that the environment names.
     ///
@@ -436,8 +439,8 @@ impl ClientBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::User`] if the API key or another setting is invalid, or a variable of the environment
-    /// that [`proxy`](ClientBuilder::proxy) lists. The message names it, and shows no secret.
+    /// [`Error::User`] if the API key, another setting or a proxy variable of the environment is
+    /// invalid. The message names the setting and shows no secret.
     pub fn build(self) -> Result<Client, Error> {
         if let Some(error) = self.refused {
             return Err(error);

@@ -345,7 +345,7 @@ impl EmulatorBuilder {
     /// [`advance_clock`](Emulator::advance_clock) advances. Default: none, a call moves one step
     /// on each time it is retrieved.
     ///
-    /// The last four digits of the number decide the course of a call:
+    /// The last four digits of the number decide the sequence of statuses:
     ///
     /// | number | course |
     /// |---|---|

@@ -11,12 +11,13 @@ use super::response::ErrorResponse;
 
 /// Something that goes wrong with a request or a stream.
 ///
-/// By default a fault meets the next request, whatever it is. A fault that breaks a stream meets
+/// By default a fault applies to the next request, whatever it is. A fault of a stream applies to
 /// the next stream that opens. [`on`](Fault::on) selects by method and path, and
-/// [`times`](Fault::times) sets how many requests or streams it meets. Of several faults that
-/// select the same request, the one that was added first meets it.
+/// [`times`](Fault::times) sets the number of requests or streams. If several faults select the
+/// same request, the one that was added first applies.
 ///
-/// [`Emulator::unmet_faults`](super::Emulator::unmet_faults) returns the faults that met nothing.
+/// [`Emulator::unmet_faults`](super::Emulator::unmet_faults) returns the faults that were never
+/// applied.
 ///
 /// ```no_run
 /// use bimpeai::emulator::{Emulator, Fault};
@@ -96,7 +97,7 @@ pub(super) struct Struck {
     pub(super) headers: Vec<(String, String)>,
 }
 
-/// Faults that meet a request.
+/// Faults of a request.
 impl Fault {
     /// Returns an error with this status, a message and the documented code for the status. The
     /// operation is not performed.
@@ -217,7 +218,7 @@ impl Fault {
     }
 }
 
-/// Faults that meet a stream. Each counts the messages that this stream has sent.
+/// Faults of a stream. Each counts the messages that this stream has sent.
 impl Fault {
     /// Closes the connection in the middle of the message that follows `after_messages` messages.
     pub fn cut_in_mid_event(after_messages: usize) -> Fault {
@@ -262,7 +263,7 @@ impl Fault {
     }
 }
 
-/// Which requests the fault meets, how many, and whether the operation is performed.
+/// Selection of requests, and whether the operation is performed.
 impl Fault {
     /// Selects requests by method and path. Default: every request.
     ///
@@ -308,13 +309,13 @@ impl Fault {
         Ok(self)
     }
 
-    /// Sets how many requests or streams the fault meets. 0 means none. Default: 1.
+    /// Sets the number of requests or streams that the fault applies to. 0 means none. Default: 1.
     pub fn times(mut self, times: usize) -> Fault {
         self.times = times;
         self
     }
 
-    /// Meets only every `n`-th of the requests or streams that it selects: the `n`-th is the first.
+    /// Applies only to every `n`-th of the selected requests or streams: the `n`-th is the first.
     /// Default: 1.
     ///
     /// With 20 and many [`times`](Fault::times), 5 % of the requests fail, in a fixed order:
@@ -328,14 +329,14 @@ impl Fault {
         self
     }
 
-    /// Performs the operation all the same. Only its response is lost or damaged.
+    /// Performs the operation anyway. Only its response is lost or damaged.
     pub fn after_performing(mut self) -> Fault {
         self.performs = true;
         self
     }
 
     /// Stores the fault's status and body under the request's `Idempotency-Key`, as servers do with
-    /// a final error: a later request with the same key gets them again, without a fault. Has an
+    /// a final error: a later request with the same key gets the same error. Has an
     /// effect on [`status`](Fault::status), [`json`](Fault::json), [`html`](Fault::html) and
     /// [`empty_body`](Fault::empty_body).
     ///

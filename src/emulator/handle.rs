@@ -27,8 +27,8 @@ use crate::client::{Client, ClientBuilder};
 ///
 /// # Panics
 ///
-/// The methods that act as the outside world panic if an id is unknown: in a test that is a
-/// mistake of the test.
+/// The methods that act as the outside world panic if an id is unknown, because the test is wrong
+/// then.
 #[derive(Clone)]
 pub struct Emulator {
     server: Arc<Server>,
@@ -203,8 +203,8 @@ impl Emulator {
         lock(&self.shared().faults).clear();
     }
 
-    /// Cuts a stream in the middle of a message, after `after_messages` more messages. It meets
-    /// the streams that are open, or else the next one that opens.
+    /// Cuts a stream in the middle of a message, after `after_messages` more messages. Applies to
+    /// the open streams or, if there are none, to the next one.
     pub fn cut_stream_in_mid_event(&self, after_messages: usize) {
         let open = self.shared().change(|state| {
             for stream in state.streams.values_mut() {
@@ -304,8 +304,8 @@ impl Emulator {
         })
     }
 
-    /// Assigns a phone number to the team and returns the number's id. The oldest request under
-    /// review is granted with it.
+    /// Assigns a phone number to the team and returns the number's id. The number fulfills the
+    /// oldest request under review.
     #[track_caller]
     pub fn assign_phone_number(&self, e164: &str, agent_id: Option<&str>) -> String {
         self.outside(|state| {

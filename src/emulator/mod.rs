@@ -6,7 +6,7 @@
 //! starts with a public library of workflows. An agent that uses one of them replies to messages
 //! from its knowledge bases. A new agent has a first test conversation, in which a customer writes.
 //!
-//! Beyond the API it offers what a test needs:
+//! It also has tools for tests:
 //!
 //! - a log of the [received requests](Emulator::requests),
 //! - its [state](Emulator::state), read without a request,
@@ -35,8 +35,8 @@
 //!   follows the current rules, and without one those of the first generation. `workflows.create`
 //!   with a `prompt_config` follows those of the first.
 //! - Workflows of the public library return 404 to an update or a delete.
-//! - Each retrieval of a call moves it one step on: queued, ringing, answered, ended. The last four
-//!   digits of the number decide its [course](EmulatorBuilder::call_step).
+//! - Each retrieval of a call advances its status: queued, ringing, answered, ended. The last four
+//!   digits of the number decide the [sequence of statuses](EmulatorBuilder::call_step).
 //! - Credentials that contain "bad" or "invalid" are refused.
 //! - Up to 10,000 stream tickets can wait to be used. Beyond that, the oldest expire early.
 //! - UUIDs are compared without case: the ids of webchat visitors, and idempotency keys that are

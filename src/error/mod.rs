@@ -24,10 +24,10 @@ pub use crate::headers::RateLimit;
 /// same line, because `fn main() -> Result<(), Error>` prints `Debug`. It never contains an API key, a
 /// ticket or a body.
 ///
-/// The line of an I/O failure ends with the system's own words, such as `Too many open files (os
-/// error 24)`. So that a report that follows sources does not print them twice,
-/// [`source`](std::error::Error::source) has no words: it is a [`std::io::Error`] of the same kind, or
-/// `None` where the kind says nothing. [`ConnectionError::io_error`] returns the system's error itself.
+/// For an I/O failure, the text ends with the message of the system, such as `Too many open files
+/// (os error 24)`. [`source`](std::error::Error::source) does not repeat this message: it is a
+/// [`std::io::Error`] with the kind only, or `None` if the kind is not specific.
+/// [`ConnectionError::io_error`] returns the system's error itself.
 ///
 /// ```no_run
 /// use bimpeai::{Client, Error};
@@ -199,7 +199,7 @@ impl Error {
         matches!(self, Error::Connection(_)) && !self.may_have_been_sent()
     }
 
-    /// Returns whether the API returned 404: what was named does not exist in this team.
+    /// Returns whether the API returned 404: the resource does not exist in this team.
     ///
     /// The request reached the server. Check the ids; if no id is in the path, check the base URL.
     ///
@@ -222,7 +222,7 @@ impl Error {
     ///
     /// Either the API returned 429: the request reached the server, which did nothing. Or the request
     /// was not sent, because of what earlier responses said ([`Error::RateLimited`]). In both cases,
-    /// [`retry_after`](Error::retry_after) returns the delay until the next attempt makes sense.
+    /// [`retry_after`](Error::retry_after) returns the delay before the next attempt.
     ///
     /// ```no_run
     /// # let client = bimpeai::Client::from_env().unwrap();

@@ -40,7 +40,7 @@ pub use iter::{Items, Pages};
 ///   pages.
 /// * [`first`](ListRequest::first) and [`find`](ListRequest::find) return one item,
 ///   [`all`](ListRequest::all) returns every item in a `Vec`.
-/// * An error ends the iteration. If it concerns a page after the first, its line names the page.
+/// * An error ends the iteration. Its message names the page, except for the first one.
 ///
 /// # Deleting or creating while listing
 ///
@@ -132,7 +132,7 @@ impl<T> ListRequest<T> {
 
     /// Sets a header. It replaces a header of the same name that the client sends.
     ///
-    /// `X-Request-Id` is the option [`request_id`](ListRequest::request_id). `Idempotency-Key` is
+    /// `X-Request-Id` sets [`request_id`](ListRequest::request_id). `Idempotency-Key` is
     /// refused, because a list does not write. So are the headers that
     /// [`Request::header`](crate::request::Request::header) refuses.
     pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
@@ -174,7 +174,7 @@ impl<T: DeserializeOwned> ListRequest<T> {
 
     /// Iterates over the pages from this one on. Each is fetched when it is needed.
     ///
-    /// An item that the previous page already had is left out of a page.
+    /// Items that the previous page already had are removed.
     pub fn pages(self) -> Pages<T> {
         Pages::from(Some(Box::new(self)))
     }
@@ -184,7 +184,7 @@ impl<T: DeserializeOwned + Send + 'static> ListRequest<T> {
     /// Returns the first item, or `None` if the list is empty.
     ///
     /// Requests a single item, unless [`limit`](ListRequest::limit) or [`page`](ListRequest::page) is
-    /// set: the place of a page depends on its size.
+    /// set: page numbers depend on the page size.
     ///
     /// # Errors
     ///

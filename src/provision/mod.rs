@@ -62,7 +62,7 @@ impl Agents {
         ApplyRequest::new(self.client.clone(), spec.clone())
     }
 
-    /// Reads an agent back as a specification: a backup, or the template of a twin.
+    /// Reads an agent back as a specification: a backup, or a template for a similar agent.
     ///
     /// Applying the result to the same agent changes nothing. Secrets and tool definitions are not
     /// part of it, because the API does not return them.

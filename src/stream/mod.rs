@@ -35,9 +35,10 @@ pub use request::StreamRequest;
 /// It reconnects by itself. An item is `Err` in two cases:
 ///
 /// - [`Error::SkippedMessage`]: one message cannot be decoded or is too large. The stream continues.
-/// - Any other error is the last item and says why the stream ended. `None` follows, always.
+/// - Any other error is the last item and says why the stream ended. After it, `next` returns
+///   `None`.
 ///
-/// A stream never ends without an error while it may reconnect, unless it is cancelled. Dropping it
+/// With reconnection enabled, a stream ends without an error only if it is cancelled. Dropping it
 /// closes its connection and ends its thread.
 ///
 /// ```no_run
@@ -97,15 +98,15 @@ impl MessageStream {
         self.source.handle.clone()
     }
 
-    /// Returns the position from which another stream misses nothing: give it to
-    /// [`StreamRequest::after`] in the next run.
+    /// Returns the position to continue from in the next run: pass it to [`StreamRequest::after`].
     ///
     /// | what was taken from the stream | the position |
     /// |---|---|
     /// | a message | its id |
     /// | nothing yet | the value given to [`StreamRequest::after`], else the time of the opening |
     ///
-    /// The time of the opening is the server's, minus 10 s, as ISO 8601. A run that starts there may
+    /// The time of the opening is 10 s before the server's clock at that moment, in ISO 8601. A run
+    /// that starts there may
     /// deliver messages from those seconds again. It is known as soon as
     /// [`open`](StreamRequest::open) returns, unless the server sends no `Date`. Then it is known
     /// from the first heartbeat, and `None` until then.
@@ -121,9 +122,9 @@ impl MessageStream {
     /// Returns the id of the last message that was taken from the stream, of any length. A skipped
     /// message counts.
     ///
-    /// Before the first message, this is what the stream started after, as in
-    /// [`resume_point`](Self::resume_point). To continue in the next run, prefer `resume_point`: it
-    /// promises a value that [`StreamRequest::after`] can send.
+    /// Before the first message, it is the starting position, as in
+    /// [`resume_point`](Self::resume_point). To continue in the next run, use `resume_point`, which
+    /// [`StreamRequest::after`] always accepts.
     pub fn last_event_id(&self) -> Option<&str> {
         self.source.last_event_id()
     }

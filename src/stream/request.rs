@@ -36,9 +36,9 @@ use crate::http::{Http, Operation};
 /// ```
 ///
 /// The stream reconnects and resumes after the last message automatically. Each message is
-/// delivered once: a server that repeats messages is recognized by the `id` within the message, or
-/// by the `id:` line of its block if there is none. The last 4,096 messages are remembered. After a
-/// break, the last 4,096 before it are remembered too until the replay is over, however long it is.
+/// delivered once: a duplicate is recognized by the `id` in the message or, if there is none, by
+/// the `id:` line of the event. The last 4,096 messages are remembered. After a reconnection, the
+/// last 4,096 messages before it are also remembered until the server has repeated them.
 /// That takes up to 96 KiB.
 #[doc(alias = "duplicate")]
 #[doc(alias = "SSE")]
@@ -158,8 +158,8 @@ impl StreamRequest {
     /// Sets how long the stream tries to reconnect while no connection works. Default: 5 minutes.
     ///
     /// An outage begins with the stream, or when a working connection ends: one that received a new
-    /// message or a heartbeat, or was established for 8 s. The stream ends with the error of the
-    /// first attempt that begins after this time and fails. `Duration::MAX` stands for no limit.
+    /// message or a heartbeat, or was established for 8 s. The first failed attempt after this time
+    /// ends the stream with its error. `Duration::MAX` means no limit.
     ///
     /// Between attempts it waits for a random 50–100 % of a delay that starts at 0.5 s and doubles up
     /// to 8 s. A `retry:` line of the server replaces the first delay.
@@ -178,12 +178,12 @@ impl StreamRequest {
         self
     }
 
-    /// Sets how many messages may wait for the caller. Default: 1,024.
+    /// Sets the maximum number of received messages that wait to be taken from the stream. Default:
+    /// 1,024.
     ///
-    /// Their memory is limited to 512 KiB in any case, with everything that is kept of them. When
-    /// either limit is reached, nothing more is read from the connection until the caller has taken
-    /// three quarters of it. Messages arrive in groups of up to 256, and a single message has up to
-    /// 1 MiB: the queue may exceed its limits by one group.
+    /// Waiting messages are also limited to 512 KiB of memory. At either limit, the stream stops
+    /// reading from its connection until three quarters are taken. The limits may be exceeded by
+    /// one read: up to 256 messages, or one message of up to 1 MiB.
     pub fn buffer(mut self, messages: usize) -> Self {
         self.buffer = messages;
         self

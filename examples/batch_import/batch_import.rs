@@ -41,6 +41,8 @@ Usage: batch_import --input FILE --journal FOLDER [OPTIONS]
   --idempotency-window SECONDS
                     how long the API remembers a request (default: 86400)
   --max-failures N  stop once N rows have failed
+  --requests-per-minute N
+                    this process's share of the API's rate limit (default: learn it from the API)
   --dry-run         check the file and print what is left to do; send nothing
   --help            print this text
 
@@ -71,7 +73,9 @@ fn batch_import(arguments: Vec<String>) -> support::Result<()> {
         return support::print_raw(format_args!("{}", plan.to_string().trim_end()));
     }
     support::check_environment()?;
-    let client = Client::from_env().map_err(|error| Failure::Usage(error.to_string()))?;
+    let client = options
+        .client()
+        .map_err(|error| Failure::Usage(error.to_string()))?;
     let stop = client.clone();
     support::on_interrupt(move || stop.shutdown());
 
@@ -194,10 +198,19 @@ struct Options {
     workflow: Option<String>,
     window: Option<Duration>,
     max_failures: Option<u64>,
+    requests_per_minute: Option<u32>,
     dry_run: bool,
 }
 
 impl Options {
+    fn client(&self) -> Result<Client, bimpeai::Error> {
+        let mut builder = Client::builder_from_env()?;
+        if let Some(requests) = self.requests_per_minute {
+            builder = builder.requests_per_minute(requests);
+        }
+        builder.build()
+    }
+
     fn job(&self) -> Batch<'_> {
         let mut batch = Batch::new(&self.job)
             .journal(&self.journal)
@@ -215,7 +228,7 @@ impl Options {
     fn parse(arguments: Vec<String>) -> Result<Options, String> {
         let (mut input, mut journal, mut job, mut shard) = (None, None, None, None);
         let (mut threads, mut workflow, mut window, mut max_failures) = (None, None, None, None);
-        let mut dry_run = false;
+        let (mut requests_per_minute, mut dry_run) = (None, false);
         let mut arguments = arguments.into_iter();
         while let Some(argument) = arguments.next() {
             // `--option value` and `--option=value`.
@@ -253,6 +266,13 @@ impl Options {
                     window = Some(Duration::from_secs(number(name, &value()?)?));
                 }
                 "--max-failures" => max_failures = Some(number(name, &value()?)?),
+                "--requests-per-minute" => {
+                    let requests = number(name, &value()?)?;
+                    if !(1..=1_000_000).contains(&requests) {
+                        return Err(format!("{name} is {requests}, expected 1 to 1000000"));
+                    }
+                    requests_per_minute = Some(requests as u32);
+                }
                 _ if name.starts_with('-') => return Err(format!("unknown option {name:?}")),
                 _ => return Err(format!("unexpected argument {argument:?}")),
             }
@@ -273,6 +293,7 @@ impl Options {
             workflow,
             window,
             max_failures,
+            requests_per_minute,
             dry_run,
         })
     }

@@ -6,6 +6,7 @@ mod bad_input;
 #[path = "../../../../tests/programs/child.rs"]
 mod child;
 mod engines;
+mod limits;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,10 +23,22 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn new() -> Folder {
+        Self::new_in(&std::env::temp_dir())
+    }
+
+    /// Creates one in memory where that is possible: large tests write thousands of synced records.
+    fn new_in_memory() -> Folder {
+        match Path::new("/dev/shm") {
+            shm if shm.is_dir() => Self::new_in(shm),
+            _ => Self::new(),
+        }
+    }
+
+    fn new_in(base: &Path) -> Folder {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("bimpeai-import-{}-{count}", std::process::id());
-        let path = std::env::temp_dir().join(name);
+        let path = base.join(name);
         let _ = std::fs::remove_dir_all(&path);
         std::fs::create_dir_all(&path).unwrap();
         Folder(path)
@@ -356,6 +369,10 @@ fn options_that_cannot_be_are_usage_errors() {
             "--threads is \"-1\", expected a number",
         ),
         (&["--max-failures"], "--max-failures needs a value"),
+        (
+            &["--requests-per-minute", "0"],
+            "--requests-per-minute is 0, expected 1 to 1000000",
+        ),
         (
             &["--idempotency-window", "1h"],
             "--idempotency-window is \"1h\", expected a number",

@@ -2,7 +2,7 @@
 //! three limiters of the emulator.
 //!
 //! In `cargo test` each run has 300 rows and 4 processes, which are killed 5 times each. This is a
-//! large one, which takes about 10 minutes, prints a table and checks the figures in it:
+//! large one, which takes about 11 minutes, prints a table and checks the figures in it:
 //!
 //! ```text
 //! BIMPEAI_LIMITS_ROWS=10000 BIMPEAI_LIMITS_PROCESSES=16 BIMPEAI_LIMITS_KILLS=20 \
@@ -26,7 +26,7 @@ use crate::{Folder, import, quiet};
 /// Processes that each do a shard of the rows.
 #[test]
 fn killed_processes_do_each_row_once_within_the_limit() {
-    table("", |run| run.shards_to_the_end(run.settings.processes));
+    table("", |run| run.finish_shards(run.settings.processes));
 }
 
 /// They know their share of the limit.
@@ -36,7 +36,7 @@ fn killed_processes_that_know_their_share_are_hardly_refused() {
         let share = 60 * run.settings.per_second / run.settings.processes;
         let share = share.to_string();
         run.options = vec!["--requests-per-minute".to_owned(), share];
-        run.shards_to_the_end(run.settings.processes);
+        run.finish_shards(run.settings.processes);
     });
 }
 
@@ -44,7 +44,7 @@ fn killed_processes_that_know_their_share_are_hardly_refused() {
 fn lost_responses_503_and_requests_in_progress_change_nothing() {
     table("with faults", |run| {
         run.add_faults();
-        run.shards_to_the_end(run.settings.processes);
+        run.finish_shards(run.settings.processes);
     });
 }
 
@@ -63,7 +63,7 @@ fn another_number_of_shards_continues_killed_ones() {
                 });
             }
         });
-        run.shards_to_the_end(4);
+        run.finish_shards(4);
     });
 }
 
@@ -71,7 +71,7 @@ fn another_number_of_shards_continues_killed_ones() {
 fn processes_that_all_do_all_rows_do_each_once() {
     table("four times all rows", |run| {
         run.add_faults();
-        run.to_the_end(&vec!["0/1".to_owned(); 4]);
+        run.finish(&vec!["0/1".to_owned(); 4]);
     });
 }
 
@@ -254,13 +254,13 @@ impl Run {
             .unwrap()
     }
 
-    fn shards_to_the_end(&mut self, count: u64) {
+    fn finish_shards(&mut self, count: u64) {
         let shards: Vec<_> = (0..count).map(|shard| format!("{shard}/{count}")).collect();
-        self.to_the_end(&shards);
+        self.finish(&shards);
     }
 
     /// Runs a process for each shard, side by side, and kills each at random instants.
-    fn to_the_end(&mut self, shards: &[String]) {
+    fn finish(&mut self, shards: &[String]) {
         let kills: Vec<Vec<Duration>> = shards
             .iter()
             .map(|_| {
@@ -276,13 +276,13 @@ impl Run {
         let this = &*self;
         thread::scope(|scope| {
             for (shard, kills) in shards.iter().zip(kills) {
-                scope.spawn(move || this.one_to_the_end(shard, started, &kills));
+                scope.spawn(move || this.finish_one(shard, started, &kills));
             }
         });
         self.took = started.elapsed();
     }
 
-    fn one_to_the_end(&self, shard: &str, started: Instant, kills: &[Duration]) {
+    fn finish_one(&self, shard: &str, started: Instant, kills: &[Duration]) {
         const RUNS: usize = 1_000;
         let mut kills = kills.iter();
         for _ in 0..RUNS {

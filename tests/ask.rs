@@ -224,3 +224,58 @@ fn a_question_that_is_refused_is_an_error_and_can_be_asked_again() {
         .send();
     assert!(matches!(refused, Err(Error::User(_))), "{refused:?}");
 }
+
+#[test]
+fn a_reply_that_the_agent_writes_later_is_awaited() {
+    for with_ids in [true, false] {
+        let builder = Emulator::builder()
+            .late_replies(true)
+            .conversation_ids(with_ids)
+            .replies("open", "From 12 to 22.");
+        let emulator = builder.start().unwrap();
+        let client = emulator.client_builder().build().unwrap();
+        let agent = client.agents().create(CreateAgent::new("Desk"));
+        let agent = agent.send().unwrap().id;
+        let conversations = client.conversations();
+        let question = CreateConversationMessage::webchat("Are you open?", "customer 7");
+        let first = conversations
+            .ask(&agent, question.clone())
+            .deadline(PATIENCE);
+        let first = first.send().unwrap();
+        assert_eq!(first.text(), "From 12 to 22.");
+        // The second reply is not the first one again.
+        let second = conversations.ask(&agent, question).deadline(PATIENCE);
+        let second = second.send().unwrap();
+        assert_ne!(first.message.id, second.message.id);
+        assert_eq!(first.conversation_id, second.conversation_id);
+        assert_eq!(emulator.requests_to("POST", SEND).len(), 2);
+    }
+}
+
+#[test]
+fn messages_are_listed_if_the_stream_is_refused_with_429() {
+    let builder = Emulator::builder().max_streams(0);
+    let desk = paused(builder.too_many_requests_for_streams(true));
+    let reply = desk.ask_while(|| {
+        desk.wait_for(|emulator| !emulator.requests_to("POST", SEND).is_empty());
+        desk.says("assistant", "By the list.");
+    });
+    assert_eq!(reply.unwrap().text(), "By the list.");
+    assert_eq!(desk.sent(), 1);
+}
+
+#[test]
+fn a_phone_number_without_its_plus_is_the_same_user() {
+    let builder = Emulator::builder()
+        .late_replies(true)
+        .conversation_ids(false);
+    let emulator = builder.replies("", "Yes.").start().unwrap();
+    let client = emulator.client_builder().build().unwrap();
+    let agent = client.agents().create(CreateAgent::new("Desk"));
+    let agent = agent.send().unwrap().id;
+    let question = CreateConversationMessage::new("Is anybody there?")
+        .channel_type("whatsapp")
+        .channel_user_id("+2348012345678");
+    let ask = client.conversations().ask(&agent, question);
+    assert_eq!(ask.deadline(PATIENCE).send().unwrap().text(), "Yes.");
+}

@@ -158,3 +158,32 @@ fn a_call_is_over_by_its_status_or_by_its_end() {
         );
     }
 }
+
+#[test]
+fn a_call_that_nobody_picks_up_is_over_without_a_transcript() {
+    let (_emulator, client, agent) = start();
+    let call_id = make(&client, &agent, "+2348012348888");
+    let wait = client.calls().wait(&agent, &call_id).every(SHORT);
+    let call = wait.deadline(LONG).send().unwrap();
+    assert_eq!((&call.status, call.answered_at), (&CallStatus::Ended, None));
+    assert_eq!(call.end_reason.as_deref(), Some("no_answer"));
+    assert!(call.ended_at.unwrap().to_system_time().is_some());
+    assert_eq!(client.calls().list(&agent).all().unwrap().len(), 1);
+}
+
+#[test]
+fn an_unknown_status_is_the_end_only_with_the_time_of_the_end() {
+    let (emulator, client, agent) = start();
+    // Ends with a status that this version does not know.
+    let call_id = make(&client, &agent, "+2348012347777");
+    let wait = client.calls().wait(&agent, &call_id).every(SHORT);
+    let call = wait.deadline(LONG).send().unwrap();
+    assert_eq!(call.status, CallStatus::Other("voicemail".to_owned()));
+    // Has one in between.
+    let call_id = make(&client, &agent, "+2348012346666");
+    emulator.clear_requests();
+    let wait = client.calls().wait(&agent, &call_id).every(SHORT);
+    let call = wait.deadline(LONG).send().unwrap();
+    assert_eq!(call.status, CallStatus::Ended);
+    assert!(emulator.requests_to("GET", "/agents/*/calls/*").len() >= 4);
+}

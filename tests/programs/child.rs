@@ -194,6 +194,20 @@ impl Running {
         }
     }
 
+    /// Reads standard output up to `text`, which need not end a line.
+    #[allow(dead_code)] // For programs in a terminal.
+    pub(crate) fn part_with(&mut self, text: &str) {
+        let stdout = self.stdout.as_mut().expect("standard output is open");
+        let mut bytes = Vec::new();
+        while !String::from_utf8_lossy(&bytes).contains(text) {
+            let mut byte = [0];
+            let read = stdout.read(&mut byte).unwrap();
+            assert!(read > 0, "no {text:?}: {}", String::from_utf8_lossy(&bytes));
+            bytes.push(byte[0]);
+        }
+        self.seen.0.push_str(&String::from_utf8_lossy(&bytes));
+    }
+
     /// Reads standard error up to the line that contains `text`, and returns that line.
     pub(crate) fn error_line_with(&mut self, text: &str) -> String {
         let stderr = self.stderr.as_mut().expect("standard error is open");

@@ -122,3 +122,52 @@ fn ctrl_c_at_a_question_deletes_nothing() {
     assert!(ended.stdout.ends_with("\r\n"), "{ended:?}");
     assert_eq!(child::agents(&emulator), 1);
 }
+
+#[test]
+fn a_new_user_is_told_what_to_do_next() {
+    let emulator = Emulator::start().unwrap();
+    let agent = agent(&emulator);
+    for (arguments, code, says) in [
+        (&[][..], 2, "Usage: bimpe [OPTIONS] <COMMAND>"),
+        (&["--help"], 0, "Exit codes: 0 success"),
+        (
+            &["agents", "--help"],
+            0,
+            "Print an agent as a file for apply",
+        ),
+        (&["calls", "make", "--help"], 0, "--wait"),
+        (&["agnets", "list"], 2, "'agents'"),
+        (&["agents", "show", "agt_typo"], 1, "check the ids"),
+        (&["ask", &agent, "What is a margherita?"], 0, "£12"),
+        (&["doctor", &agent], 0, "ok    agent"),
+    ] {
+        let shown = types(terminal(&emulator, arguments), "", code);
+        assert!(shown.contains(says), "{arguments:?}: {shown}");
+    }
+    let mut without_key = terminal(&emulator, &["agents", "list"]);
+    without_key.env_remove("BIMPEAI_API_KEY");
+    let shown = types(without_key, "", 4);
+    assert!(shown.contains("BIMPEAI_API_KEY_COMMAND"), "{shown}");
+}
+
+#[test]
+fn ctrl_c_in_a_terminal_ends_what_waits() {
+    let emulator = Emulator::builder().customer_writes(false).start().unwrap();
+    let talk = Talk::new(&emulator);
+    let stalled = Fault::stall().on("GET", "/workflows");
+    emulator.fault(stalled);
+    for (arguments, started) in [
+        (&["tail", &talk.agent, &talk.conversation][..], "following"),
+        (&["chat", &talk.agent], "Ctrl-D ends the chat"),
+        (&["workflows", "list"], "reading workflows"),
+    ] {
+        let mut running = Running::start(&mut terminal(&emulator, arguments));
+        running.part_with(started);
+        let stdin = running.stdin.as_mut().unwrap();
+        stdin.write_all(b"\x03").unwrap();
+        let ended = running.end();
+        assert_eq!(ended.code, Some(130), "{arguments:?}: {ended:?}");
+        // The shell's prompt is on a line of its own.
+        assert!(ended.stdout.ends_with('\n'), "{arguments:?}: {ended:?}");
+    }
+}

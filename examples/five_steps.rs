@@ -1,4 +1,8 @@
 //! The five steps of a workflow agent, in one screen of code. The README shows this program.
+//!
+//! ```text
+//! BIMPEAI_API_KEY=sk_… cargo run --example five_steps
+//! ```
 
 use std::time::Duration;
 

@@ -122,7 +122,7 @@ fn a_404_advises_to_check_the_ids_or_the_base_url() {
 }
 
 #[test]
-fn a_401_advises_to_check_the_key_only_if_the_request_carried_it() {
+fn a_401_advises_checking_the_api_key_only_if_it_was_sent() {
     for body in [
         "{}",
         r#"{"code":"api_key_missing","message":"no key"}"#,
@@ -151,7 +151,7 @@ fn a_401_advises_to_check_the_key_only_if_the_request_carried_it() {
 }
 
 #[test]
-fn a_failure_of_the_server_says_that_it_may_pass_and_what_became_of_a_write() {
+fn a_server_error_says_whether_to_retry_and_whether_a_write_happened() {
     for status in [408, 500, 502, 503, 504, 599] {
         let server = giving(status, &[], r#"{"message":"why"}"#);
         let client = client(&server);
@@ -235,7 +235,7 @@ fn other_statuses_say_what_to_do_too() {
 }
 
 #[test]
-fn a_409_that_meets_an_earlier_attempt_says_so() {
+fn a_409_caused_by_an_earlier_attempt_says_so() {
     let server = Server::answering(|connection, _, number| {
         connection.answer(
             if number == 0 { 503 } else { 409 },
@@ -254,7 +254,7 @@ fn a_409_that_meets_an_earlier_attempt_says_so() {
 }
 
 #[test]
-fn a_lost_response_says_whether_to_try_again_or_that_the_write_may_have_happened() {
+fn a_lost_response_says_whether_to_retry() {
     const HEAD: &str = "HTTP/1.1 200 OK\r\n";
     for response in [
         String::new(),
@@ -287,7 +287,7 @@ fn a_lost_response_says_whether_to_try_again_or_that_the_write_may_have_happened
 }
 
 #[test]
-fn a_timeout_of_a_write_says_that_it_may_have_happened() {
+fn a_write_timeout_says_that_the_write_may_have_happened() {
     for response in ["", "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{\"da"] {
         let server = Server::start(move |mut connection| {
             let _ = connection.request();

@@ -15,7 +15,7 @@ fn refusal(key: &str) -> String {
 }
 
 #[test]
-fn what_is_more_than_an_api_key_is_refused_and_never_shown() {
+fn text_around_an_api_key_is_refused_and_never_shown() {
     const SPACE: &str = "starts or ends with whitespace or a line end";
     const QUOTES: &str = "has quotes around or in it; remove them";
     const NAME: &str = "starts with a name, as in NAME=sk_…; use the API key alone";

@@ -118,7 +118,7 @@ fn the_wait_ends_at_its_deadline_and_never_sleeps_past_it() {
 }
 
 #[test]
-fn a_server_that_does_not_respond_does_not_hold_the_wait_up() {
+fn an_unresponsive_server_does_not_delay_the_end_of_the_wait() {
     let (emulator, client, agent) = start();
     let call_id = make(&client, &agent, "+2348012345678");
     emulator.fault(Fault::stall().on("GET", "/agents/*/calls/*"));
@@ -135,7 +135,7 @@ fn a_server_that_does_not_respond_does_not_hold_the_wait_up() {
 }
 
 #[test]
-fn a_call_is_over_by_its_status_or_by_its_end() {
+fn a_call_is_finished_by_status_or_end_time() {
     for (status, ended_at, over) in [
         ("queued", None, false),
         ("ringing", None, false),

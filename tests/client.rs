@@ -16,7 +16,7 @@ fn refusal(result: Result<Client, Error>) -> String {
 }
 
 #[test]
-fn base_urls_that_are_none_are_refused_with_what_to_do() {
+fn invalid_base_urls_are_refused_with_advice() {
     for (url, says) in [
         ("", "is not a URL"),
         ("api.bimpe.ai", "has no scheme"),
@@ -89,7 +89,7 @@ fn a_base_url_that_ends_in_a_part_of_the_prefix_is_completed() {
 }
 
 #[test]
-fn plain_http_goes_to_this_machine_and_to_hosts_that_were_allowed() {
+fn plain_http_is_allowed_to_loopback_and_allowed_hosts() {
     for url in [
         "http://127.0.0.1:1",
         "http://127.9.9.9:1",
@@ -117,7 +117,7 @@ fn plain_http_goes_to_this_machine_and_to_hosts_that_were_allowed() {
 }
 
 #[test]
-fn settings_that_make_no_sense_are_refused() {
+fn invalid_settings_are_refused() {
     for (builder, says) in [
         (
             Client::builder(KEY).timeout(Duration::ZERO),
@@ -186,7 +186,7 @@ fn a_builder_does_not_print_a_base_url_that_may_hold_a_secret() {
 }
 
 #[test]
-fn no_server_is_a_connection_error_that_says_what_to_check() {
+fn an_unreachable_server_is_a_connection_error_with_advice() {
     let unused = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -216,7 +216,7 @@ fn no_server_is_a_connection_error_that_says_what_to_check() {
 }
 
 #[test]
-fn every_request_carries_what_the_api_documents() {
+fn every_request_has_the_documented_form() {
     let server = Server::answering(|connection, _, _| {
         connection.data("{}");
     });

@@ -164,7 +164,7 @@ fn a_tls_handshake_that_trickles_is_bounded() {
 }
 
 #[test]
-fn an_endless_header_of_a_proxy_is_given_up() {
+fn an_endless_proxy_header_fails() {
     let proxy = proxy("HTTP/1.1 200 OK\r\nX: ", |connection| {
         while connection.raw([b'y'; 4096]) {}
     });
@@ -211,7 +211,7 @@ fn any_2xx_opens_a_tunnel() {
 }
 
 #[test]
-fn a_tunnel_that_arrives_in_pieces_is_a_tunnel() {
+fn a_tunnel_response_may_arrive_in_pieces() {
     let proxy = proxy("", |connection| {
         for byte in "HTTP/1.1 200 OK\r\nVia: x\r\n\r\n".bytes() {
             connection.raw([byte]);
@@ -228,7 +228,7 @@ fn a_tunnel_that_arrives_in_pieces_is_a_tunnel() {
 }
 
 #[test]
-fn the_message_has_the_proxys_status_and_says_that_plain_http_goes_by_connect() {
+fn a_refused_tunnel_error_names_the_status_and_explains_connect() {
     for (response, url, says, retryable) in [
         (
             "HTTP/1.1 403 Forbidden\r\n\r\n",
@@ -347,7 +347,7 @@ fn at(addresses: &[SocketAddr]) -> ClientBuilder {
 }
 
 #[test]
-fn an_address_that_drops_packets_costs_a_moment_and_only_once() {
+fn an_address_that_drops_packets_delays_only_the_first_call() {
     let (first, second, server) = (black_hole(), black_hole(), server());
     let client = at(&[first.address, second.address, server.address()])
         .build()
@@ -371,7 +371,7 @@ fn an_address_that_drops_packets_costs_a_moment_and_only_once() {
 }
 
 #[test]
-fn an_address_that_refuses_costs_nothing() {
+fn an_address_that_refuses_causes_no_delay() {
     let unused = TcpListener::bind("127.0.0.1:0").unwrap();
     let refused = unused.local_addr().unwrap();
     drop(unused);
@@ -414,7 +414,7 @@ fn an_address_that_stops_working_is_replaced() {
 
 /// Run by the next test, in a process that can start no thread.
 #[test]
-#[ignore = "is run by a_lookup_without_a_thread_fails_as_any_other"]
+#[ignore = "is run by a_dns_lookup_that_cannot_start_a_thread_fails_normally"]
 fn in_a_process_without_threads() {
     let client = Client::builder(KEY)
         .base_url(format!("https://{}.test", "a".repeat(64)))
@@ -429,7 +429,7 @@ fn in_a_process_without_threads() {
 }
 
 #[test]
-fn a_lookup_without_a_thread_fails_as_any_other() {
+fn a_dns_lookup_that_cannot_start_a_thread_fails_normally() {
     let mut child = std::process::Command::new(std::env::current_exe().unwrap());
     child
         .args(["--exact", "in_a_process_without_threads", "--ignored"])
@@ -444,7 +444,7 @@ fn a_lookup_without_a_thread_fails_as_any_other() {
 }
 
 #[test]
-fn a_request_that_cannot_be_written_ends_in_the_response_that_is_there() {
+fn an_early_response_is_returned_when_the_request_cannot_be_written() {
     const REFUSAL: &str =
         "HTTP/1.1 413 Too Large\r\nContent-Length: 23\r\n\r\n{\"message\":\"too large\"}\n";
     // Keeps the connection open and reads no further.

@@ -121,7 +121,7 @@ fn a_variable_that_is_not_utf_8_is_refused_by_its_name_and_never_shown() {
 }
 
 #[test]
-fn a_variable_that_is_not_read_may_hold_anything() {
+fn unused_environment_variables_are_not_validated() {
     let bad: &[u8] = b"\xff";
     for variables in [
         // Plain http does not go through the proxy for https, and a set variable comes first.
@@ -153,7 +153,7 @@ fn a_variable_that_is_not_read_may_hold_anything() {
 }
 
 #[test]
-fn a_proxy_in_the_environment_is_checked_as_one_of_the_builder_is() {
+fn environment_proxies_are_validated_like_builder_proxies() {
     for (url, says) in [
         (&b"http://user:canary@proxy.test:99999"[..], "port"),
         (b"http://user:can#ary@proxy.test:3128", "percent-encode"),

@@ -64,7 +64,7 @@ impl log::Log for Delays {
 
 /// One test, for `fork` copies the thread that calls it and no other.
 #[test]
-fn forked_processes_draw_ids_and_delays_of_their_own() {
+fn forked_processes_generate_different_ids_and_delays() {
     log::set_logger(&Delays).unwrap();
     log::set_max_level(log::LevelFilter::Debug);
     let server = Server::answering(|connection, request, _| {

@@ -107,7 +107,7 @@ fn untyped_data_is_repaired_and_raw_bytes_are_not() {
 }
 
 #[test]
-fn what_is_not_a_whole_escape_stays_invalid() {
+fn an_incomplete_escape_stays_invalid() {
     for json in [
         r"\ud83",
         r"\ud83g",
@@ -129,7 +129,7 @@ fn what_is_not_a_whole_escape_stays_invalid() {
 }
 
 #[test]
-fn a_mismatch_is_found_where_it_is_in_a_text_that_was_repaired() {
+fn a_mismatch_in_repaired_json_is_reported_at_its_position() {
     for text in ["line\nline\n", r"\ud83d\ud83d", "\u{1}\u{2}\u{3}\u{4}"] {
         let body = format!(r#"{BOM}{{"data":{{"name":"{text}","rules":[{{}}],"id":{{}}}}}}"#);
         let error = giving(200, body).client().agents().retrieve("a").send();
@@ -164,7 +164,7 @@ fn a_stream_delivers_messages_with_half_a_surrogate_pair() {
 }
 
 #[test]
-fn a_stream_finds_the_id_in_the_data_of_such_a_message_and_drops_its_repeat() {
+fn a_stream_drops_duplicates_of_repaired_messages() {
     let server = Server::streaming(|connection, _, _| {
         connection.event_stream();
         for id in ["m1", "m1", "m2"] {
@@ -182,7 +182,7 @@ fn a_stream_finds_the_id_in_the_data_of_such_a_message_and_drops_its_repeat() {
 }
 
 #[test]
-fn a_heartbeat_and_a_ticket_are_read_in_spite_of_them() {
+fn heartbeats_and_tickets_with_half_a_surrogate_pair_are_read() {
     let server = Server::answering(|connection, request, _| {
         if request.path().ends_with("/stream-ticket") {
             let body =
@@ -225,7 +225,7 @@ fn a_byte_order_mark_before_a_body_is_skipped() {
 }
 
 #[test]
-fn nothing_behind_a_byte_order_mark_is_no_body() {
+fn a_body_of_only_a_byte_order_mark_is_empty() {
     for rest in ["", " \r\n", "null", " null\n", "{}", r#"{"data":null}"#] {
         let server = giving(200, format!("{BOM}{rest}"));
         let client = server.client();
@@ -266,7 +266,7 @@ fn html_and_an_array_are_recognized_behind_a_byte_order_mark() {
 }
 
 #[test]
-fn a_truncated_body_is_truncated_whatever_else_is_wrong_with_it() {
+fn a_truncated_body_is_reported_as_truncated_despite_other_damage() {
     // Without a length, the JSON alone says that it ends too early.
     for body in [
         format!("{BOM}{{\"data\":{{\"id\":\"a"),
@@ -287,7 +287,7 @@ fn a_truncated_body_is_truncated_whatever_else_is_wrong_with_it() {
 }
 
 #[test]
-fn a_write_whose_response_has_half_a_surrogate_pair_is_made_once() {
+fn a_write_is_not_repeated_when_its_response_has_half_a_surrogate_pair() {
     let server = giving(
         201,
         format!("{{\"data\":{}}}", message_data("m1", r"echo \ud83d")),

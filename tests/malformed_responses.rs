@@ -165,7 +165,7 @@ fn a_body_whose_length_is_not_known_is_malformed() {
 }
 
 #[test]
-fn a_malformed_chunk_is_not_asked_for_again() {
+fn a_malformed_chunk_is_not_retried() {
     for (body, says) in [
         (
             "zz\r\n{}\r\n0\r\n\r\n",
@@ -192,7 +192,7 @@ fn a_malformed_chunk_is_not_asked_for_again() {
 }
 
 #[test]
-fn too_many_headers_and_too_large_ones_are_not_asked_for_again() {
+fn too_many_or_too_large_headers_are_not_retried() {
     let head = "HTTP/1.1 201 Created\r\nContent-Length: 2\r\n";
     let many = "X-Y: z\r\n".repeat(200);
     is_malformed(
@@ -223,7 +223,7 @@ fn headers_that_fill_the_buffer_of_a_stream_are_named() {
 }
 
 #[test]
-fn a_head_that_a_lost_connection_truncates_is_read_again() {
+fn a_head_truncated_by_a_lost_connection_is_retried() {
     const WHOLE: &str =
         "HTTP/1.1 201 Created\r\nX-Odd: a\r\nContent-Length: 21\r\n\r\n{\"data\":{\"id\":\"abc\"}}";
     for end in [1, 7, 9, 12, 20, 22, 27, 33, 52, 54] {
@@ -243,7 +243,7 @@ fn a_head_that_a_lost_connection_truncates_is_read_again() {
 }
 
 #[test]
-fn what_is_unusual_and_allowed_is_read() {
+fn unusual_but_valid_responses_are_read() {
     let data = r#"{"data":{"id":"abc"}}"#;
     let length = format!("Content-Length: {}\r\n", data.len());
     for head in [
@@ -270,7 +270,7 @@ fn what_is_unusual_and_allowed_is_read() {
 }
 
 #[test]
-fn interim_responses_may_have_headers_and_come_in_pieces() {
+fn interim_responses_may_have_headers_and_arrive_in_pieces() {
     let data = r#"{"data":{"id":"abc"}}"#;
     let last = format!(
         "HTTP/1.1 201 Created\r\nContent-Length: {}\r\n\r\n{data}",
@@ -302,7 +302,7 @@ fn interim_responses_may_have_headers_and_come_in_pieces() {
 }
 
 #[test]
-fn what_is_not_http_is_not_asked_for_again() {
+fn a_response_that_is_not_http_is_not_retried() {
     for bytes in [
         &b"SSH-2.0-OpenSSH_9.2\r\n\r\n"[..],
         b"\x15\x03\x01\x00\x02\x02\x46",

@@ -51,7 +51,7 @@ fn redirects_are_not_followed_and_the_key_is_not_sent_on() {
 }
 
 #[test]
-fn a_redirect_without_a_body_or_a_location_is_an_answer_too() {
+fn a_redirect_without_body_or_location_is_an_error_response() {
     let server = Server::answering(|connection, _, number| {
         connection.raw(match number {
             0 => "HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: /x\r\n\r\n",
@@ -214,7 +214,7 @@ fn callers_headers_cannot_replace_what_the_client_and_the_connection_set() {
 }
 
 #[test]
-fn keys_and_ids_of_a_call_are_one_to_255_visible_characters() {
+fn idempotency_keys_and_request_ids_have_1_to_255_visible_characters() {
     let server = Server::answering(|connection, _, _| {
         connection.data("1");
     });
@@ -242,7 +242,7 @@ fn keys_and_ids_of_a_call_are_one_to_255_visible_characters() {
 }
 
 #[test]
-fn a_write_that_is_sent_again_is_the_same_write() {
+fn a_request_sent_twice_reuses_its_idempotency_key() {
     let server = Server::answering(|connection, _, _| {
         connection.data(r#"{"id":"x"}"#);
     });
@@ -260,7 +260,7 @@ fn a_write_that_is_sent_again_is_the_same_write() {
 }
 
 #[test]
-fn every_call_has_a_key_and_an_id_of_its_own() {
+fn every_call_has_its_own_idempotency_key_and_request_id() {
     let server = Server::answering(|connection, _, _| {
         connection.data(r#"{"id":"x"}"#);
     });
@@ -296,7 +296,7 @@ fn every_call_has_a_key_and_an_id_of_its_own() {
 }
 
 #[test]
-fn localhost_is_this_machine_whatever_a_resolver_says() {
+fn localhost_never_depends_on_the_resolver() {
     let server = Server::answering(|connection, _, _| {
         connection.data("1");
     });
@@ -309,7 +309,7 @@ fn localhost_is_this_machine_whatever_a_resolver_says() {
 }
 
 #[test]
-fn a_host_can_be_given_its_addresses() {
+fn addresses_of_a_host_can_be_configured() {
     let server = Server::answering(|connection, _, _| {
         connection.data("1");
     });
@@ -339,7 +339,7 @@ fn a_host_can_be_given_its_addresses() {
 }
 
 #[test]
-fn ipv6_is_an_address_like_any_other() {
+fn ipv6_addresses_are_accepted() {
     let Ok(listener) = std::net::TcpListener::bind("[::1]:0") else {
         println!("did not run: this machine has no [::1]");
         return;

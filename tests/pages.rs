@@ -420,7 +420,7 @@ fn an_error_in_mid_iteration_names_the_page() {
 }
 
 #[test]
-fn an_error_of_the_first_page_or_of_another_call_names_no_page() {
+fn an_error_of_the_first_page_does_not_name_a_page() {
     let server = Server::answering(|connection, _, _| {
         connection.answer(404, &[], "{}");
     });
@@ -443,7 +443,7 @@ fn sent(server: &Server, name: &str) -> Vec<Option<String>> {
 }
 
 #[test]
-fn each_page_has_a_request_id_of_its_own() {
+fn each_page_has_its_own_request_id() {
     let server = paged(3);
     let named = |id: &str| server.client().agents().list().request_id(id);
     for list in [
@@ -623,7 +623,7 @@ fn stuck_at_any(data: &'static str) -> Server {
 }
 
 #[test]
-fn only_a_get_is_sent_again_for_more_pages() {
+fn only_get_requests_are_paginated() {
     let server = Server::answering(|connection, _, _| {
         connection.answer(200, &[], page(&["a"], 1, 2, true));
     });
@@ -637,7 +637,7 @@ fn only_a_get_is_sent_again_for_more_pages() {
 }
 
 #[test]
-fn a_meta_of_another_form_does_not_matter_where_no_pages_are_documented() {
+fn malformed_meta_is_ignored_on_unpaginated_lists() {
     for meta in [
         "[]",
         "\"x\"",

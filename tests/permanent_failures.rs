@@ -56,7 +56,7 @@ fn a_wrong_proxy_password_is_tried_once() {
 
 #[cfg(feature = "rustls")]
 #[test]
-fn a_server_without_tls_is_asked_once() {
+fn a_server_without_tls_is_tried_once() {
     let plain = Server::start(|mut connection| {
         connection.raw("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
         connection.closed_by_client();
@@ -83,7 +83,7 @@ fn a_request_that_is_too_long_is_not_repeated() {
 }
 
 #[test]
-fn a_response_that_is_not_http_is_met_once_and_the_write_may_have_happened() {
+fn a_non_http_response_is_not_retried_and_the_write_may_have_happened() {
     let server = Server::answering(|connection, _, _| {
         connection.raw("SSH-2.0-OpenSSH_9.2\r\n\r\n");
     });

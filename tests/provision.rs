@@ -248,7 +248,7 @@ fn two_agents_of_one_name_are_an_error_that_lists_their_ids() {
 }
 
 #[test]
-fn a_specification_that_names_a_thing_twice_is_refused_unsent() {
+fn duplicate_names_in_a_specification_are_refused_before_sending() {
     let (emulator, client) = start();
     let text = |name| KnowledgeSpec::text(name, "text");
     let mut both = text("Both");
@@ -287,7 +287,7 @@ fn a_specification_that_names_a_thing_twice_is_refused_unsent() {
 }
 
 #[test]
-fn a_workflow_of_somebody_else_is_copied_before_it_is_changed() {
+fn a_workflow_of_another_owner_is_copied_before_it_is_changed() {
     let (_emulator, client) = start();
     let public = client
         .workflows()

@@ -16,7 +16,7 @@ fn refusal(url: &str) -> String {
 }
 
 #[test]
-fn a_url_that_would_lead_elsewhere_is_refused_without_its_password() {
+fn misleading_proxy_urls_are_refused_without_showing_the_password() {
     const PORT: &str = "has a port that is not a number from 1 to 65535";
     const ENCODE: &str = "in its user name or password; percent-encode it as %2F, %3F, %23 or %40";
     const SCHEME: &str = "has no scheme; it looks like \"http://proxy.example.com:3128\"";
@@ -81,7 +81,7 @@ fn a_url_that_would_lead_elsewhere_is_refused_without_its_password() {
 }
 
 #[test]
-fn a_url_that_can_be_used_is_accepted() {
+fn valid_proxy_urls_are_accepted() {
     for url in [
         "http://proxy.test",
         "HTTP://proxy.test:3128",
@@ -111,7 +111,7 @@ fn a_url_that_can_be_used_is_accepted() {
 }
 
 #[test]
-fn the_port_of_a_base_url_is_a_number_as_that_of_a_proxy_is() {
+fn the_port_of_a_base_url_must_be_a_number() {
     for port in ["", "0", "+80", "-1", "65536", "99999", "80x", "http"] {
         let url = format!("http://127.0.0.1:{port}");
         let error = Client::builder(KEY).base_url(&url).build().unwrap_err();

@@ -63,7 +63,7 @@ fn a_retry_after_a_timeout_takes_a_new_connection() {
 }
 
 #[test]
-fn the_next_call_and_other_threads_do_not_meet_the_rest_of_the_dead() {
+fn other_calls_do_not_reuse_dead_connections() {
     let server = silent_after_one_response(4);
     let client = builder(&server).max_retries(0).build().unwrap();
     warm_up(&client, 4);

@@ -589,7 +589,7 @@ fn no_debug_of_a_public_type_shows_a_secret() {
 }
 
 #[test]
-fn the_emulators_records_show_no_secret_either() {
+fn emulator_records_show_no_secret() {
     let _turn = turn();
     let emulator = Emulator::builder().api_key(KEY).start().unwrap();
     let client = emulator.client_builder().build().unwrap();

@@ -193,7 +193,7 @@ fn a_stream_that_waits_to_reconnect_is_ended() {
 }
 
 #[test]
-fn sixty_four_threads_in_all_states_are_cancelled_together() {
+fn shutdown_cancels_64_threads_in_all_states() {
     let server = Server::answering(|connection, request, _| {
         if request.path().ends_with("/wait") {
             connection.answer(503, &["Retry-After: 50"], "{}");
@@ -227,7 +227,7 @@ fn sixty_four_threads_in_all_states_are_cancelled_together() {
 }
 
 #[test]
-fn a_shutdown_during_a_call_is_exact() {
+fn a_shutdown_during_a_call_never_hangs() {
     // Whatever the moment: the call succeeds or is cancelled, and does not hang.
     let server = Server::answering(|connection, _, _| {
         connection.data(r#"{"id":"a"}"#);

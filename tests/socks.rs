@@ -97,7 +97,7 @@ fn a_socks_proxy_carries_calls() {
 }
 
 #[test]
-fn what_a_socks_proxy_refuses_for_good_is_asked_once() {
+fn a_permanent_socks_refusal_is_not_retried() {
     let server = server();
     for (says, words, attempts) in [
         (
@@ -174,7 +174,7 @@ fn a_socks_handshake_that_trickles_is_bounded() {
 }
 
 #[test]
-fn a_socks_proxy_with_an_address_that_refuses_is_reached_by_another() {
+fn a_socks_proxy_is_reached_by_its_other_addresses() {
     let server = server();
     let proxy = proxy(server.address(), WORKS);
     let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

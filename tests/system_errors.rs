@@ -59,7 +59,7 @@ fn to(base_url: impl Into<String>) -> ClientBuilder {
 
 #[cfg(unix)]
 #[test]
-fn a_refused_connection_says_what_the_system_said() {
+fn a_refused_connection_reports_the_system_error() {
     let refused =
         std::io::Error::from_raw_os_error(if cfg!(target_os = "linux") { 111 } else { 61 });
     let error = retrieve(to(format!("http://{}", nobody()))).unwrap_err();
@@ -83,7 +83,7 @@ fn a_refused_connection_says_what_the_system_said() {
 
 #[cfg(unix)]
 #[test]
-fn a_reset_says_what_the_system_said() {
+fn a_reset_reports_the_system_error() {
     let server = Server::start(|mut connection| {
         let _ = connection.request();
         connection.reset();
@@ -96,7 +96,7 @@ fn a_reset_says_what_the_system_said() {
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[test]
-fn a_failed_lookup_says_what_the_resolver_said() {
+fn a_failed_dns_lookup_reports_the_resolver_error() {
     let host = "a".repeat(64);
     let words = "failed to lookup address information: Name or service not known";
     ends_with(
@@ -117,7 +117,7 @@ fn a_failed_lookup_says_what_the_resolver_said() {
 }
 
 #[test]
-fn a_server_that_hangs_up_is_no_failure_of_the_system() {
+fn a_closed_connection_is_not_a_system_error() {
     let server = Server::start(|mut connection| {
         let _ = connection.request();
         connection.close();

@@ -288,7 +288,7 @@ fn every_type_and_every_body_of_the_wire_has_its_row() {
 }
 
 #[test]
-fn each_type_comes_back_as_it_was() {
+fn each_type_round_trips() {
     for (name, trip, _, full) in answers() {
         comes_back(name, trip, &full);
     }
@@ -346,7 +346,7 @@ fn unknown_enum_values_are_kept() {
 }
 
 #[test]
-fn null_comes_back_as_null_and_absent_as_absent() {
+fn null_and_absent_round_trip() {
     for (name, trip, fields, full) in answers() {
         let mut bare = full.clone();
         for field in &fields {
@@ -377,7 +377,7 @@ fn null_comes_back_as_null_and_absent_as_absent() {
 }
 
 #[test]
-fn whole_numbers_may_come_as_fractions() {
+fn integers_may_arrive_as_fractions() {
     let mut seen = 0;
     for (name, trip, fields, full) in answers() {
         for field in fields.iter().filter(|field| field["type"] == "integer") {
@@ -403,7 +403,7 @@ fn whole_numbers_may_come_as_fractions() {
 }
 
 #[test]
-fn what_is_missing_reads_as_its_empty_value() {
+fn missing_fields_decode_to_their_empty_value() {
     let agent: AgentDetail = parse(json!({"id": "agt_1", "name": null, "status": null}));
     assert_eq!((agent.name.as_str(), agent.created_at.as_str()), ("", ""));
     assert_eq!(agent.status, None);
@@ -413,7 +413,7 @@ fn what_is_missing_reads_as_its_empty_value() {
 }
 
 #[test]
-fn a_changed_field_is_written_whatever_it_was() {
+fn a_changed_field_is_always_written() {
     let mut workflow: Workflow = parse(json!({"id": "wf_1", "category": null, "tags": ["old"]}));
     workflow.name = "New".to_owned();
     workflow.category = Some("Food".to_owned());
@@ -423,7 +423,7 @@ fn a_changed_field_is_written_whatever_it_was() {
 }
 
 #[test]
-fn documented_examples_come_back_as_they_were() {
+fn documented_examples_round_trip() {
     let wire = wire();
     let examples = list(&wire["examples"]);
     assert_eq!(examples.len(), 20);
@@ -570,7 +570,7 @@ fn setup_steps_keep_every_form() {
 }
 
 #[test]
-fn both_answers_of_bimpeai_configure_are_told_apart() {
+fn both_responses_of_bimpeai_configure_are_distinguished() {
     let google: BimpeaiConfigureResult = parse(json!({"onboarding_url": "https://a.example/1"}));
     assert_eq!(google.onboarding_url(), Some("https://a.example/1"));
     let stripe: BimpeaiConfigureResult = parse(json!({"success": true, "channel_id": "ch_1"}));
@@ -602,7 +602,7 @@ fn both_answers_of_bimpeai_configure_are_told_apart() {
 }
 
 #[test]
-fn each_body_comes_back_as_it_was_in_a_file() {
+fn each_request_body_round_trips_through_a_file() {
     for (name, trip, _, full) in bodies() {
         comes_back(name, trip, &full);
     }
@@ -635,7 +635,7 @@ fn only_what_both_generations_require_must_be_in_a_body() {
 }
 
 #[test]
-fn null_in_a_body_is_sent_where_the_wire_takes_it() {
+fn null_in_a_request_body_is_sent_where_the_api_accepts_it() {
     let mut seen = 0;
     for (name, trip, fields, full) in bodies() {
         for field in fields.iter().filter(|field| flag(field, "nullable")) {
@@ -649,7 +649,7 @@ fn null_in_a_body_is_sent_where_the_wire_takes_it() {
 }
 
 #[test]
-fn what_a_body_does_not_know_is_refused_by_name() {
+fn unknown_fields_of_a_request_body_are_refused_by_name() {
     for (name, trip, _, full) in bodies() {
         let mut wrong = full.clone();
         wrong["wrokflow_id"] = json!("wf_1");
@@ -783,7 +783,7 @@ fn bodies_are_written_by_their_setters() {
 }
 
 #[test]
-fn what_was_read_can_be_written() {
+fn decoded_values_can_be_encoded() {
     let wire = wire();
     let full: Workflow = parse(object(wire, &fields(wire, "Workflow"), 0));
     let again = written(&full);
@@ -839,7 +839,7 @@ fn secrets_are_written_and_not_printed() {
 }
 
 #[test]
-fn an_enum_lists_what_it_knows() {
+fn an_enum_lists_its_known_values() {
     let refused = "voice"
         .parse::<ConversationChannel>()
         .expect_err("voice is not a channel");

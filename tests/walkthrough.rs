@@ -187,7 +187,7 @@ fn two_runs_with_the_same_idempotency_key_create_one_agent() {
 }
 
 #[test]
-fn a_conversation_goes_on_over_a_cut_in_mid_event() {
+fn a_conversation_continues_after_a_cut_in_mid_event() {
     let emulator = Emulator::start().unwrap();
     let client = emulated(&emulator);
     let agent = client
@@ -292,7 +292,7 @@ fn a_dropped_stream_leaves_nothing_open() {
 }
 
 #[test]
-fn each_kind_of_bad_key_is_told_apart() {
+fn each_kind_of_invalid_api_key_is_distinguished() {
     let emulator = Emulator::builder()
         .expired_key("sk_expired")
         .scoped_key("sk_reader", ["agents:read"])
@@ -360,7 +360,7 @@ fn each_kind_of_bad_key_is_told_apart() {
 }
 
 #[test]
-fn ids_that_are_none_are_refused_before_sending() {
+fn invalid_ids_are_refused_before_sending() {
     let emulator = Emulator::start().unwrap();
     let client = emulated(&emulator);
     for (id, says) in [
@@ -388,7 +388,7 @@ fn ids_that_are_none_are_refused_before_sending() {
 }
 
 #[test]
-fn an_unknown_agent_is_named_with_what_to_check() {
+fn an_unknown_agent_error_says_what_to_check() {
     let emulator = Emulator::start().unwrap();
     let error = emulated(&emulator)
         .agents()
@@ -406,7 +406,7 @@ fn an_unknown_agent_is_named_with_what_to_check() {
 }
 
 #[test]
-fn answers_that_are_none_of_the_api_say_so() {
+fn responses_from_another_server_are_reported() {
     for (status, headers, body, says) in [
         (
             200,

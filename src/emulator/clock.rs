@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_and_back() {
+    fn timestamps_round_trip() {
         for at in [0, 951_782_400_000, 1_717_564_800_123, 4_102_444_799_999] {
             assert_eq!(from_text(&to_text(at)), Some(at));
         }
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn other_forms_of_the_same_time() {
+    fn equivalent_timestamp_forms_are_equal() {
         let at = from_text("2026-06-05T08:00:00.000Z");
         for text in [
             "2026-06-05T08:00:00Z",

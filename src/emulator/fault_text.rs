@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_form_is_its_fault() {
+    fn each_form_parses_to_its_fault() {
         let agents = |fault: Fault| fault.on("POST", "/agents");
         for (text, fault) in [
             ("503", Fault::status(503)),
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_fault_says_why() {
+    fn invalid_fault_text_says_why() {
         for (text, why) in [
             ("", "expected a status, html, close"),
             ("explode", "got \"explode\""),

@@ -353,7 +353,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_large_body_does_not_hold_its_memory_afterwards() {
+    fn memory_of_a_large_body_is_released() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let mut wire = Wire::new(listener.accept().unwrap().0);

@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_results_make_room_for_new_ones() {
+    fn the_oldest_results_are_evicted() {
         let store = IdempotencyStore::new(Rules {
             limit: 10_000,
             ..Rules::default()
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_in_progress_is_never_forgotten() {
+    fn a_request_in_progress_is_never_evicted() {
         let store = IdempotencyStore::new(Rules {
             limit: 5000,
             window: Some(Duration::ZERO),

@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_can_never_match_is_refused_with_one_that_can() {
+    fn an_unmatchable_path_is_refused_with_a_suggestion() {
         for (path, instead) in [
             ("", "/**"),
             ("/", "/**"),

@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_that_does_not_divide_its_window_loses_nothing_worth_noting() {
+    fn a_rate_that_does_not_divide_its_window_keeps_its_precision() {
         let limit = RateLimit {
             kind: Kind::TokenBucket { burst: 1 },
             requests: 7,
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn extreme_limits_are_limits() {
+    fn extreme_limits_are_enforced() {
         for kind in [Kind::FixedWindow, Kind::SlidingLog] {
             let none = RateLimit {
                 kind,

@@ -279,7 +279,7 @@ fn requests_are_recorded_as_sent() {
 }
 
 #[test]
-fn a_path_outside_of_the_api_is_recorded_whole() {
+fn a_path_outside_the_api_is_recorded_in_full() {
     let api = api();
     for path in ["/health", "/api/v1/consoles/agents", PREFIX, "/agents"] {
         let text = format!("GET {path} HTTP/1.1\r\nConnection: close\r\n\r\n");
@@ -339,7 +339,7 @@ fn a_response_to_head_has_the_length_of_get_and_no_body() {
 }
 
 #[test]
-fn a_connection_goes_on_after_a_response_to_head() {
+fn a_connection_stays_open_after_a_response_to_head() {
     let api = api();
     let request = |method: &str, path: &str| {
         let text = api.request(method, path, &[], "");
@@ -357,7 +357,7 @@ fn a_connection_goes_on_after_a_response_to_head() {
 }
 
 #[test]
-fn a_fault_gives_head_no_body_either() {
+fn a_fault_response_to_head_has_no_body() {
     let api = api();
     let many = Duration::from_millis(1);
     for (fault, status) in [
@@ -378,7 +378,7 @@ fn a_fault_gives_head_no_body_either() {
 }
 
 #[test]
-fn a_status_that_has_no_body_has_none() {
+fn a_status_without_a_body_is_sent_without_one() {
     let api = api();
     for status in [204, 304] {
         api.fault(Fault::json(status, &json!({ "message": "not to be sent" })));

@@ -173,7 +173,7 @@ fn a_live_status_has_a_reason() {
 }
 
 #[test]
-fn a_test_code_is_made_once() {
+fn a_test_code_is_created_once() {
     let api = api();
     let agent = format!("/agents/{}", api.agent());
     assert_eq!(api.get(&agent).data()["test_channel_code"], Value::Null);
@@ -206,7 +206,7 @@ fn agents_have_a_limit() {
 }
 
 #[test]
-fn knowledge_bases_come_and_go() {
+fn knowledge_bases_are_created_and_deleted() {
     let api = api();
     let agent = api.agent();
     let path = format!("/agents/{agent}/knowledge_bases");
@@ -302,7 +302,7 @@ fn actions_get_an_id_when_they_are_switched() {
 }
 
 #[test]
-fn workflows_are_made_cloned_changed_and_deleted() {
+fn workflows_are_created_cloned_changed_and_deleted() {
     let api = api();
     let body = json!({
         "name": "Mine",

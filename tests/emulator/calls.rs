@@ -50,7 +50,7 @@ fn status(call: &Value) -> &str {
 }
 
 #[test]
-fn a_number_that_nobody_answers_ends_without_an_answer() {
+fn an_unanswered_call_ends_without_answered_at() {
     let api = api();
     let path = call(&api, "+2348012348888");
     let looks: Vec<Value> = (0..4).map(|_| api.get(&path).data()).collect();
@@ -110,7 +110,7 @@ fn calls_progress_with_the_clock() {
 }
 
 #[test]
-fn a_call_that_nobody_looked_at_has_progressed_too() {
+fn calls_progress_without_being_retrieved() {
     let api = start(quiet().call_step(Duration::from_secs(1)));
     let path = call(&api, "+2348012345678");
     api.advance_clock(Duration::from_secs(3600));
@@ -121,7 +121,7 @@ fn a_call_that_nobody_looked_at_has_progressed_too() {
 }
 
 #[test]
-fn a_transcript_can_come_late() {
+fn a_transcript_can_be_delayed() {
     let api = start(quiet().late_transcripts(true));
     let path = call(&api, "+2348012345678");
     let lines: Vec<(String, usize)> = (0..6)
@@ -156,7 +156,7 @@ fn a_transcript_can_come_late() {
 }
 
 #[test]
-fn head_does_not_move_a_call_on() {
+fn head_requests_do_not_advance_a_call() {
     let api = api();
     let path = call(&api, "+2348012345678");
     for _ in 0..3 {

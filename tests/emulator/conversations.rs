@@ -119,7 +119,7 @@ fn a_refused_assistant_opens_no_conversation() {
 
 #[test]
 #[should_panic = "Conversation not found"]
-fn an_unknown_id_is_a_mistake_of_the_test() {
+fn pushing_to_an_unknown_conversation_panics() {
     let api = api();
     api.push_message(&api.agent(), "none", "user", "x");
 }
@@ -222,7 +222,7 @@ fn the_conversation_id_can_be_missing_from_a_reply() {
 }
 
 #[test]
-fn scripted_replies_come_before_what_an_agent_knows() {
+fn scripted_replies_precede_knowledge_base_replies() {
     let builder = quiet()
         .replies("deliver", "Not today.")
         .replies("Order STATUS", "On its way. [DONE]")
@@ -320,7 +320,7 @@ fn a_customer_who_contacts_an_agent_again_is_the_same() {
 }
 
 #[test]
-fn a_visitors_id_has_no_case() {
+fn visitor_ids_ignore_case() {
     let api = api();
     let path = format!("/agents/{}/conversations/messages", api.agent());
     let conversation = |visitor: &str| {

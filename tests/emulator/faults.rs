@@ -54,7 +54,7 @@ fn a_status_has_its_code_message_and_headers() {
 }
 
 #[test]
-fn faults_meet_the_requests_they_select_in_order() {
+fn faults_apply_to_selected_requests_in_order() {
     let api = api();
     api.fault(Fault::status(500).on("POST", "/agents"));
     api.fault(Fault::status(502).on("*", "/agents/**").times(2));
@@ -161,7 +161,7 @@ fn faults_that_never_fired_are_unmet() {
 }
 
 #[test]
-fn a_fault_can_meet_every_nth_request() {
+fn a_fault_can_apply_to_every_nth_request() {
     let api = api();
     api.fault(Fault::status(503).on("GET", "/agents").every(3).times(2));
     let statuses: Vec<u16> = (0..8)
@@ -182,7 +182,7 @@ fn a_fault_can_meet_every_nth_request() {
 }
 
 #[test]
-fn a_stream_fault_can_meet_every_nth_stream() {
+fn a_stream_fault_can_apply_to_every_nth_stream() {
     let api = api();
     let (agent, conversation) = api.conversation();
     api.fault(Fault::cut(0).every(2).times(usize::MAX));

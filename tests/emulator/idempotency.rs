@@ -45,7 +45,7 @@ fn the_same_write_with_the_same_key_happens_once() {
 }
 
 #[test]
-fn concurrent_repeats_wait_for_the_first() {
+fn concurrent_duplicates_wait_for_the_first_request() {
     let api = api();
     let bodies: Vec<_> = std::thread::scope(|scope| {
         let repeat = || {
@@ -67,7 +67,7 @@ fn concurrent_repeats_wait_for_the_first() {
 }
 
 #[test]
-fn a_key_may_be_used_again_after_a_validation_error() {
+fn a_key_can_be_reused_after_a_validation_error() {
     let api = api();
     let key = [("Idempotency-Key", "k")];
     assert_eq!(api.send("POST", "/agents", &key, "{}").status, 400);
@@ -86,7 +86,7 @@ fn a_key_may_be_used_again_after_a_validation_error() {
 }
 
 #[test]
-fn a_key_that_is_a_uuid_has_no_case() {
+fn uuid_keys_ignore_case() {
     let api = api();
     let create = |key: &str| {
         let body = json!({ "name": "A" }).to_string();
@@ -105,7 +105,7 @@ fn a_key_that_is_a_uuid_has_no_case() {
 }
 
 #[test]
-fn a_key_is_forgotten_when_its_window_is_over() {
+fn a_key_expires_after_its_window() {
     let api = start(quiet().idempotency_window(Duration::from_secs(60)));
     let first = id(&create(&api).data());
     api.advance_clock(Duration::from_secs(30));

@@ -67,7 +67,7 @@ fn a_rate_limit_refuses_until_its_window_ends() {
 }
 
 #[test]
-fn each_limiter_refuses_what_is_above_it_and_says_when_there_is_room() {
+fn each_limiter_refuses_excess_requests_and_says_when_to_retry() {
     let minute = Duration::from_secs(60);
     let limiters: [(EmulatorBuilder, u64); 3] = [
         (quiet().rate_limit(5, minute), 60),
@@ -122,7 +122,7 @@ fn the_reset_of_each_limiter_is_that_of_its_kind() {
 }
 
 #[test]
-fn a_fixed_window_gives_everything_back_at_once_and_the_others_do_not() {
+fn only_a_fixed_window_restores_all_requests_at_once() {
     let minute = Duration::from_secs(60);
     for (builder, accepted_later) in [
         (quiet().rate_limit(5, minute), 5),
@@ -139,7 +139,7 @@ fn a_fixed_window_gives_everything_back_at_once_and_the_others_do_not() {
 }
 
 #[test]
-fn each_key_has_a_limit_of_its_own() {
+fn each_api_key_has_its_own_limit() {
     let builder = quiet().scoped_key("sk_other", ["agents:read"]);
     let api = start(builder.token_bucket(1, Duration::from_secs(60), 2));
     until_refused(&api);

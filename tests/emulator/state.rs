@@ -46,7 +46,7 @@ fn state_has_all_items_of_a_list() {
 }
 
 #[test]
-fn state_leaves_no_trace() {
+fn reading_state_has_no_side_effects() {
     let api = start(quiet().rate_limit(9, Duration::from_secs(60)));
     let agent = api.agent();
     let path = format!("/agents/{agent}/calls");
@@ -85,13 +85,13 @@ fn state_that_does_not_exist_is_null() {
 
 #[test]
 #[should_panic = "\"/agent\" is not the path of a read"]
-fn state_of_an_unknown_path_is_a_mistake_of_the_test() {
+fn state_of_an_unknown_path_panics() {
     api().state("/agent");
 }
 
 #[test]
 #[should_panic = "limit: must not be greater than 100"]
-fn state_by_an_invalid_query_is_a_mistake_of_the_test() {
+fn state_with_an_invalid_query_panics() {
     api().state("/agents?limit=101");
 }
 

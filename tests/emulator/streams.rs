@@ -165,7 +165,7 @@ fn heartbeats_are_counted() {
 }
 
 #[test]
-fn a_client_that_leaves_is_noticed() {
+fn a_disconnected_client_is_detected() {
     let api = api();
     let (agent, conversation) = api.conversation();
     let stream = api.stream(&agent, &conversation, "");
@@ -202,7 +202,7 @@ fn a_stream_ends_with_its_agent() {
 }
 
 #[test]
-fn a_cut_in_mid_event_meets_the_next_stream() {
+fn a_cut_in_mid_event_affects_the_next_stream() {
     for chunked in [true, false] {
         let api = start(quiet().chunked_streams(chunked));
         let (agent, conversation) = api.conversation();
@@ -225,7 +225,7 @@ fn a_cut_in_mid_event_meets_the_next_stream() {
 }
 
 #[test]
-fn a_cut_in_mid_event_meets_open_streams() {
+fn a_cut_in_mid_event_affects_open_streams() {
     let api = api();
     let (agent, conversation) = api.conversation();
     let mut stream = api.stream(&agent, &conversation, "");
@@ -238,7 +238,7 @@ fn a_cut_in_mid_event_meets_open_streams() {
 }
 
 #[test]
-fn many_streams_get_the_same() {
+fn many_streams_receive_the_same_messages() {
     let api = api();
     let (agent, conversation) = api.conversation();
     let mut streams: Vec<_> = (0..8)

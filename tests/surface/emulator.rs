@@ -484,7 +484,7 @@ fn each_operation_works_from_end_to_end() -> Result<(), Error> {
 
 /// All that the documents let a server leave out is lived with.
 #[test]
-fn empty_answers_are_answers() -> Result<(), Error> {
+fn empty_responses_are_accepted() -> Result<(), Error> {
     let emulator = empty_answers();
     let client = client(&emulator);
     let library = client.workflows().list().send()?.data.swap_remove(0);
@@ -553,7 +553,7 @@ fn empty_answers() -> Emulator {
 /// Runs all operations with the official SDK.
 #[test]
 #[ignore = "needs the official SDK; .ci/python runs it"]
-fn the_official_sdk_runs_its_whole_surface() {
+fn the_official_sdk_runs_every_operation() {
     let environments = PathBuf::from(std::env::var_os("BIMPEAI_PYTHON").expect("BIMPEAI_PYTHON"));
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/surface.py");
     let plain = || Emulator::builder().reply_delay(Duration::from_millis(20));

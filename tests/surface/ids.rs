@@ -208,7 +208,7 @@ fn no_id_leaves_its_segment_on_any_operation() {
 }
 
 #[test]
-fn ids_of_ten_kilobytes_are_sent_whole_or_refused() {
+fn ids_of_ten_kilobytes_are_sent_in_full_or_refused() {
     let server = server();
     let client = server.builder().max_retries(0).build().unwrap();
     for operation in &operations() {
@@ -240,7 +240,7 @@ fn ids_of_ten_kilobytes_are_sent_whole_or_refused() {
 }
 
 #[test]
-fn a_refusal_says_which_id_and_what_is_wrong_with_it() {
+fn a_refused_id_is_named_with_the_reason() {
     let server = server();
     let client = server.client();
     for (result, says) in [

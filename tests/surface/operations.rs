@@ -115,7 +115,7 @@ fn check_body(case: &Case, request: &Request) {
 }
 
 #[test]
-fn each_entry_of_the_wire_has_its_row_and_each_row_its_entry() {
+fn table_rows_match_the_entries_of_the_wire() {
     let declared: BTreeSet<Key> = entries().iter().map(key).collect();
     assert_eq!(declared.len(), entries().len(), "keys are unique");
     let owned = |(python, path): (&str, &str)| (python.to_owned(), path.to_owned());
@@ -222,7 +222,7 @@ fn each_operation_sends_what_the_wire_declares() {
 
 /// What tomorrow's API will have is called by hand: today's is, here, and it is the same call.
 #[test]
-fn the_escape_hatch_makes_the_same_calls() {
+fn the_escape_hatch_sends_the_same_requests() {
     let calls: Vec<Case> = GENERATIONS.into_iter().flat_map(cases).collect();
     let recorder = Recorder::new(calls);
     for (number, case) in recorder.cases.iter().enumerate() {
@@ -261,7 +261,7 @@ fn the_escape_hatch_makes_the_same_calls() {
 }
 
 #[test]
-fn the_escape_hatch_gives_what_is_asked_for() {
+fn the_escape_hatch_returns_the_requested_type() {
     let all = cases("0.4");
     let of = |python: &str| {
         let is = |case: &&Case| case.python == python && case.variant == Variant::Least;

@@ -253,7 +253,7 @@ fn bodies(place: &str, ours: Option<&Value>, theirs: Option<&Value>, found: &mut
 }
 
 #[test]
-fn each_request_is_that_of_the_official_sdk() {
+fn each_request_equals_the_request_of_the_official_sdk() {
     let recorder = Recorder::new(GENERATIONS.into_iter().flat_map(cases).collect());
     for (number, case) in recorder.cases.iter().enumerate() {
         let client = recorder.client("ours", number);

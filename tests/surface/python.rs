@@ -62,7 +62,7 @@ fn operations() -> BTreeMap<String, BTreeSet<String>> {
 }
 
 #[test]
-fn each_python_name_has_its_row_and_each_row_its_name() {
+fn rows_match_the_names_of_the_python_sdk() {
     let surface = surface();
     let mut due: BTreeSet<String> = operations().into_keys().collect();
     for (release, python) in surface.as_object().expect("releases") {

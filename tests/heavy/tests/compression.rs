@@ -185,7 +185,7 @@ fn errors_are_decompressed_too() {
 }
 
 #[test]
-fn a_truncated_body_is_read_again_and_a_damaged_one_is_not() {
+fn truncated_bodies_are_retried_and_damaged_bodies_are_not() {
     let whole = gzip(JSON);
     let create = |client: &Client| {
         let create = client.agents().create(CreateAgent::new("n"));

@@ -281,7 +281,7 @@ fn threads_and_files() -> Option<(usize, usize)> {
 }
 
 #[test]
-fn every_fault_ends_in_the_right_error_in_time_and_leaves_nothing_behind() {
+fn every_fault_ends_in_its_error_in_time_without_leaks() {
     let mut table = String::new();
     writeln!(
         table,

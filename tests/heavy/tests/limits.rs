@@ -105,7 +105,7 @@ fn a_timeout_limits_a_whole_attempt_with_its_trickled_body() {
 }
 
 #[test]
-fn a_deadline_bounds_the_call_with_its_attempts_and_waits() {
+fn a_deadline_bounds_all_attempts_and_delays_of_a_call() {
     let server = silent();
     let client = server
         .builder()
@@ -139,7 +139,7 @@ fn a_deadline_bounds_the_call_with_its_attempts_and_waits() {
 }
 
 #[test]
-fn a_connection_that_cannot_be_made_in_time_says_which_limit_it_was() {
+fn a_connect_timeout_says_which_limit_was_exceeded() {
     // A queue that is full: the system answers no further attempt.
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     let address: std::net::SocketAddr = "127.0.0.1:0".parse().unwrap();
@@ -178,7 +178,7 @@ fn a_connection_that_cannot_be_made_in_time_says_which_limit_it_was() {
 }
 
 #[test]
-fn no_limit_at_all_is_a_limit_like_any_other() {
+fn limits_can_be_disabled() {
     let server = Server::answering(|connection, _, _| {
         connection.data(r#"{"id":"a"}"#);
     });
@@ -418,7 +418,7 @@ fn headers_are_bounded_in_size_and_number() {
 }
 
 #[test]
-fn headers_and_urls_up_to_their_limits_are_sent_whole() {
+fn headers_and_urls_up_to_their_limits_are_sent_in_full() {
     let server = Server::streaming(|connection, _, _| {
         connection.answer(404, &[], "{}");
     });
@@ -453,7 +453,7 @@ fn headers_and_urls_up_to_their_limits_are_sent_whole() {
 }
 
 #[test]
-fn a_pooled_connection_that_died_is_replaced_without_an_attempt() {
+fn a_dead_pooled_connection_is_replaced_without_a_retry() {
     // The server closes each connection after its answer, without saying so.
     let server = Server::start(|mut connection| {
         if connection.request().is_some() {
@@ -478,7 +478,7 @@ fn a_pooled_connection_that_died_is_replaced_without_an_attempt() {
 }
 
 #[test]
-fn bytes_that_nobody_asked_for_never_answer_the_next_call() {
+fn unsolicited_bytes_are_never_the_response_to_the_next_call() {
     let server = Server::answering(|connection, request, _| {
         let id = request.path().rsplit('/').next().unwrap();
         connection.data(&format!(r#"{{"id":"{id}"}}"#));

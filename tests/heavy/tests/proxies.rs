@@ -67,7 +67,7 @@ fn heads(proxy: &Proxy) -> Vec<String> {
 }
 
 #[test]
-fn a_proxy_is_told_the_host_and_its_own_password_and_nothing_else() {
+fn a_proxy_receives_only_the_host_and_its_own_password() {
     let server = server();
     let proxy = proxy(server.address(), "200 OK");
     let client = Client::builder(KEY)
@@ -99,7 +99,7 @@ fn a_proxy_is_told_the_host_and_its_own_password_and_nothing_else() {
 }
 
 #[test]
-fn what_a_proxy_refuses_is_a_connection_error_that_says_so_without_its_password() {
+fn a_proxy_refusal_is_a_connection_error_without_the_password() {
     let server = server();
     let unused = TcpListener::bind("127.0.0.1:0")
         .unwrap()
@@ -171,7 +171,7 @@ fn in_an_environment() {
 }
 
 #[test]
-fn the_environment_says_which_proxy_and_this_machine_needs_none() {
+fn environment_proxies_are_used_except_for_loopback() {
     let server = server();
     let port = server.address().port();
     let by_name = format!("http://api.test:{port}");

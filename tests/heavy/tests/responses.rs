@@ -143,7 +143,7 @@ fn a_success_that_is_not_an_envelope_keeps_status_id_and_body() {
 }
 
 #[test]
-fn what_a_meta_says_matters_on_lists_alone() {
+fn meta_is_read_only_for_lists() {
     let server = giving(
         200,
         ID,
@@ -382,7 +382,7 @@ fn updates_take_options_and_none_of_them_lands_in_the_body() {
 }
 
 #[test]
-fn every_status_has_its_kind_and_every_line_names_call_status_code_message_and_id() {
+fn every_status_maps_to_its_error_kind_and_message() {
     for (status, code, kind, advice) in [
         (400, "bad_request", ApiErrorKind::BadRequest, ""),
         (400, "workflow_required", ApiErrorKind::BadRequest, ""),
@@ -448,7 +448,7 @@ fn every_status_has_its_kind_and_every_line_names_call_status_code_message_and_i
 }
 
 #[test]
-fn an_error_without_a_body_or_with_another_says_what_its_status_says() {
+fn an_error_without_a_usable_body_describes_its_status() {
     for (status, body, line) in [
         (502, "", "502: Bad Gateway"),
         (
@@ -477,7 +477,7 @@ fn an_error_without_a_body_or_with_another_says_what_its_status_says() {
 }
 
 #[test]
-fn a_servers_words_are_one_line_of_bounded_length() {
+fn server_text_in_errors_is_one_bounded_line() {
     let long = "x".repeat(5_000);
     let body = json!({
         "message": format!("a\nb\r\u{1b}[31m\u{2028}\u{202e}{long}"),
@@ -497,7 +497,7 @@ fn a_servers_words_are_one_line_of_bounded_length() {
 }
 
 #[test]
-fn the_request_id_is_the_headers_else_the_bodys_else_the_one_that_was_sent() {
+fn the_request_id_is_taken_from_header_then_body_then_request() {
     let send = |server: &Server| {
         let client = server.builder().max_retries(0).build().unwrap();
         client
@@ -555,7 +555,7 @@ fn debug_of_headers_shows_the_request_id_unless_it_quotes_the_key() {
 }
 
 #[test]
-fn a_wrong_content_type_is_no_reason_to_refuse_good_json() {
+fn valid_json_with_a_wrong_content_type_is_accepted() {
     let body = r#"{"message":"ok","data":{"id":"a"}}"#;
     for header in [
         "Content-Type: text/html",
@@ -585,7 +585,7 @@ fn a_wrong_content_type_is_no_reason_to_refuse_good_json() {
 }
 
 #[test]
-fn interim_answers_are_passed_over() {
+fn interim_responses_are_skipped() {
     let ok = "HTTP/1.1 200 OK\r\nContent-Length: 21\r\n\r\n{\"data\":{\"id\":\"aaaa\"}}";
     for interim in [
         "HTTP/1.1 100 Continue\r\n\r\n",
@@ -612,7 +612,7 @@ fn interim_answers_are_passed_over() {
 }
 
 #[test]
-fn chunked_bodies_are_put_together_in_whatever_pieces_they_come() {
+fn chunked_bodies_are_assembled_from_any_pieces() {
     let server = Server::answering(|connection, _, _| {
         connection.raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
         for byte in br#"{"data":{"id":"abc"}}"# {
@@ -640,7 +640,7 @@ fn a_damaged_chunked_body_is_a_connection_error_that_says_so() {
 }
 
 #[test]
-fn compression_that_nobody_asked_for_is_named() {
+fn unrequested_compression_is_named_in_the_error() {
     let gzip = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 1, 2, 3];
     let headers = &["Content-Encoding: br", "X-Request-Id: req_7"];
     let error = fails(&giving(200, headers, gzip));
@@ -670,7 +670,7 @@ fn compression_that_nobody_asked_for_is_named() {
 }
 
 #[test]
-fn a_body_without_length_that_ends_early_is_read_again_and_then_an_error_with_all_that_came() {
+fn a_truncated_body_without_length_is_retried_then_an_error_with_its_text() {
     let whole = r#"{"data":{"id":"abc"}}"#;
     let head = "HTTP/1.1 200 OK\r\nX-Request-Id: req_7\r\nConnection: close\r\n\r\n";
     for end in 1..whole.len() {
@@ -739,7 +739,7 @@ fn a_body_with_a_length_that_ends_early_is_a_connection_error_at_every_byte() {
 }
 
 #[test]
-fn an_answer_before_the_request_was_read_is_the_answer() {
+fn a_response_sent_before_the_request_was_read_is_returned() {
     let server = Server::start(|mut connection| {
         // The head alone is read; megabytes of the body never are.
         let mut socket = connection.stream();
@@ -766,7 +766,7 @@ fn an_answer_before_the_request_was_read_is_the_answer() {
 }
 
 #[test]
-fn what_is_no_http_is_named() {
+fn a_response_that_is_not_http_is_named() {
     for bytes in [
         &b"SSH-2.0-OpenSSH_9.2\r\n"[..],
         b"\x15\x03\x01\x00\x02\x02\x46",
@@ -821,7 +821,7 @@ fn json_of_any_depth_is_read_or_refused() {
 }
 
 #[test]
-fn an_errors_line_is_short_however_many_fields_are_wrong() {
+fn an_error_message_is_short_with_many_invalid_fields() {
     let errors: Vec<String> = (0..5000)
         .map(|n| format!(r#"{{"path":"rules.{n}.id","message":"must not be empty, {n}"}}"#))
         .collect();

@@ -102,7 +102,7 @@ fn by_the_book(input: &[u8]) -> Outcome {
 }
 
 #[test]
-fn conformance_cases_hold_in_every_cut() {
+fn conformance_cases_hold_at_every_split() {
     let cases: Vec<Value> =
         serde_json::from_str(include_str!("../../data/sse_cases.json")).expect("cases are JSON");
     assert_eq!(cases.len(), 131);
@@ -164,7 +164,7 @@ fn conformance_cases_hold_in_every_cut() {
 }
 
 #[test]
-fn an_event_tells_its_own_id_from_the_inherited_one() {
+fn an_event_distinguishes_its_own_id_from_an_inherited_id() {
     let input = b"data: a\n\nid: 1\ndata: b\n\ndata: c\n\nid: 2\n\ndata: d\n\nid\ndata: e\n\nid: \0\ndata: f\n\n";
     let outcome = decode(Decoder::new().with_last_event_id("0"), [&input[..]]);
     let ids = outcome
@@ -188,7 +188,7 @@ fn an_event_tells_its_own_id_from_the_inherited_one() {
 }
 
 #[test]
-fn the_wait_acts_at_its_line_end_and_the_id_at_the_blank_line() {
+fn retry_takes_effect_at_its_line_end_and_id_at_the_empty_line() {
     let mut decoder = Decoder::new();
     decoder.push(b"id: 1\nretry: 250");
     assert_eq!((take(&mut decoder).len(), decoder.retry()), (0, None));
@@ -206,7 +206,7 @@ fn the_wait_acts_at_its_line_end_and_the_id_at_the_blank_line() {
 }
 
 #[test]
-fn a_wait_beyond_all_numbers_is_the_longest_wait() {
+fn an_overflowing_retry_value_is_the_maximum() {
     let mut decoder = Decoder::new();
     for (line, millis) in [
         ("retry: 18446744073709551615\n", u64::MAX),
@@ -228,7 +228,7 @@ fn a_wait_beyond_all_numbers_is_the_longest_wait() {
 }
 
 #[test]
-fn a_bad_byte_spoils_no_more_than_its_character() {
+fn an_invalid_byte_replaces_only_its_character() {
     let input = b"id: \xE2\x82\nevent: \xFF\ndata: \xF0\x9F\x98\ndata: \xC3(\xED\xA0\x80\n\ndata: \xE2\x80\xA6\n\n";
     let outcome = decode(Decoder::new(), input.chunks(1));
     let (event, data, id, _) = outcome.items[0].clone().expect("whole");
@@ -238,7 +238,7 @@ fn a_bad_byte_spoils_no_more_than_its_character() {
 }
 
 #[test]
-fn too_large_an_event_is_one_error_between_whole_events() {
+fn an_oversized_event_is_one_error_between_complete_events() {
     let long = "x".repeat(20);
     for event in [
         format!("data: {long}\n"),                   // in one line
@@ -289,7 +289,7 @@ fn the_limit_counts_fields_without_line_ends_and_comments() {
 }
 
 #[test]
-fn too_large_an_event_is_told_before_its_end() {
+fn an_oversized_event_is_reported_before_its_end() {
     let mut decoder = Decoder::new().max_event_size(10);
     decoder.push(b"data: 123456789");
     let error = decoder
@@ -305,7 +305,7 @@ fn too_large_an_event_is_told_before_its_end() {
 }
 
 #[test]
-fn one_mebibyte_is_the_limit_unless_set() {
+fn the_default_event_limit_is_one_mebibyte() {
     for (size, fits) in [(1 << 20, true), ((1 << 20) + 1, false)] {
         let mut decoder = Decoder::default();
         decoder.push(format!("data: {}\n\n", "x".repeat(size - 6)).as_bytes());
@@ -314,7 +314,7 @@ fn one_mebibyte_is_the_limit_unless_set() {
 }
 
 #[test]
-fn too_large_an_event_still_moves_the_id_and_the_wait() {
+fn an_oversized_event_still_updates_id_and_retry() {
     let input =
         b"id: 1\ndata: 123456789\nretry: 5\nid: 2\n\ndata: a\n\nid: 345678\nid: 3456789\n\n";
     let outcome = decode(Decoder::new().max_event_size(10), [&input[..]]);
@@ -380,7 +380,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..Default::default() })]
 
     #[test]
-    fn any_bytes_in_any_cut_are_decoded_by_the_book(
+    fn any_bytes_at_any_split_decode_as_the_standard_says(
         input in stream(),
         sizes in prop::collection::vec(0_usize..20, 1..6).prop_filter("no end", |s| s.iter().any(|n| *n > 0)),
     ) {
@@ -391,7 +391,7 @@ proptest! {
     }
 
     #[test]
-    fn the_cut_never_decides_what_is_too_large(
+    fn the_split_never_decides_which_event_is_oversized(
         input in stream(),
         limit in 0_usize..40,
         sizes in prop::collection::vec(1_usize..20, 1..6),

@@ -20,7 +20,7 @@ use tls_support::{
 };
 
 #[test]
-fn a_private_authority_is_trusted_where_it_is_given_and_nowhere_else() {
+fn a_private_root_is_trusted_only_by_the_client_that_has_it() {
     let authority = Authority::new("one");
     let server = serve(config(&authority.leaf(&["api.test"])), ANSWER, true);
     // The suspicion comes first: to trust whatever is there is not the way out.
@@ -66,7 +66,7 @@ fn a_certificate_for_another_name_is_refused() {
 }
 
 #[test]
-fn a_certificate_out_of_its_time_is_refused() {
+fn an_expired_or_future_certificate_is_refused() {
     let authority = Authority::new("one");
     let expired = serve(
         config(&authority.leaf_of_years(&["api.test"], 2001, 2002)),
@@ -87,7 +87,7 @@ fn a_certificate_out_of_its_time_is_refused() {
 }
 
 #[test]
-fn addresses_have_certificates_too() {
+fn certificates_for_ip_addresses_are_accepted() {
     let authority = Authority::new("one");
     let server = serve(config(&authority.leaf(&["127.0.0.1"])), ANSWER, true);
     let by_address = format!("https://127.0.0.1:{}", server.port);
@@ -112,7 +112,7 @@ fn addresses_have_certificates_too() {
 }
 
 #[test]
-fn a_client_certificate_is_shown_where_one_is_asked_for() {
+fn a_client_certificate_is_sent_when_requested() {
     let authority = Authority::new("one");
     let leaf = authority.leaf(&["api.test"]);
     let server = serve(
@@ -141,7 +141,7 @@ fn a_client_certificate_is_shown_where_one_is_asked_for() {
 }
 
 #[test]
-fn a_certificate_that_is_not_accepted_is_seen_once() {
+fn a_rejected_certificate_is_not_retried() {
     let authority = Authority::new("one");
     let leaf = authority.leaf(&["api.test"]);
     let trusted = config(&leaf);
@@ -167,7 +167,7 @@ fn a_certificate_that_is_not_accepted_is_seen_once() {
 }
 
 #[test]
-fn certificates_and_keys_that_cannot_work_are_refused_by_the_builder() {
+fn the_builder_refuses_invalid_certificates_and_keys() {
     let authority = Authority::new("one");
     let (own, other) = (authority.leaf(&["a"]), authority.leaf(&["b"]));
     let builder = || Client::builder(KEY);
@@ -203,7 +203,7 @@ fn certificates_and_keys_that_cannot_work_are_refused_by_the_builder() {
 }
 
 #[test]
-fn a_server_that_speaks_no_tls_is_named_and_so_is_one_that_does() {
+fn mixing_up_http_and_https_is_named_in_the_error() {
     let plain = support::Server::start(|mut connection| {
         connection.raw("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
         connection.closed_by_client();
@@ -259,7 +259,7 @@ fn a_handshake_that_stalls_is_bounded_by_the_connect_timeout() {
 }
 
 #[test]
-fn a_request_that_cannot_be_written_ends_in_the_response_that_is_there() {
+fn an_early_response_is_returned_when_the_request_cannot_be_written() {
     let authority = Authority::new("one");
     let refusal = "HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\n{}";
     let server = serve_early(config(&authority.leaf(&["api.test"])), refusal);
@@ -341,7 +341,7 @@ fn an_https_proxy_that_trickles_its_response_is_bounded() {
 }
 
 #[test]
-fn a_body_that_somebody_cut_on_the_way_is_no_whole_one() {
+fn a_body_without_tls_close_is_truncated() {
     const HEAD_AND_HALF: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{\"data\":{\"id\"";
     const TEXT: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nfirst line";
     let authority = Authority::new("one");

@@ -147,12 +147,14 @@ impl Decoder {
     /// Adds the next bytes of the stream. Call [`next_event`](Self::next_event) until it returns
     /// `None` before the next push.
     pub fn push(&mut self, bytes: &[u8]) {
-        self.start += self.splitter.consumed(&self.buf[self.start..]);
-        if self.start < self.buf.len() {
-            return self.append(bytes);
+        if !self.buf.is_empty() {
+            self.start += self.splitter.consumed(&self.buf[self.start..]);
+            if self.start < self.buf.len() {
+                return self.append(bytes);
+            }
+            self.buf.clear();
+            self.start = 0;
         }
-        self.buf.clear();
-        self.start = 0;
         while let Some(event) = self.splitter.next(bytes) {
             let is_large = matches!(&event, Ok(event) if event.data.len() >= LARGE);
             self.ready

@@ -331,6 +331,16 @@ impl<V: Value> Splitter<V> {
         let rest = &buf[self.pos..];
         let found = self.line_end(rest, first);
         let part = &rest[..found.unwrap_or(rest.len())];
+        // The middle of a long value: it stays where it is.
+        if let (None, false, Line::Value(_, len, value)) = (found, self.discarding, &mut self.line)
+        {
+            if *len + part.len() <= self.limit.saturating_sub(self.size) {
+                *len += part.len();
+                value.append(buf, part);
+                self.pos = buf.len();
+                return None;
+            }
+        }
         let Line::Value(field, len, mut value) = mem::replace(&mut self.line, Line::Skip) else {
             return None;
         };

@@ -48,7 +48,11 @@ impl Text {
         character[held..held + more].copy_from_slice(&bytes[..more]);
         let character = &character[..held + more];
         let len = match std::str::from_utf8(character) {
-            Ok(text) => text.len(),
+            Ok(text) => {
+                self.held_len = 0;
+                self.text.to_mut().push_str(text);
+                return more;
+            }
             Err(error) if error.valid_up_to() > 0 => error.valid_up_to(),
             Err(error) => match error.error_len() {
                 Some(len) => len,

@@ -2,6 +2,7 @@
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
 pub mod canned;
+pub mod decoders;
 pub mod hand;
 pub mod measure;
 pub mod server;

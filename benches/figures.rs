@@ -156,7 +156,7 @@ fn now() -> u64 {
     STARTED.get_or_init(Instant::now).elapsed().as_nanos() as u64
 }
 
-/// One message after another, each after a pause in which all else comes to rest.
+/// One message after another, each after a pause in which all other work ends.
 fn write_paced(stream: &mut TcpStream) -> std::io::Result<()> {
     stream.write_all(canned::STREAM_HEAD.as_bytes())?;
     for number in 0..PACED.load(Ordering::SeqCst) as usize {
@@ -211,7 +211,7 @@ impl Run {
         text
     }
 
-    /// The calls, a second, beside those by hand.
+    /// Calls per second, beside those by hand.
     fn calls(&self, text: &mut String) {
         let client = support::client(&self.base);
         let hand = ByHand::new(&self.base, None);
@@ -494,7 +494,7 @@ impl Run {
             let mut a = stream_latencies(&client);
             let mut b = bare_latencies(&self.base);
             assert!(a.len() == messages && b.len() == messages);
-            // The first messages meet cold caches, which is another figure.
+            // The first messages run with cold caches, which is another figure.
             let cold = messages / 10;
             if round > 0 {
                 own.push(a.split_off(cold));

@@ -64,7 +64,7 @@ fn woken() {
     );
 }
 
-/// What one stop took.
+/// The times of one stop.
 struct Stop {
     joined: Duration,
     closed: Duration,
@@ -108,7 +108,7 @@ fn micros(time: Duration) -> String {
     format!("{} µs", time.as_micros())
 }
 
-/// A server that tells when it saw a connection closed.
+/// A server that reports when it saw a connection closed.
 fn telling(begin: impl Fn(&mut Connection) + Send + Sync + 'static) -> (Server, Receiver<Instant>) {
     let (tell, told) = channel();
     let server = Server::streaming(move |connection, _, _| {
@@ -124,7 +124,7 @@ fn request(server: &Server) -> StreamRequest {
     client.conversations().messages().stream("agt_1", "cnv_1")
 }
 
-/// Cancels and takes the times; `none` and `told` say when the others saw it.
+/// Cancels and measures; `none` and `told` return when the other threads saw it.
 fn stop(handle: &StreamHandle, none: &Receiver<Instant>, told: &Receiver<Instant>) -> Stop {
     let started = Instant::now();
     handle.cancel();
@@ -143,7 +143,7 @@ fn stop(handle: &StreamHandle, none: &Receiver<Instant>, told: &Receiver<Instant
     }
 }
 
-/// A thread that waits in `next()` of every stream it gets, and tells when that gave `None`.
+/// A thread that waits in `next()` of every stream it gets, and reports when that returned `None`.
 fn caller() -> (Sender<MessageStream>, Receiver<Instant>) {
     let (give, given) = channel::<MessageStream>();
     let (tell, told) = channel();
@@ -256,7 +256,7 @@ fn all_at_once() {
         let cancelled = started.elapsed();
         let left = readers();
         let last = (0..AT_ONCE).map(|_| told.recv().unwrap()).max().unwrap();
-        // The server's threads end a moment after they have told.
+        // The threads of the server end a moment after their report.
         let patience = Instant::now() + Duration::from_secs(1);
         while server.open_connections() > 0 && Instant::now() < patience {
             thread::yield_now();

@@ -1,4 +1,4 @@
-//! The end of an error's line says what to do.
+//! Error messages end with advice.
 
 mod support;
 
@@ -57,7 +57,7 @@ fn a_404_advises_to_check_the_ids_or_the_base_url() {
             "; check the base URL",
             "request body",
         ),
-        // What is no JSON object is not from the API.
+        // A body that is not a JSON object is not from the API.
         (
             "<!doctype html><title>404</title>",
             "; check the base URL and the ids",
@@ -280,7 +280,7 @@ fn a_lost_response_says_whether_to_retry() {
         connection.reset();
     });
     let client = client(&server);
-    // The system's words follow.
+    // The system's message follows.
     let (read, write) = (line(&read(&client)), line(&write(&client)));
     assert!(read.contains("; retry"), "{read}");
     assert!(write.contains(REPEAT), "{write}");

@@ -66,7 +66,7 @@ impl Desk {
         self.emulator.requests_to("POST", SEND).len()
     }
 
-    /// Asks, and meanwhile does something else.
+    /// Asks a question and runs `meanwhile` on another thread.
     fn ask_while(&self, meanwhile: impl FnOnce()) -> Result<Reply, Error> {
         thread::scope(|scope| {
             let asking = scope.spawn(|| self.ask().send());
@@ -172,7 +172,7 @@ fn without_a_reply_the_error_says_that_the_question_was_delivered() {
         );
         assert!(error.may_have_been_sent());
     }
-    // The same request goes on waiting.
+    // The same request continues to wait.
     desk.says("assistant", "Sorry, I was out.");
     assert_eq!(ask.send().unwrap().text(), "Sorry, I was out.");
     assert_eq!(desk.sent(), 1, "it is asked once");

@@ -1,4 +1,4 @@
-//! How a client is configured, and what wrong use is refused with.
+//! Configuration of a client, and the errors of wrong use.
 
 mod support;
 

@@ -1,4 +1,4 @@
-//! Connecting: bounded however the bytes arrive, at whichever address, through whichever proxy.
+//! Connecting is bounded in time: slow bytes, several addresses, every kind of proxy.
 
 mod support;
 
@@ -10,7 +10,7 @@ use bimpeai::{Client, ClientBuilder, Error};
 use support::{Connection, KEY, Server, retrieve};
 
 const SHORT: Duration = Duration::from_millis(300);
-/// What a busy machine may add to a limit.
+/// The time that a busy machine may add to a limit.
 const SLACK: Duration = Duration::from_millis(1_500);
 
 const AGENT: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 21\r\n\r\n{\"data\":{\"id\":\"abc\"}}";
@@ -34,7 +34,7 @@ fn read_head(connection: &Connection) -> Option<String> {
     Some(String::from_utf8_lossy(&head).into_owned())
 }
 
-/// A proxy that writes this to every request, and goes on as told.
+/// A proxy that writes `response` to every request, then runs `then`.
 fn proxy(response: &'static str, then: fn(&mut Connection)) -> Server {
     Server::start(move |mut connection| {
         if read_head(&connection).is_some() {
@@ -44,7 +44,7 @@ fn proxy(response: &'static str, then: fn(&mut Connection)) -> Server {
     })
 }
 
-/// Writes this until the client hangs up.
+/// Writes the bytes repeatedly until the client hangs up.
 fn trickle(connection: &mut Connection, bytes: &str) {
     while connection.raw(bytes) {
         std::thread::sleep(Duration::from_millis(10));
@@ -108,7 +108,7 @@ fn a_proxy_that_trickles_its_response_is_bounded_by_each_limit() {
 
 #[test]
 fn connecting_for_a_stream_takes_no_longer_than_its_timeout() {
-    // The ticket's connection is closed, and the tunnel of the next one never opens.
+    // The ticket's connection is closed, and the tunnel of the next connection never opens.
     let proxy = Server::start(|mut connection| {
         if read_head(&connection).is_none() {
             return;
@@ -315,7 +315,7 @@ fn a_refused_tunnel_error_names_the_status_and_explains_connect() {
     }
 }
 
-/// An address that takes no connection and refuses none: its queue is full.
+/// An address that neither accepts nor refuses connections: its queue is full.
 struct BlackHole {
     address: SocketAddr,
     _held: Vec<TcpStream>,
@@ -447,7 +447,7 @@ fn a_dns_lookup_that_cannot_start_a_thread_fails_normally() {
 fn an_early_response_is_returned_when_the_request_cannot_be_written() {
     const REFUSAL: &str =
         "HTTP/1.1 413 Too Large\r\nContent-Length: 23\r\n\r\n{\"message\":\"too large\"}\n";
-    // Keeps the connection open and reads no further.
+    // Keeps the connection open without reading further.
     let server = Server::start(|mut connection| {
         if read_head(&connection).is_some() {
             connection.raw(REFUSAL);

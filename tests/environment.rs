@@ -1,4 +1,4 @@
-//! What the environment says, in processes of their own: an environment is one for all threads.
+//! Environment variables. All threads share one environment, so each test starts a child process.
 #![cfg(unix)]
 
 mod support;
@@ -9,7 +9,7 @@ use std::process::Command;
 
 use bimpeai::Client;
 
-/// Run by the other tests, each time in another environment.
+/// Run by the other tests as a child process, each time with another environment.
 #[test]
 #[ignore = "is run by the other tests"]
 fn child() {
@@ -19,7 +19,7 @@ fn child() {
     }
 }
 
-/// What `Client::from_env` does in this environment.
+/// Returns the result of `Client::from_env` in this environment.
 fn from_env(variables: &[(&str, &[u8])]) -> String {
     let mut child = Command::new(std::env::current_exe().unwrap());
     child.args(["--exact", "child", "--ignored", "--nocapture"]);
@@ -58,7 +58,7 @@ fn a_missing_api_key_says_which_variable_to_set_or_to_rename() {
             );
             assert!(result.starts_with(&says), "{result}");
             assert!(!result.contains("canary"), "{result}");
-            // With the right one, it is not looked at.
+            // If the right variable is set, the wrong one is ignored.
             let result = from_env(&[(name, value), KEY]);
             assert!(result.starts_with("built: "), "{result}");
         }

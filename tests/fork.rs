@@ -41,7 +41,7 @@ fn in_a_fork(work: impl FnOnce()) {
     assert_eq!(status, 0, "a forked process failed");
 }
 
-/// The delays before retries, as the log has them.
+/// The logged delays before retries.
 static DELAYS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 struct Delays;
@@ -62,7 +62,7 @@ impl log::Log for Delays {
     fn flush(&self) {}
 }
 
-/// One test, for `fork` copies the thread that calls it and no other.
+/// A single test, because `fork` copies only the calling thread.
 #[test]
 fn forked_processes_generate_different_ids_and_delays() {
     log::set_logger(&Delays).unwrap();
@@ -74,7 +74,7 @@ fn forked_processes_generate_different_ids_and_delays() {
         };
     });
     let create = |name: &str| {
-        // A connection of the parent's pool is not for its children.
+        // A child must not use a connection of its parent's pool.
         let client = server.builder().max_retries(1).build().unwrap();
         let _ = client.agents().create(CreateAgent::new(name)).send();
         client

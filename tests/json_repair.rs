@@ -10,7 +10,7 @@ use bimpeai::stream::StreamEvent;
 use serde_json::Value;
 use support::{Server, message_data};
 
-/// The content of a JSON string, and the text that it stands for.
+/// The content of a JSON string, and the decoded text.
 const TEXTS: &[(&str, &str)] = &[
     (r"cut \ud83d", "cut \u{fffd}"),
     (r"\uD83D", "\u{fffd}"),
@@ -121,7 +121,7 @@ fn an_incomplete_escape_stays_invalid() {
         let line = error.unwrap_err().to_string();
         assert!(line.contains("JSON"), "{json}: {line}");
     }
-    // Outside of a string there is nothing to repair.
+    // Nothing is repaired outside a string.
     for body in [r#"{"data":\ud83d}"#, "{\"data\":\u{1}{}}"] {
         let error = giving(200, body).client().agents().retrieve("a").send();
         assert!(matches!(error, Err(Error::Decode(_))), "{body}");
@@ -146,7 +146,7 @@ fn a_stream_delivers_messages_with_half_a_surrogate_pair() {
     let server = Server::streaming(|connection, _, _| {
         connection.event_stream();
         for (number, (json, _)) in TEXTS.iter().enumerate() {
-            // In one line: a raw line end would end the event's.
+            // In one line: a raw line end would end the line of the event.
             if !json.contains('\n') {
                 let data = message_data(&format!("m{number}"), json);
                 connection.raw(format!("id: m{number}\nevent: message\ndata: {data}\n\n"));

@@ -1,4 +1,4 @@
-//! Responses that break the rules of HTTP: named for what they are, and not asked for again.
+//! Responses that violate HTTP: the error names the violation, and the call is not retried.
 
 mod support;
 
@@ -16,7 +16,7 @@ fn create(client: &Client) -> Result<(), Error> {
     create.send().map(|_| ())
 }
 
-/// Writes this to every request, and lets the connection stand.
+/// Writes the bytes to every request, and keeps the connection open.
 fn writing(bytes: impl Into<Vec<u8>>) -> Server {
     let bytes = bytes.into();
     Server::answering(move |connection, _, _| {

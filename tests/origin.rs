@@ -1,4 +1,4 @@
-//! Where a request goes, with which headers: the key to the configured origin and nowhere else.
+//! Requests and their headers: the API key is sent only to the configured origin.
 
 mod support;
 
@@ -43,7 +43,7 @@ fn redirects_are_not_followed_and_the_key_is_not_sent_on() {
             assert!(!line.contains("secret"), "{line}");
         }
         assert_eq!(server.requests().len(), 2);
-        // Neither does a stream follow one, with its ticket.
+        // A stream does not follow a redirect with its ticket either.
         let stream = server.client().conversations().messages().stream("a", "c");
         assert!(stream.max_retries(0).open().is_err());
     }

@@ -35,7 +35,7 @@ fn paged(pages: u64) -> Server {
     })
 }
 
-/// Serves whatever it is told, whichever page is asked for.
+/// Serves the given responses, whichever page is requested.
 fn stuck(body: impl Fn(u64) -> String + Send + Sync + 'static) -> Server {
     Server::answering(move |connection, request, _| {
         let number: u64 = request.query("page").unwrap().parse().unwrap();
@@ -84,7 +84,7 @@ fn nothing_is_fetched_before_it_is_needed() {
     assert_eq!(server.requests().len(), 2);
 }
 
-/// Iterates to the end and returns the number of items before the error, and the error.
+/// Iterates to the end. Returns the number of items before the error, and the error.
 fn end_of_iteration(client: &Client, prefetch: bool) -> (usize, Error) {
     let list = client.agents().list();
     let mut items = if prefetch { list.prefetch() } else { list }.into_iter();
@@ -150,7 +150,7 @@ fn a_server_that_repeats_or_miscounts_pages_ends_in_an_error() {
             "requested page 1, got page 18446744073709551615",
         ),
         (|n| page(TWO, n, 3, true), 2, 4, "got page 4 of 3"),
-        // The number of the page is right, and its items are those of the page before.
+        // The page number is correct, but the items are those of the previous page.
         (
             |n| page(TWO, n, 0, true),
             2,
@@ -258,7 +258,7 @@ fn an_item_of_the_previous_page_is_not_yielded_again() {
             ],
             &["e", "d", "c", "b", "a"],
         ),
-        // With pages of one item, a whole page may be a duplicate, and again on the next one.
+        // With pages of one item, an entire page may be a duplicate, several times in a row.
         (
             &[&[r#""b""#], &[r#""b""#], &[r#""b""#], &[r#""a""#]],
             &["b", "a"],
@@ -271,7 +271,7 @@ fn an_item_of_the_previous_page_is_not_yielded_again() {
             &[&[r#""""#, r#""a""#], &[r#""""#, r#""b""#]],
             &["", "a", "", "b"],
         ),
-        // What a page repeats itself is the server's list; only pages are compared.
+        // Duplicates within one page are kept; only pages are compared.
         (&[&[r#""a""#, r#""a""#], &[r#""b""#]], &["a", "a", "b"]),
         // Only the previous page is remembered.
         (&[&[r#""a""#], &[r#""b""#], &[r#""a""#]], &["a", "b", "a"]),
@@ -464,7 +464,7 @@ fn each_page_has_its_own_request_id() {
     page.get_next_page().unwrap();
     assert_eq!(sent(&server, "x-request-id")[1].as_deref(), Some("mine-3"));
 
-    // Ids of the greatest length, and of none.
+    // Ids of the maximum length, and empty ids.
     let longest = "x".repeat(255);
     for list in [named(&longest), server.client().agents().list()] {
         list.all().unwrap();
@@ -601,7 +601,7 @@ fn a_request_for_any_list_iterates_over_all_its_pages() {
     assert_eq!(ids, ["mine", "mine-2", "mine-3"]);
     let from = things().query("page", 2).decode_as::<Vec<Value>>();
     assert_eq!(from.into_iter().map(Result::unwrap).count(), 2);
-    // `send` makes one call, as ever.
+    // `send` makes one call, as for other requests.
     assert_eq!(things().decode_as::<Vec<Value>>().send().unwrap().len(), 1);
     // Items without ids, or with equal ones, are all yielded.
     let server = stuck_at_any(r#"[1,{"id":null},{"id":"a"},{"id":"a"}]"#);

@@ -1,4 +1,4 @@
-//! Failures that another attempt would meet again: they are reported at once, and are not retryable.
+//! Permanent failures are reported immediately and are not retryable.
 
 mod support;
 
@@ -21,7 +21,7 @@ fn create(client: &Client) -> Result<(), Error> {
     create.send().map(|_| ())
 }
 
-/// A label of more than 63 characters: the resolver refuses it without asking anybody.
+/// A label of more than 63 characters: the resolver refuses it without a DNS query.
 fn no_such_host() -> String {
     format!("{}.test", "a".repeat(64))
 }

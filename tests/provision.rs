@@ -63,7 +63,7 @@ fn send(client: &Client, spec: &AgentSpec) -> Vec<String> {
     applied.changes.iter().map(ToString::to_string).collect()
 }
 
-/// What was sent since the last call, except for reads.
+/// Returns the writes since the last call.
 fn writes(emulator: &Emulator) -> Vec<String> {
     let requests = emulator.requests();
     emulator.clear_requests();
@@ -154,7 +154,7 @@ fn only_what_the_specification_names_is_changed() {
         1,
         "the rules are not in the specification"
     );
-    // An empty list is named, and empties the list.
+    // A list that is present but empty clears the list.
     let none = AgentSpec::new("Scribe").workflow(WorkflowSpec::new().rules([] as [RuleInput; 0]));
     assert_eq!(send(&client, &none), [r#"~ workflow "Scribe": rules"#]);
     assert_eq!(send(&client, &none), [""; 0]);
@@ -365,7 +365,7 @@ fn a_changed_tool_is_replaced_and_a_changed_token_needs_renew() {
     assert_eq!(second.len(), 1);
     assert_ne!(mark(&first[0]), mark(&second[0]));
 
-    // Secrets are no part of the hash.
+    // The hash does not include secrets.
     let url = "/v2/orders/{{number}}";
     emulator.clear_requests();
     assert_eq!(apply(orders("t_2", url), false).1, [""; 0]);

@@ -1,5 +1,4 @@
-//! Connections that are used again, and those that are not: one that has died without a sign is not
-//! followed by the next one.
+//! Reuse of connections: after a connection died silently, other dead ones are not tried.
 
 mod support;
 
@@ -10,7 +9,7 @@ use bimpeai::{Client, ClientBuilder};
 use support::Server;
 
 const LIMIT: Duration = Duration::from_millis(300);
-/// What a busy machine may add to a limit.
+/// The time that a busy machine may add to a limit.
 const SLACK: Duration = Duration::from_millis(1_500);
 
 /// Each of the first connections responds once and then never again; later ones always do.

@@ -21,7 +21,7 @@ use bimpeai::{Client, ClientBuilder, Error};
 use serde_json::json;
 use support::{Connection, Request, Server};
 
-/// The part that all canaries share.
+/// The common part of all canaries.
 const CANARY: &str = "canary";
 const KEY: &str = "sk_canary_k1";
 const TICKET: &str = "canary_ticket";
@@ -64,7 +64,7 @@ impl log::Log for Recorder {
     fn flush(&self) {}
 }
 
-/// One test at a time; begins with no records.
+/// Lets one test run at a time, and clears the records.
 fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -80,7 +80,7 @@ fn records() -> String {
     RECORDER.records.lock().unwrap().clone()
 }
 
-/// All that can be printed of an error, and what a panic with it says.
+/// Returns all texts that an error can print, and the message of a panic with it.
 fn prints(error: &Error) -> String {
     let mut text = format!("{error}\n{error:?}\n{error:#?}\n");
     let mut source = error.source();
@@ -133,13 +133,13 @@ fn echo(connection: &mut Connection, request: &Request, status: u16) {
     let ticket = request.query("ticket").unwrap_or(TICKET).to_owned();
     let secrets = format!("{bearer} {ticket}");
     let key = bearer.trim_start_matches("Bearer ").to_owned();
-    // JSON has more than one way to write a text.
+    // A JSON string can be escaped in several ways.
     let escaped: String = key
         .chars()
         .map(|c| format!("\\u{:04x}", u32::from(c)))
         .collect();
     let body = match request.path().ends_with("/stream") {
-        // What a stream's server quotes is its ticket.
+        // The server of a stream quotes its ticket.
         true => format!(r#"{{"message":"no {ticket}","code":"{ticket}","request_id":"{ticket}"}}"#),
         false => format!(
             r#"{{"message":["{key}: {escaped}","x"],"code":"{key}","request_id":"{escaped}",
@@ -338,13 +338,13 @@ fn no_error_record_or_panic_shows_a_secret() {
         let serve = *serve;
         let server = Server::answering(move |connection, request, _| serve(connection, request));
         let client = client(Client::builder(KEY).base_url(server.url()));
-        // Once with records of what is tried again, which takes its time.
+        // Once with records of retries, which takes longer.
         let errors = send_all(&client, u32::from(*what == "500"));
         assert!(errors.len() >= 5, "{what}: {}", errors.len());
         for error in errors {
             kinds.insert(kind(&error));
             clean(what, &prints(&error));
-            // What a script sees that unwraps.
+            // The output of a script that unwraps the error.
             std::panic::set_hook(Box::new(|_| {}));
             #[allow(clippy::unnecessary_literal_unwrap)]
             let unwrap = std::panic::AssertUnwindSafe(|| Err::<(), _>(error).unwrap());
@@ -353,7 +353,7 @@ fn no_error_record_or_panic_shows_a_secret() {
         }
         clean(what, &records());
     }
-    // Nobody listens.
+    // Nothing listens on this port.
     let unused = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()

@@ -168,7 +168,7 @@ fn a_stream_yields_one_error_and_ends() {
     assert!(is_cancelled(&error.unwrap()));
     assert!(matches!(later, Ok(bimpeai::stream::Received::Ended)));
     support::eventually("no socket remains", || server.open_connections() == 0);
-    // One that is opened later, in each way.
+    // A stream that is opened later, in each way.
     assert!(is_cancelled(&messages.stream("a", "c").open()));
     let mut late = messages.stream("a", "c").into_iter();
     assert!(is_cancelled(&late.next().unwrap()));

@@ -1,4 +1,4 @@
-//! SOCKS proxies, by one that speaks just enough of version 5: what it refuses, and what it delays.
+//! SOCKS proxies: a small SOCKS 5 server refuses or delays connections.
 #![cfg(feature = "socks")]
 
 mod support;
@@ -11,7 +11,7 @@ use bimpeai::{Client, ClientBuilder, Error};
 use support::{Connection, KEY, Server, retrieve};
 
 const SHORT: Duration = Duration::from_millis(300);
-/// What a busy machine may add to a limit.
+/// The time that a busy machine may add to a limit.
 const SLACK: Duration = Duration::from_millis(1_500);
 
 /// What follows the greeting: a status for the password, then one for the connection.

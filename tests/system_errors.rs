@@ -1,4 +1,4 @@
-//! The line of an I/O failure ends with the system's own words, and has them once.
+//! The message of an I/O failure ends with the system's own message, once.
 
 mod support;
 
@@ -9,7 +9,7 @@ use std::net::TcpListener;
 use bimpeai::{Client, ClientBuilder, Error};
 use support::{KEY, Server, retrieve};
 
-/// Checks the end of the line, and that nothing of it is anywhere else.
+/// Checks the end of the line, and that it occurs nowhere else.
 #[track_caller]
 fn ends_with(error: &Error, words: &str) {
     let line = error.to_string();
@@ -127,7 +127,7 @@ fn a_closed_connection_is_not_a_system_error() {
     assert!(error.to_string().ends_with(')'), "{error}");
 }
 
-/// Run by the next test, in a process of its own: what it uses up is the whole process's.
+/// Run by the next test in a child process, because it uses up the files of its process.
 #[cfg(target_os = "linux")]
 #[test]
 #[ignore = "is run by a_process_without_files_says_so"]

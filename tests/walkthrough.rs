@@ -1,5 +1,5 @@
-//! The five steps of a workflow agent, from the first call to a cut stream, and the mistakes that a
-//! newcomer makes on the way.
+//! The five steps of a workflow agent, from the first call to an interrupted stream, and typical
+//! mistakes of a newcomer.
 
 mod support;
 
@@ -249,7 +249,7 @@ fn a_conversation_continues_after_a_cut_in_mid_event() {
         "the stream was cut and opened again"
     );
     let different: HashSet<_> = came.iter().collect();
-    assert_eq!(different.len(), came.len(), "none came twice");
+    assert_eq!(different.len(), came.len(), "no duplicates");
     let known: Vec<_> = messages
         .list(&agent.id, &conversation.id)
         .sort("created_at")
@@ -257,7 +257,11 @@ fn a_conversation_continues_after_a_cut_in_mid_event() {
         .map(|message| message.unwrap().id)
         .collect();
     let start = known.iter().position(|id| *id == came[0]).unwrap();
-    assert_eq!(known[start..start + came.len()], came, "none was missed");
+    assert_eq!(
+        known[start..start + came.len()],
+        came,
+        "no message was lost"
+    );
     for request in emulator.requests() {
         let is_stream = request.path.ends_with("/stream");
         assert_eq!(

@@ -1,4 +1,4 @@
-//! The rival: what somebody who knows ureq and serde well writes by hand, for these calls only.
+//! The rival: code with ureq and serde written by hand, for these calls only.
 //!
 //! The same bytes go over the wire. It keeps no unknown field, tells no null from absent, retries
 //! nothing, and its ids are constants.

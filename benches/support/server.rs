@@ -38,7 +38,7 @@ pub fn start(routes: Vec<Route>) -> String {
         for stream in listener.incoming().flatten() {
             let routes = routes.clone();
             std::thread::spawn(move || {
-                // A client that goes away is no news.
+                // A client may disconnect at any time.
                 let _ = serve(stream, &routes);
             });
         }
@@ -82,7 +82,7 @@ fn serve(mut stream: TcpStream, routes: &[Route]) -> io::Result<()> {
     }
 }
 
-/// How long the request at the front is, once it is whole.
+/// Returns the length of the first request, once it is complete.
 fn request_length(bytes: &[u8]) -> Option<usize> {
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
     let head = std::str::from_utf8(&bytes[..end]).ok()?;

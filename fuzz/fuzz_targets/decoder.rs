@@ -1,4 +1,4 @@
-//! Any bytes, in any cut and under any limit, decode without a panic to what they decode to whole.
+//! Decodes arbitrary bytes at any split and limit: no panic, and the same events as in one piece.
 #![no_main]
 
 use std::iter;

@@ -1,4 +1,4 @@
-//! Bodies of successes decode, or are an error that keeps them.
+//! A success body decodes, or the error keeps the body.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|body: &[u8]| bimpeai::fuzzing::envelope(body));

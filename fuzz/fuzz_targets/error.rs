@@ -1,4 +1,4 @@
-//! Bodies of errors make one line, which shows no key.
+//! An error body becomes one line without the API key.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|input: (u16, &[u8])| {

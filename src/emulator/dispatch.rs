@@ -155,7 +155,7 @@ fn route(
                         is_peek: request.method == "HEAD",
                     })
                 };
-                // Nobody waits for a read.
+                // A read does not wake threads that wait for a change.
                 if request.is_read() {
                     run(&mut shared.state())
                 } else {

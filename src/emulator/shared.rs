@@ -53,7 +53,7 @@ impl Shared {
     /// Ends every wait.
     pub(super) fn stop(&self) {
         self.stop.set();
-        // Nobody is between looking at the flag and waiting while this lock is held.
+        // While this lock is held, no thread is between reading the flag and waiting.
         drop(lock(&self.state));
         self.changed.notify_all();
         self.idempotency.close();

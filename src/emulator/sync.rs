@@ -24,7 +24,7 @@ impl Stop {
 
     pub(super) fn set(&self) {
         self.is_set.store(true, Ordering::Release);
-        // Nobody is between looking at the flag and waiting while this lock is held.
+        // While this lock is held, no thread is between reading the flag and waiting.
         drop(lock(&self.mutex));
         self.set.notify_all();
     }

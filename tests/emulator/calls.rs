@@ -89,7 +89,7 @@ fn calls_progress_with_the_clock() {
     let path = call(&api, "+2348012345678");
     let list = path.rsplit_once('/').unwrap().0;
     for expected in ["queued", "ringing", "answered", "ended", "ended"] {
-        // Looking changes nothing.
+        // Retrieving a call changes nothing.
         for _ in 0..2 {
             assert_eq!(status(&api.get(&path).data()), expected);
             assert_eq!(status(&api.get(list).data()[0]), expected);
@@ -102,7 +102,7 @@ fn calls_progress_with_the_clock() {
         let time = |range: std::ops::Range<usize>| text[range].parse::<i64>().unwrap();
         time(11..13) * 3600 + time(14..16) * 60 + time(17..19)
     };
-    // Each step has its own time, whenever somebody looks.
+    // Each step has its own time, independent of when the call is retrieved.
     let answered = (time("answered_at") - time("ringing_at")).rem_euclid(86_400);
     let ended = (time("ended_at") - time("answered_at")).rem_euclid(86_400);
     assert_eq!((answered, ended), (60, 60));

@@ -56,7 +56,7 @@ fn an_agent_replies_from_its_knowledge_bases() {
             (&sent["role"], &sent["message"]),
             (&json!("user"), &json!(question))
         );
-        eventually("an answer comes", || {
+        eventually("a reply arrives", || {
             messages(&api, &agent, &conversation).len() == before + 2
         });
         let all = messages(&api, &agent, &conversation);
@@ -90,7 +90,7 @@ fn an_assistant_message_needs_a_paused_ai() {
         api.post(&format!("{path}/messages"), speak).data()["role"],
         "assistant"
     );
-    // Nobody replies now, so that the response is the caller's own message.
+    // The agent does not reply now, so the response is the caller's own message.
     let body = json!({ "message": "Pizza?", "conversation_id": conversation });
     let reply = api
         .post(&format!("/agents/{agent}/conversations/messages"), body)
@@ -249,7 +249,7 @@ fn scripted_replies_precede_knowledge_base_replies() {
             (&json!("assistant"), &json!(reply))
         );
     }
-    // Nobody replies, so that the response is the caller's own message.
+    // The agent does not reply, so the response is the caller's own message.
     assert_eq!(ask(&api, &agent, "Silence!").data()["role"], "user");
 
     let api = start(quiet().replies("", "Always this."));
@@ -293,7 +293,7 @@ fn the_test_whatsapp_channel_can_refuse_numbers_that_never_wrote_first() {
             .status,
         201
     );
-    // By default anybody can be written to.
+    // By default, every number accepts messages.
     let open = self::api();
     assert_eq!(ask(&open, &open.agent(), "Hello").status, 201);
 }
@@ -495,7 +495,7 @@ fn an_agent_replies_to_a_customer_from_outside() {
     let message = api.customer_says(&agent, &conversation, "Do you deliver?");
     let path = format!("/agents/{agent}/conversations/{conversation}/messages");
     assert_eq!(api.get(&format!("{path}/{message}")).data()["role"], "user");
-    eventually("an answer comes", || {
+    eventually("a reply arrives", || {
         messages(&api, &agent, &conversation).len() == 2
     });
 }

@@ -174,7 +174,7 @@ fn a_fault_can_apply_to_every_nth_request() {
     assert_eq!(statuses, [200, 200, 503, 200, 200, 503, 200, 200]);
     assert_eq!(api.unmet_faults(), []);
 
-    // A request that one fault lets pass meets the next.
+    // If one fault lets a request pass, the next fault applies.
     api.fault(Fault::status(500).every(2).times(usize::MAX));
     api.fault(Fault::status(502).times(usize::MAX));
     let statuses: Vec<u16> = (0..4).map(|_| api.get("/agents").status).collect();
@@ -210,7 +210,7 @@ fn a_stream_fault_is_unmet_until_it_takes_effect() {
         let stream = api.stream(&agent, &conversation, "");
         eventually("the stream is open", || api.open_streams() == 1);
         assert_eq!(api.unmet_faults(), std::slice::from_ref(&fault));
-        // This stream ends too early.
+        // This stream ends before the fault takes effect.
         api.end_streams();
         eventually("the stream is closed", || api.open_streams() == 0);
         drop(stream);
@@ -369,7 +369,7 @@ fn a_stream_request_can_fail_like_any_other() {
     assert_eq!(api.stream(&agent, &conversation, "").status, 200);
 }
 
-/// Opens a stream that meets this fault, and sends the messages "0", "1" and "2".
+/// Opens a stream with this fault, and sends the messages "0", "1" and "2".
 fn broken(api: &Api, fault: Fault) -> crate::support::Stream {
     let (agent, conversation) = api.conversation();
     api.fault(fault);
@@ -407,7 +407,7 @@ fn a_stream_falls_silent() {
         }
     }
     let silent = stream.waits_for(Duration::from_millis(50));
-    assert!(silent, "something came");
+    assert!(silent, "something arrived");
     assert_eq!(api.open_streams(), 1);
     drop(stream);
     eventually("the stream is closed", || api.open_streams() == 0);
@@ -463,7 +463,7 @@ fn heartbeats_can_be_disabled() {
     assert_eq!(stream.messages(3), ["0", "1", "2"]);
     assert!(
         stream.waits_for(Duration::from_millis(50)),
-        "a heartbeat came"
+        "a heartbeat arrived"
     );
 }
 

@@ -262,7 +262,7 @@ fn each_generation_has_the_operations_that_are_documented_for_it() {
             })
             .collect();
         let path = path.join("/");
-        // Without a key an operation is refused with 401, and what is none with 404.
+        // Without an API key, an operation is refused with 401 and an unknown path with 404.
         let has = |api: &Api| api.send(method, &path, &[("X-Api-Key", "")], "").status == 401;
         let releases = releases(operation);
         let is_first = releases.iter().any(|release| release == "0.1");

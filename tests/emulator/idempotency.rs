@@ -178,7 +178,7 @@ fn a_stored_refusal_is_replayed_until_the_key_is_forgotten() {
     let first = api.agent();
     let refused = create(&api);
     assert_eq!(refused.code().1, "agent_limit_reached");
-    // The reason is gone, the refusal is not.
+    // The reason is gone, but the refusal is still stored.
     api.delete(&format!("/agents/{first}"));
     let again = create(&api);
     assert_eq!((again.status, &again.body), (refused.status, &refused.body));
@@ -206,7 +206,7 @@ fn a_stored_fault_is_replayed_to_its_key() {
     assert_eq!(agents(&api), 0);
     assert_eq!(api.post("/agents", json!({ "name": "A" })).status, 201);
 
-    // A fault that is not stored meets one request only.
+    // A fault that is not stored applies to one request only.
     let api = start(quiet());
     api.fault(Fault::status(403));
     assert_eq!((create(&api).status, create(&api).status), (403, 201));

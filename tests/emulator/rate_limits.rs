@@ -91,7 +91,7 @@ fn each_limiter_refuses_excess_requests_and_says_when_to_retry() {
             "limiter {index}: {asked}"
         );
         assert_eq!(api.rate_limited_requests(), 1);
-        // Asking again does not move it away.
+        // Further requests do not postpone it.
         assert!(number(&api.get("/agents"), "Retry-After") <= asked);
         assert_eq!(api.rate_limited_requests(), 2);
         api.advance_clock(Duration::from_secs(asked));

@@ -1,4 +1,4 @@
-//! A server of raw bytes on a loopback socket: what no mock can do, a test does here itself.
+//! A server of raw bytes on a loopback socket, for tests that need more control than a mock offers.
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
 use std::collections::HashMap;
@@ -12,12 +12,12 @@ use std::time::{Duration, Instant};
 use bimpeai::agents::AgentDetail;
 use bimpeai::{Client, ClientBuilder, Error};
 
-/// Nothing in a test waits longer than this.
+/// The maximum wait in a test.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 pub const KEY: &str = "sk_test_canary";
 
-/// The call that stands for all others, by a client of its own.
+/// Sends a typical call with a new client.
 pub fn retrieve(builder: ClientBuilder) -> Result<AgentDetail, Error> {
     builder.build().unwrap().agents().retrieve("a").send()
 }
@@ -57,25 +57,25 @@ impl Request {
     }
 }
 
-/// One connection that a client made.
+/// A connection opened by a client.
 pub struct Connection {
     reader: BufReader<TcpStream>,
-    /// Which connection of the server's it is, from 0.
+    /// Number of the connection, from 0.
     pub number: usize,
-    /// Whether an event stream was begun on it.
+    /// Whether it carries an event stream.
     pub streaming: bool,
     shared: Arc<Shared>,
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        // The server's own handle on the socket would keep it open.
+        // The server's own handle would keep the socket open.
         self.shared.sockets.lock().unwrap().remove(&self.number);
     }
 }
 
 impl Connection {
-    /// The next request, or `None` when the client closes.
+    /// Returns the next request, or `None` when the client closes the connection.
     pub fn request(&mut self) -> Option<Request> {
         let mut line = String::new();
         if self.reader.read_line(&mut line).ok()? == 0 {
@@ -109,8 +109,8 @@ impl Connection {
         Some(request)
     }
 
-    /// The next request, of which the last byte is left unread: what ends the connection then is
-    /// a reset, until [`Connection::close`] has read it. For requests without a body.
+    /// Returns the next request, which must not have a body, and leaves its last byte unread. The
+    /// connection then ends with a reset, unless [`Connection::close`] reads that byte.
     pub fn request_unread(&mut self) -> Option<Request> {
         let mut head = vec![0; 64 * 1024];
         let length = loop {
@@ -143,12 +143,12 @@ impl Connection {
         Some(request)
     }
 
-    /// Reads what [`Connection::request_unread`] has left.
+    /// Reads the byte that [`Connection::request_unread`] left.
     pub fn read_rest(&mut self) {
         let _ = self.stream().read_exact(&mut [0]);
     }
 
-    /// Writes bytes as they are.
+    /// Writes raw bytes.
     pub fn raw(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         self.reader.get_mut().write_all(bytes.as_ref()).is_ok()
     }
@@ -198,30 +198,30 @@ impl Connection {
         self.answer(201, &[], body)
     }
 
-    /// Ends the connection with a reset: what was written may be lost on the way.
+    /// Resets the connection. Bytes already written may be lost.
     pub fn reset(self) {
         self.reset_now();
     }
 
-    /// Ends it with a reset as soon as it is dropped.
+    /// Resets the connection when it is dropped.
     pub fn reset_now(&self) {
         let socket = socket2::SockRef::from(self.reader.get_ref());
         let _ = socket.set_linger(Some(Duration::ZERO));
     }
 
-    /// Ends the connection in order: what was written still arrives.
+    /// Closes the connection cleanly. Bytes already written still arrive.
     pub fn shut(&mut self) {
         let _ = self.reader.get_ref().shutdown(Shutdown::Write);
     }
 
     pub fn close(mut self) {
-        // What lies unread would make it a reset.
+        // Unread bytes would turn the close into a reset.
         let _ = self.stream().set_nonblocking(true);
         let _ = self.reader.read(&mut [0; 16]);
         let _ = self.reader.get_ref().shutdown(Shutdown::Both);
     }
 
-    /// Waits until the client closes; whether it did so in time.
+    /// Waits until the client closes. Returns whether it did so in time.
     pub fn closed_by_client(&mut self) -> bool {
         let mut byte = [0];
         loop {
@@ -254,7 +254,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Runs `serve` for every connection, each on a thread of its own.
+    /// Runs `serve` for every connection, each on its own thread.
     pub fn start(serve: impl Fn(Connection) + Send + Sync + 'static) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         Self::on(listener, serve)
@@ -315,8 +315,8 @@ impl Server {
         })
     }
 
-    /// Hands out the tickets `ticket-0`, `ticket-1`, …; `serve` gets every other request with its
-    /// number, and the connection lives on after it unless an event stream was begun.
+    /// Issues the tickets `ticket-0`, `ticket-1`, …; `serve` gets every other request with its
+    /// number. The connection stays open afterwards, unless it carries an event stream.
     pub fn streaming(
         serve: impl Fn(&mut Connection, &Request, usize) + Send + Sync + 'static,
     ) -> Server {
@@ -357,7 +357,7 @@ impl Server {
         self.shared.requests.lock().unwrap().clone()
     }
 
-    /// The requests since the last time.
+    /// Returns the requests since the last call.
     pub fn take_requests(&self) -> Vec<Request> {
         std::mem::take(&mut *self.shared.requests.lock().unwrap())
     }
@@ -367,7 +367,7 @@ impl Server {
         self.matching("/stream-ticket")
     }
 
-    /// The event streams that were asked for.
+    /// Returns the requests for event streams.
     pub fn streams(&self) -> Vec<Request> {
         self.matching("/stream")
     }
@@ -400,7 +400,7 @@ impl Drop for Server {
     }
 }
 
-/// The frame of a message, as documented.
+/// Returns the frame of a message, as documented.
 pub fn message(id: &str, text: &str) -> String {
     format!(
         "id: {id}\nevent: message\ndata: {}\n\n",
@@ -419,7 +419,7 @@ pub fn heartbeat(id: u64, ts: u64) -> String {
     format!("id: {id}\nevent: heartbeat\ndata: {{\"ts\":{ts}}}\n\n")
 }
 
-/// What one thread opens and others wait for.
+/// A gate that one thread opens and other threads wait for.
 #[derive(Clone, Default)]
 pub struct Gate(Arc<(Mutex<bool>, Condvar)>);
 
@@ -444,7 +444,7 @@ impl Gate {
     }
 }
 
-/// Waits until something is so, for a bounded time.
+/// Waits up to a bound until the condition holds.
 #[track_caller]
 pub fn eventually(what: &str, is_so: impl Fn() -> bool) {
     let until = Instant::now() + PATIENCE;

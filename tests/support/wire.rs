@@ -72,7 +72,7 @@ pub fn with_wire_name(field: &Value) -> Value {
     field
 }
 
-/// A value of a declared type, with everything set that can be.
+/// Returns a value of a declared type with every field set.
 pub fn sample(wire: &Value, field: &Value, depth: usize) -> Value {
     if let Some(known) = list(&field["enum"]).first() {
         return known.clone();
@@ -111,7 +111,7 @@ pub fn object(wire: &Value, fields: &[Value], depth: usize) -> Value {
         .into()
 }
 
-/// Equal but for the order of fields and the form of numbers.
+/// Compares values except for the order of fields and the form of numbers.
 pub fn equal(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Number(a), Value::Number(b)) => a.as_f64() == b.as_f64(),

@@ -62,7 +62,7 @@ fn entry(request: &RecordedRequest) -> Option<Key> {
         .iter()
         .filter(|entry| text(entry, "method") == request.method && fits(text(entry, "path")))
         .collect();
-    // `/phone-numbers/request` is no phone number.
+    // `/phone-numbers/request` is not a phone number.
     fitting.sort_by_key(|entry| text(entry, "path").matches('{').count());
     fitting.first().map(|entry| key(entry))
 }
@@ -122,7 +122,7 @@ fn workflows(client: &Client) -> Result<Workflow, Error> {
     };
     assert_eq!((step.title.as_str(), step.description.as_str()), ("T", ""));
 
-    // What was read can be written back.
+    // Decoded values can be encoded again.
     let update = UpdateWorkflow::new()
         .name("New")
         .rules(created.rules.clone())
@@ -356,7 +356,7 @@ fn conversations(client: &Client, agent: &str) -> Result<(), Error> {
         .stream(agent, conversation)
         .after(&asked.id)
         .open()?;
-    let answer = stream.next().expect("an answer")?;
+    let answer = stream.next().expect("a response")?;
     assert_eq!(
         (&answer.role, &*answer.conversation_id),
         (&MessageRole::Assistant, conversation)
@@ -449,7 +449,7 @@ fn superseded_stream(client: &Client, emulator: &Emulator, agent: &str) -> Resul
     )
     .expect("a request");
     let mut head = [0; 15];
-    socket.read_exact(&mut head).expect("an answer");
+    socket.read_exact(&mut head).expect("a response");
     assert_eq!(&head, b"HTTP/1.1 200 OK");
     Ok(())
 }
@@ -482,7 +482,7 @@ fn each_operation_works_from_end_to_end() -> Result<(), Error> {
     Ok(())
 }
 
-/// All that the documents let a server leave out is lived with.
+/// Fields that the documentation makes optional may be missing.
 #[test]
 fn empty_responses_are_accepted() -> Result<(), Error> {
     let emulator = empty_answers();
@@ -558,7 +558,7 @@ fn the_official_sdk_runs_every_operation() {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/surface.py");
     let plain = || Emulator::builder().reply_delay(Duration::from_millis(20));
     let first = plain().start().expect("an emulator");
-    // Only since 0.4 does the SDK live with placeholders.
+    // The SDK supports placeholders only from its version 0.4.
     let current = plain().placeholders(true).start().expect("an emulator");
     current.assign_phone_number("+447700900000", None);
     let empty = empty_answers();

@@ -86,7 +86,7 @@ fn check(server: &Server, client: &Client, case: &Case, ids: &[&str]) -> Result<
     }
 }
 
-/// What a careless or hostile caller passes as an id.
+/// Ids that a careless or hostile caller may pass.
 const TRICKS: &[&str] = &[
     "",
     ".",

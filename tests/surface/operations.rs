@@ -1,4 +1,4 @@
-//! What each operation sends is what the wire declares, whatever the values are.
+//! Each operation sends what the wire declares, for all values.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use crate::support::{KEY, Request};
 use crate::table::{ROWS, SUPERSEDED, perform, with_options};
 use crate::wire::{equal, list, text};
 
-/// The path of a case as it has to be: each id is one segment.
+/// Returns the expected path of a case: each id is one segment.
 fn path(case: &Case) -> String {
     let superseded = SUPERSEDED.contains(&(&*case.python, &*case.path));
     let mut path = case.path.clone();
@@ -226,7 +226,7 @@ fn the_escape_hatch_sends_the_same_requests() {
     let calls: Vec<Case> = GENERATIONS.into_iter().flat_map(cases).collect();
     let recorder = Recorder::new(calls);
     for (number, case) in recorder.cases.iter().enumerate() {
-        // A stream is no call: what is here is for who opens it by hand.
+        // A stream is not a call. This entry is for callers that open it themselves.
         if case.python == STREAM {
             continue;
         }
@@ -302,7 +302,7 @@ fn the_escape_hatch_returns_the_requested_type() {
         .discard_body()
         .send()
         .unwrap();
-    // Each method that writes carries a key, one that reads does not.
+    // Each write carries an idempotency key, each read does not.
     for (method, is_write) in [
         ("PUT", true),
         ("DELETE", true),

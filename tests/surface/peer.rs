@@ -16,14 +16,14 @@ use crate::support::{KEY, Request};
 use crate::table::{SUPERSEDED, perform};
 use crate::wire::equal;
 
-/// A difference that is meant: what differs, in which cases, and why.
+/// An intended difference: what differs, in which cases, and why.
 struct Purposeful {
     what: &'static str,
     when: fn(&Case, &Value) -> bool,
     why: &'static str,
 }
 
-/// All that differs between the SDK's requests and ours.
+/// All intended differences between the SDK's requests and ours.
 const DIFFERENCES: &[Purposeful] = &[
     Purposeful {
         what: "path",
@@ -114,7 +114,7 @@ fn recorded(request: &Request, case: &Case) -> Value {
             _ => value.clone(),
         };
         let before = headers.insert(name.clone(), json!(value));
-        assert_eq!(before, None, "{}: {name} came twice", case.name());
+        assert_eq!(before, None, "{}: duplicate {name}", case.name());
     }
     let mut recorded = json!({
         "method": request.method,
@@ -133,7 +133,7 @@ fn all_recorded(recorder: &Recorder, who: &str, number: usize) -> Vec<Value> {
     requests.iter().map(|it| recorded(it, case)).collect()
 }
 
-/// What the SDK sent, by the release and the case.
+/// The requests of the SDK, by release and case.
 type Theirs = BTreeMap<String, BTreeMap<String, Vec<Value>>>;
 
 fn file() -> PathBuf {
@@ -200,7 +200,7 @@ fn from_python(environments: &Path, recorder: &Recorder) -> Theirs {
     theirs
 }
 
-/// Each place in which two requests differ.
+/// Returns each place in which two requests differ.
 fn differences(ours: &Value, theirs: &Value) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut note = |what: String, same: bool| {
@@ -323,7 +323,7 @@ fn each_request_equals_the_request_of_the_official_sdk() {
     );
 }
 
-/// The comparison sees what it is to see.
+/// The comparison detects differences.
 #[test]
 fn a_difference_is_found_wherever_it_is() {
     let request = json!({

@@ -69,7 +69,7 @@ fn rows_match_the_names_of_the_python_sdk() {
         for method in names(&python["methods"]) {
             assert!(
                 due.contains(method),
-                "{release}: {method} is no operation of the wire"
+                "{release}: {method} is not an operation of the wire"
             );
             let options = &python["methods"][method]["parameters"];
             for option in ["idempotency_key", "timeout", "max_retries", "headers"] {

@@ -10,7 +10,7 @@ use crate::support::{Connection, KEY, Request, Server};
 
 use bimpeai::Client;
 
-/// What opens the stream, as awkward as the rest.
+/// The ticket of the stream, as awkward as the other values.
 pub(crate) const TICKET: &str = "tkt é&+%=#/🍕";
 
 /// A header that every call carries.
@@ -91,7 +91,7 @@ fn taken_apart(target: &str) -> (String, usize, String) {
     )
 }
 
-/// Whether the connection is good for more.
+/// Whether the connection can be used again.
 fn answer(connection: &mut Connection, request: &Request, case: &Case) -> bool {
     if case.python != STREAM {
         let status = if request.method == "POST" { 201 } else { 200 };

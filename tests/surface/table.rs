@@ -173,7 +173,7 @@ fn read_fields<T>(map: &Map<String, Value>, of: &str, read: impl FnOnce(&Fields<
     built
 }
 
-/// Calls the setter of each field that is there; null has a method of its own.
+/// Calls the setter of each given field; null has its own method.
 macro_rules! set {
     ($body:expr, $fields:ident; $($name:ident $(/ $clear:ident)? : $convert:expr),* $(,)?) => {{
         let mut body = $body;
@@ -189,7 +189,7 @@ macro_rules! set {
 fn text(value: &Value) -> &str {
     value
         .as_str()
-        .unwrap_or_else(|| panic!("{value} is no text"))
+        .unwrap_or_else(|| panic!("{value} is not a string"))
 }
 
 fn flag(value: &Value) -> bool {
@@ -197,7 +197,7 @@ fn flag(value: &Value) -> bool {
 }
 
 fn number(value: &Value) -> u64 {
-    value.as_u64().expect("a whole number")
+    value.as_u64().expect("an integer")
 }
 
 fn fraction(value: &Value) -> f64 {
@@ -246,7 +246,7 @@ fn flows(value: &Value) -> Vec<FlowInput> {
                 trigger_keywords: keywords,
                 conversation_steps: steps,
             );
-            // The first generation's flows are free objects.
+            // The flows of the first generation are free-form objects.
             match f.take("nodes") {
                 Some(nodes) => flow.extra("nodes", nodes.clone()),
                 None => flow,

@@ -71,7 +71,7 @@ enum Step {
     Answer,
     Transfer,
     End,
-    /// Nobody picks up.
+    /// The call is not picked up.
     GiveUp,
     /// A machine picks up.
     LeaveMessage,

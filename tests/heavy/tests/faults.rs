@@ -17,7 +17,7 @@ use bimpeai::{Client, Error};
 use support::{Connection, KEY, Request, Server};
 
 const TIMEOUT: Duration = Duration::from_millis(250);
-/// What a busy machine may add.
+/// The time that a busy machine may add.
 const SLACK: Duration = Duration::from_millis(1_500);
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 21\r\n\r\n{\"data\":{\"id\":\"abc\"}}";
@@ -33,11 +33,11 @@ enum By {
 
 const ALL: [By; 3] = [By::Read, By::Write, By::Stream];
 
-/// Does the harm, once the request was read; the connection ends with it.
+/// Causes the fault after the request was read, then closes the connection.
 type Harm = Box<dyn Fn(&mut Connection, &Request) + Send + Sync>;
 
 enum Faulty {
-    /// No server at all.
+    /// Nothing listens.
     Nobody,
     /// What happens to a connection before anything is read of it.
     Early(fn(Connection)),
@@ -345,9 +345,9 @@ fn every_fault_ends_in_its_error_in_time_without_leaks() {
             )
             .unwrap();
             if found != expected {
-                wrong.push(format!("{line}\n   {expected} was due: {result:?}"));
+                wrong.push(format!("{line}\n   expected {expected}, got {result:?}"));
             }
-            // A body without end is given up by its size, wherever the time stands.
+            // An endless body fails by its size, independent of the time.
             if passed > TIMEOUT + SLACK {
                 wrong.push(format!("{line}\n   too late"));
             }
@@ -376,7 +376,7 @@ fn every_fault_ends_in_its_error_in_time_without_leaks() {
     }
     writeln!(
         table,
-        "{cuts} answers cut short, each at another byte: Connection, the slowest in {} ms",
+        "{cuts} responses truncated, each at a different byte: Connection, the slowest in {} ms",
         slowest_cut.as_millis()
     )
     .unwrap();

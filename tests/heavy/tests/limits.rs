@@ -1,4 +1,4 @@
-//! Bounds: of time, of size, of depth. A server may be slow, silent or endless; a call is not.
+//! Limits of time, size and depth, with servers that are slow, silent or endless.
 
 #[cfg(feature = "gzip")]
 #[path = "support/gzip.rs"]
@@ -14,10 +14,10 @@ use bimpeai::{Client, Error};
 use support::{KEY, Server};
 
 const SHORT: Duration = Duration::from_millis(150);
-/// What a busy machine may add to a limit.
+/// The time that a busy machine may add to a limit.
 const SLACK: Duration = Duration::from_millis(1_500);
 
-/// Writes one byte of this at a time, without end.
+/// Writes the head, then the body one byte at a time and without end.
 fn trickling(head: &'static str, body: &'static str) -> Server {
     Server::start(move |mut connection| {
         while connection.request().is_some() {
@@ -32,7 +32,7 @@ fn trickling(head: &'static str, body: &'static str) -> Server {
     })
 }
 
-/// Reads requests and says nothing.
+/// Reads requests and does not respond.
 fn silent() -> Server {
     Server::start(|mut connection| {
         let _ = connection.request();
@@ -119,7 +119,7 @@ fn a_deadline_bounds_all_attempts_and_delays_of_a_call() {
     let error = send().unwrap_err();
     assert!(matches!(error, Error::Timeout(_)), "{error}");
     assert!(started.elapsed() < limit + SLACK);
-    // Within the first attempt it is the deadline that the error names.
+    // If the deadline expires during the first attempt, the error names the deadline.
     let client = server.client();
     let get = client.agents().retrieve("a").deadline(SHORT);
     let says = "GET /agents/a: not done within its deadline of 150ms";
@@ -140,7 +140,7 @@ fn a_deadline_bounds_all_attempts_and_delays_of_a_call() {
 
 #[test]
 fn a_connect_timeout_says_which_limit_was_exceeded() {
-    // A queue that is full: the system answers no further attempt.
+    // The queue is full, so the system accepts no further connection.
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     let address: std::net::SocketAddr = "127.0.0.1:0".parse().unwrap();
     socket.bind(&address.into()).unwrap();
@@ -313,7 +313,7 @@ fn an_error_body_is_truncated_and_its_status_kept() {
         panic!("{error}")
     };
     assert_eq!((error.status(), error.body().len()), (400, 1 << 20));
-    // One that ends early, or never comes, has said enough in its status.
+    // If the body is truncated or missing, the status is enough.
     let server = Server::start(|mut connection| {
         while connection.request().is_some() {
             connection.raw("HTTP/1.1 404 Not Found\r\nContent-Length: 50\r\n\r\n{\"mess");
@@ -437,7 +437,7 @@ fn headers_and_urls_up_to_their_limits_are_sent_in_full() {
         get.header("x-own", &value).send().unwrap_err().status(),
         Some(404)
     );
-    // A stream's buffers are small, and they take it too.
+    // The small buffers of a stream accept it too.
     let stream = client.conversations().messages().stream(&long, &long);
     let error = stream
         .header("x-own", &value)
@@ -454,7 +454,7 @@ fn headers_and_urls_up_to_their_limits_are_sent_in_full() {
 
 #[test]
 fn a_dead_pooled_connection_is_replaced_without_a_retry() {
-    // The server closes each connection after its answer, without saying so.
+    // The server closes each connection after its response, without announcing it.
     let server = Server::start(|mut connection| {
         if connection.request().is_some() {
             connection.data(r#"{"id":"a"}"#);
@@ -482,7 +482,7 @@ fn unsolicited_bytes_are_never_the_response_to_the_next_call() {
     let server = Server::answering(|connection, request, _| {
         let id = request.path().rsplit('/').next().unwrap();
         connection.data(&format!(r#"{{"id":"{id}"}}"#));
-        // Another answer, ahead of any request.
+        // A second response, before any request.
         let mut socket = connection.stream();
         let _ = socket.write_all(
             b"HTTP/1.1 200 OK\r\nContent-Length: 24\r\n\r\n{\"data\":{\"id\":\"forged\"}}",
@@ -522,7 +522,7 @@ fn a_head_of_any_size_arrives_before_its_body() {
     );
     let client = server.client();
     let value = "v".repeat(8000);
-    // Up to twice what the output buffer holds.
+    // Up to twice the size of the output buffer.
     for headers in [1, 15, 16, 17, 32] {
         let mut request = client.request("POST", "/x").json(&"body");
         for number in 0..headers {

@@ -1,4 +1,4 @@
-//! Proxies: by a small one of our own, and by real ones where `.ci/network` has started them.
+//! Proxies: a small one in this file, and real ones if `.ci/network` has started them.
 
 #[path = "../../support/mod.rs"]
 mod support;
@@ -156,7 +156,7 @@ fn a_proxy_that_stalls_is_bounded_by_the_connect_timeout() {
     assert!(!error.may_have_been_sent(), "{error}");
 }
 
-/// Run by the next test in processes of their own: an environment is one for all threads.
+/// Run by the next test in child processes, because all threads share one environment.
 #[test]
 #[ignore = "is run by the_environment_says_which_proxy"]
 fn in_an_environment() {
@@ -243,7 +243,7 @@ fn through(url: &str) {
         let error = retrieve(secure()).unwrap_err();
         assert!(error.to_string().contains("TLS failed: "), "{error}");
     }
-    // The proxy finds nobody at the other end.
+    // The proxy cannot connect to the server.
     let unused = TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -261,7 +261,7 @@ fn through(url: &str) {
     );
 }
 
-/// The same proxy with no password, and with a wrong one.
+/// The same proxy without a password, and with a wrong password.
 fn refused(url: &str) {
     let server = server();
     let (scheme, rest) = url.split_once("://").unwrap();

@@ -19,7 +19,7 @@ fn giving(status: u16, headers: &'static [&'static str], body: impl AsRef<[u8]>)
     })
 }
 
-/// A server that writes this as it is, and ends the connection.
+/// A server that writes these bytes and closes the connection.
 fn writing(bytes: impl AsRef<[u8]>) -> Server {
     let bytes = bytes.as_ref().to_vec();
     Server::start(move |mut connection| {
@@ -207,7 +207,7 @@ fn undocumented_values_spoil_neither_the_item_nor_the_page() {
         .send()
         .unwrap();
     assert_eq!(workflow.flows.len(), 1);
-    // And what cannot be done without is a decode error of ours, with all that is known.
+    // A missing required field is a decode error that keeps all known details.
     let error = fails(&giving(200, ID, r#"{"data":{"name":"no id"}}"#));
     keeps(&error, 200, br#"{"data":{"name":"no id"}}"#);
     let server = giving(200, &[], r#"{"message":"ok","data":null}"#);
@@ -493,7 +493,10 @@ fn server_text_in_errors_is_one_bounded_line() {
         "{line:?}"
     );
     let Error::Api(api) = error else { panic!() };
-    assert!(api.message().len() > 5_000, "the accessor has it whole");
+    assert!(
+        api.message().len() > 5_000,
+        "the accessor returns the full message"
+    );
 }
 
 #[test]
@@ -550,7 +553,7 @@ fn debug_of_headers_shows_the_request_id_unless_it_quotes_the_key() {
     let shown = format!("{:?} {error}", api.headers());
     assert!(!shown.contains(KEY), "{shown}");
     assert!(shown.contains(r#""x-request-id": "[redacted]""#), "{shown}");
-    // The accessor has it all the same.
+    // The accessor still returns it.
     assert_eq!(api.headers().get("server"), Some(KEY));
 }
 
@@ -604,7 +607,7 @@ fn interim_responses_are_skipped() {
             "aaaa"
         );
     }
-    // One that never ends the conversation is an answer, and no success.
+    // A final 101 response is an error.
     let error = fails(&writing(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n",
     ));
@@ -664,7 +667,7 @@ fn unrequested_compression_is_named_in_the_error() {
             Some("identity")
         );
     }
-    // An error keeps its status all the same.
+    // An error still keeps its status.
     let error = fails(&giving(503, headers, gzip));
     keeps(&error, 503, &gzip);
 }
@@ -690,7 +693,7 @@ fn a_truncated_body_without_length_is_retried_then_an_error_with_its_text() {
         .send()
         .unwrap();
     assert_eq!(agent.id, "abc");
-    // The second time it comes whole.
+    // The second response is complete.
     let server = Server::start(move |mut connection| {
         let _ = connection.request();
         let body = if connection.number == 0 {
@@ -708,7 +711,7 @@ fn a_truncated_body_without_length_is_retried_then_an_error_with_its_text() {
         .send_with_response()
         .unwrap();
     assert_eq!(response.attempts, 2);
-    // Bytes that the caller wants as they came are not cut short in silence either.
+    // Raw bytes are not silently truncated either.
     let server = writing(format!("{head}{}", &whole[..7]));
     let client = server.builder().max_retries(0).build().unwrap();
     let raw = client.request("GET", "/x").raw().send();
@@ -741,7 +744,7 @@ fn a_body_with_a_length_that_ends_early_is_a_connection_error_at_every_byte() {
 #[test]
 fn a_response_sent_before_the_request_was_read_is_returned() {
     let server = Server::start(|mut connection| {
-        // The head alone is read; megabytes of the body never are.
+        // Only the head of the request is read, not the megabytes of its body.
         let mut socket = connection.stream();
         let _ = std::io::Read::read(&mut socket, &mut [0; 512]);
         connection.answer(
@@ -757,7 +760,7 @@ fn a_response_sent_before_the_request_was_read_is_returned() {
     let error = client.request("POST", "/x").json(&body).send().unwrap_err();
     match error.status() {
         Some(413) => assert_eq!(error.request_id(), Some("req_7")),
-        // The reset may overtake the answer; then the connection broke, and nothing else is said.
+        // The reset may overtake the response; then the error says only that the connection broke.
         _ => assert!(
             matches!(error, Error::Connection(_)) && error.may_have_been_sent(),
             "{error}"
@@ -798,7 +801,7 @@ fn json_of_any_depth_is_read_or_refused() {
         "{error}"
     );
     keeps(&error, 200, deep.as_bytes());
-    // Nobody looks at the data of a delete.
+    // The data of a delete is ignored.
     giving(200, &[], &deep)
         .client()
         .agents()

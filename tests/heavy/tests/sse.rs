@@ -1,4 +1,4 @@
-//! The event-stream decoder against the WHATWG algorithm, in every cut and at every size.
+//! The event-stream decoder against the WHATWG algorithm, at every split and size.
 
 use std::iter;
 use std::time::Duration;
@@ -47,7 +47,7 @@ fn decode<'a>(mut decoder: Decoder, chunks: impl IntoIterator<Item = &'a [u8]>) 
     }
 }
 
-/// The data of whole events, `Oversized` as a text of its own.
+/// The data of complete events, with a marker for `Oversized`.
 fn data(limit: usize, input: &[u8]) -> Vec<String> {
     let decoder = Decoder::new().max_event_size(limit);
     let items = decode(decoder, [input]).items;
@@ -57,7 +57,7 @@ fn data(limit: usize, input: &[u8]) -> Vec<String> {
         .collect()
 }
 
-/// The WHATWG text step by step, over the whole input and with no thought for speed.
+/// The WHATWG algorithm step by step over the complete input, without optimization.
 fn by_the_book(input: &[u8]) -> Outcome {
     let text = String::from_utf8_lossy(input.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(input));
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
@@ -284,7 +284,7 @@ fn the_limit_counts_fields_without_line_ends_and_comments() {
         ),
         ["1"]
     );
-    // Each block counts for itself, also one that has no event.
+    // Each block is counted separately, even without an event.
     assert_eq!(data(9, b"event: 12\n\nevent: 12\n\ndata: 123\n\n"), ["123"]);
 }
 
@@ -321,11 +321,11 @@ fn an_oversized_event_still_updates_id_and_retry() {
     let inherited = ("message".into(), "a".into(), "2".into(), None);
     assert_eq!(outcome.items, [None, Some(inherited), None]);
     assert_eq!(outcome.retry, Some(Duration::from_millis(5)));
-    // An id line above the limit is left out, the one before it stands.
+    // An id line above the limit is ignored; the previous id stays.
     assert_eq!(outcome.last_event_id, "345678");
 }
 
-/// Bytes that meet the grammar often enough, and any bytes in between.
+/// Bytes that often match the grammar, with random bytes in between.
 fn stream() -> impl Strategy<Value = Vec<u8>> {
     let tokens: Vec<&[u8]> = vec![
         b"data",

@@ -23,7 +23,7 @@ use tls_support::{
 fn a_private_root_is_trusted_only_by_the_client_that_has_it() {
     let authority = Authority::new("one");
     let server = serve(config(&authority.leaf(&["api.test"])), ANSWER, true);
-    // The suspicion comes first: to trust whatever is there is not the way out.
+    // The warning comes first: trusting any certificate is not a solution.
     let says = "TLS failed: the certificate is not trusted, so something may intercept the \
                 connection, such as a proxy or a virus scanner: invalid peer certificate: \
                 UnknownIssuer; if the server has a private authority, trust it with \
@@ -345,7 +345,7 @@ fn a_body_without_tls_close_is_truncated() {
     const HEAD_AND_HALF: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{\"data\":{\"id\"";
     const TEXT: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nfirst line";
     let authority = Authority::new("one");
-    // Without the closing of TLS nobody knows whether this was all.
+    // Without a TLS close, the body may be truncated.
     for (answer, orderly, whole) in [
         (HEAD_AND_HALF, false, false),
         (TEXT, false, false),

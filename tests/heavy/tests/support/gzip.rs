@@ -3,7 +3,7 @@
 
 use std::io::Write as _;
 
-/// As many zeros as are wanted, compressed a thousandfold.
+/// Returns `length` zeros, compressed about a thousandfold.
 pub fn gzip_bomb(length: usize) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     for _ in 0..length / (1 << 20) {

@@ -130,7 +130,7 @@ pub fn serve_early(config: ServerConfig, response: &'static str) -> TlsServer {
         }
         let _ = stream.write_all(response.as_bytes());
         let _ = stream.flush();
-        // Open, and unread.
+        // Keeps the connection open without reading.
         std::thread::sleep(Duration::from_secs(5));
     });
     TlsServer {

@@ -129,7 +129,7 @@ object! {
         name: String,
         /// Name by which the agent calls the action.
         action_name: String,
-        /// Purpose.
+        /// Description of what the action does.
         description: Option<String>,
         /// Whether the action is enabled.
         is_enabled: bool,

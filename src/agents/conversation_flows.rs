@@ -30,11 +30,11 @@ object! {
     pub struct ConversationFlow {
         /// Display name.
         name: String,
-        /// Purpose.
+        /// Description of the conversation flow.
         description: Option<String>,
         /// Category, free-form.
         category: Option<String>,
-        /// Priority.
+        /// Priority among the conversation flows of the agent.
         priority: u64,
         /// Whether the flow is enabled.
         is_active: bool,

@@ -453,6 +453,14 @@ body! {
     /// The changes to an agent, for [`Agents::update`].
     ///
     /// API 0.1 clears a field that is sent as null. The current API does not document nulls here.
+    ///
+    /// ```
+    /// use bimpeai::agents::UpdateAgent;
+    ///
+    /// let changes = UpdateAgent::new()
+    ///     .description("Books tables and takes orders.")
+    ///     .language("fr");
+    /// ```
     #[doc(alias = "UpdateAgentBody")]
     pub struct UpdateAgent {
         optional {
@@ -498,6 +506,13 @@ body! {
 
 body! {
     /// The new status of an agent, for [`Agents::update_live_status`]. API 0.2+.
+    ///
+    /// ```
+    /// use bimpeai::agents::{AgentLiveStatusValue, UpdateLiveStatus};
+    ///
+    /// let pause = UpdateLiveStatus::new(AgentLiveStatusValue::Paused)
+    ///     .status_reason("Closed for the holidays.");
+    /// ```
     #[doc(alias = "UpdateLiveStatusBody")]
     pub struct UpdateLiveStatus {
         required {

@@ -239,6 +239,16 @@ impl ClientBuilder {
     /// the server refuses almost nothing. The requests are spread evenly, after a short burst at
     /// the
     /// start. Default: no limit but the server's.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), bimpeai::Error> {
+    /// // Four processes share 120 requests per minute.
+    /// let client = bimpeai::Client::builder("sk_1")
+    ///     .requests_per_minute(120 / 4)
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn requests_per_minute(mut self, requests: u32) -> Self {
         if requests == 0 {
             self.refuse(Error::user("requests_per_minute must not be zero"));

@@ -206,7 +206,7 @@ object! {
         [required] id: String,
         /// Role of the sender, such as `user` (the customer) or `assistant` (the agent).
         role: MessageRole,
-        /// Text.
+        /// Text of the message.
         message: Option<String>,
         /// Type of the message, such as `text`.
         message_type: Option<String>,

@@ -8,6 +8,26 @@ use crate::headers::{Headers, RateLimit};
 use crate::types::open_enum;
 
 /// An error that the API returned.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let emulator = bimpeai::emulator::Emulator::start()?;
+/// # let client = emulator.client_builder().build()?;
+/// use bimpeai::Error;
+/// use bimpeai::agents::CreateAgent;
+/// use bimpeai::error::ErrorCode;
+///
+/// let result = client.agents().create(CreateAgent::new("")).send();
+/// if let Err(Error::Api(error)) = result {
+///     assert_eq!(error.status(), 400);
+///     assert_eq!(error.code(), Some(&ErrorCode::ValidationError));
+///     for field in error.field_errors() {
+///         println!("{}: {}", field.path, field.message);
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct ApiError {
     pub(crate) call: CallInfo,

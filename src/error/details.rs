@@ -41,7 +41,7 @@ pub(crate) enum ConnectionKind {
     HostNotFound,
     /// No connection was established: refused, unreachable, no free socket.
     NotConnected,
-    /// The proxy refuses the tunnel, however often it is asked.
+    /// The proxy refuses the tunnel; a retry does not help.
     ProxyRefused,
     /// One side does not accept the other's certificate or version of TLS.
     TlsRefused,

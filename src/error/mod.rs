@@ -106,6 +106,15 @@ impl Error {
     /// Returns the delay that the server asks for before the next attempt.
     ///
     /// For [`Error::RateLimited`], the time until the request could be sent.
+    ///
+    /// ```no_run
+    /// # let client = bimpeai::Client::from_env().unwrap();
+    /// if let Err(error) = client.agents().list().send() {
+    ///     if let Some(wait) = error.retry_after() {
+    ///         eprintln!("come back in {} s", wait.as_secs());
+    ///     }
+    /// }
+    /// ```
     #[doc(alias = "retryAfter")]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {

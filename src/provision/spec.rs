@@ -95,7 +95,7 @@ body! {
             rules: RuleInput,
             /// Conversation flows. Set an empty list to remove those that a template brings.
             flows: FlowInput,
-            /// Tags.
+            /// Tags, free-form, by which people find the workflow.
             tags: String,
             /// Integrations that the workflow needs.
             integrations: String,

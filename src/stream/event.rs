@@ -36,9 +36,9 @@ object! {
         [required] id: String,
         /// Identifier of the conversation.
         conversation_id: String,
-        /// Author.
+        /// Role of the author.
         role: StreamMessageRole,
-        /// Text.
+        /// Text of the message.
         message: Option<String>,
         /// Type of the message, such as `text`.
         message_type: Option<String>,

@@ -255,7 +255,7 @@ object! {
         [required] id: String,
         /// Display name.
         name: String,
-        /// Purpose.
+        /// Description of the workflow.
         description: Option<String>,
         /// Category, free-form, such as `Food and drink`.
         category: Option<String>,
@@ -331,7 +331,7 @@ body! {
             prompt_config: Value,
         }
         list {
-            /// Rules.
+            /// Rules that agents follow.
             rules: RuleInput,
             /// Conversation flows.
             flows: FlowInput,
@@ -376,7 +376,7 @@ body! {
             prompt_config: Value,
         }
         list {
-            /// Rules.
+            /// Rules that agents follow.
             rules: RuleInput,
             /// Conversation flows.
             flows: FlowInput,

@@ -84,7 +84,7 @@ object! {
     pub struct Flow {
         /// Display name.
         name: String,
-        /// Purpose.
+        /// Description of the conversation flow.
         description: Option<String>,
         /// Category, free-form.
         category: Option<String>,
@@ -289,7 +289,7 @@ impl From<WorkflowGuide> for WorkflowGuideInput {
 object! {
     /// A question about a workflow, with its answer. API 0.2+.
     pub struct WorkflowFaq {
-        /// Question.
+        /// Question that people ask about the workflow.
         question: String,
         /// Answer to the question.
         answer: String,
@@ -300,7 +300,7 @@ body! {
     /// A question and its answer to send. A [`WorkflowFaq`] converts into it. API 0.2+.
     pub struct WorkflowFaqInput {
         required {
-            /// Question.
+            /// Question that people ask about the workflow.
             question: String,
             /// Answer to the question.
             answer: String,
@@ -335,9 +335,9 @@ pub enum SetupStep {
 object! {
     /// A setup step with a title. API 0.2+.
     pub struct SetupStepDetail {
-        /// Title.
+        /// Title of the step.
         title: String,
-        /// Instructions.
+        /// Instructions for the person who follows the step.
         description: String,
     }
 }

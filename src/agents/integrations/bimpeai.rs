@@ -125,7 +125,7 @@ object! {
     pub struct BimpeaiIntegration {
         /// Identifier. `None` until the integration is connected.
         id: Option<String>,
-        /// Type.
+        /// Type of the integration, such as `google_calendar`.
         r#type = "type": BimpeaiIntegrationType,
         /// Display name.
         name: String,

@@ -167,7 +167,7 @@ object! {
     pub struct CustomApiIntegration {
         /// Identifier.
         [required] id: String,
-        /// Settings.
+        /// Settings of the API.
         config: CustomApiConfig,
     }
 }
@@ -193,7 +193,7 @@ body! {
             name: String,
         }
         optional {
-            /// Purpose.
+            /// Description of the API.
             description: String,
             /// Base URL of the tools.
             base_url: String,
@@ -320,7 +320,7 @@ open_enum! {
     pub enum ParameterType ("type of a parameter") {
         /// String.
         String = "string",
-        /// Number.
+        /// Number, with or without a fraction.
         Number = "number",
         /// Integer.
         Integer = "integer",
@@ -352,7 +352,7 @@ body! {
         required {
             /// Name, as in `{{name}}` of the templates.
             name: String,
-            /// Type.
+            /// JSON type of the value.
             r#type: ParameterType,
             /// Description for the agent.
             description: String,

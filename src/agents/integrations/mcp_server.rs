@@ -167,7 +167,7 @@ object! {
     pub struct McpServerIntegration {
         /// Identifier.
         [required] id: String,
-        /// Settings.
+        /// Settings of the connection.
         config: McpServerConfig,
     }
 }
@@ -179,7 +179,7 @@ object! {
         name: String,
         /// URL of the server.
         server_url: String,
-        /// Transport.
+        /// Transport protocol.
         transport: McpServerTransport,
         /// Authentication method.
         auth_type: IntegrationAuthType,

@@ -141,7 +141,7 @@ object! {
         action_name: String,
         /// Display name.
         name: String,
-        /// Purpose.
+        /// Description of what the action does.
         description: Option<String>,
         /// Category, free-form.
         category: String,
@@ -165,7 +165,7 @@ object! {
         action_name: String,
         /// Display name.
         name: String,
-        /// Purpose.
+        /// Description of what the tool does.
         description: Option<String>,
         /// Category, free-form.
         category: String,

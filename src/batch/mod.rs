@@ -52,6 +52,14 @@
 //!   by its owner only. Several processes share the folder; on a cluster, put it on a file system
 //!   with working locks.
 //!
+//! # Rate limits
+//!
+//! A step waits for the server's rate limit. [`max_retry_wait`](crate::ClientBuilder::max_retry_wait) of
+//! a step is at least 24 h, because a job has time and a failed row costs another run. To set a shorter
+//! one, set it on the request of the step, or set a `deadline`. If several processes share one limit and
+//! you know it, give each its share:
+//! [`requests_per_minute`](crate::ClientBuilder::requests_per_minute).
+//!
 //! # What happens to a step
 //!
 //! | it was | the next run |

@@ -496,6 +496,19 @@ fn an_event_that_is_too_large_is_one_error_and_the_stream_goes_on_after_it() {
 }
 
 #[test]
+fn an_event_that_is_too_large_and_has_no_id_is_reported_without_another_event() {
+    let server = Server::streaming(|connection, _, _| {
+        stays(connection, format!("data: {}\n\n", "x".repeat(2 << 20)));
+    });
+    let error = next_error(&mut open(&server));
+    let Error::SkippedMessage(skipped) = &error else {
+        panic!("{error}");
+    };
+    assert!(skipped.is_too_large());
+    assert_eq!(skipped.id(), None);
+}
+
+#[test]
 fn a_large_event_that_is_cut_off_is_not_reported_twice() {
     let server = Server::streaming(|connection, _, number| {
         let large = format!("id: m2\ndata: {}\n\n", "x".repeat(2 << 20));

@@ -184,6 +184,11 @@ impl<V: Value> Splitter<V> {
         self.bare_id.take()
     }
 
+    /// Returns whether an event that was reported as too large has not ended yet.
+    pub(crate) fn is_discarding(&self) -> bool {
+        self.discarding
+    }
+
     /// Returns the last `retry:` of the stream, whether or not its block is finished.
     pub(crate) fn retry(&self) -> Option<Duration> {
         self.retry

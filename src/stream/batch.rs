@@ -4,10 +4,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
-use super::event::{StreamHeartbeatEvent, StreamMessageEvent};
+use super::StreamEvent;
+use super::event::{Disconnection, Event, Kind, StreamHeartbeatEvent, StreamMessageEvent};
 use crate::error::{CallInfo, Error, SkipReason, SkippedMessageError};
 use crate::http::json;
-use crate::sse::{Oversized, Span};
 use crate::types::{ObjectFields as _, time};
 
 /// Events whose data lies in the received bytes.
@@ -17,40 +17,24 @@ use crate::types::{ObjectFields as _, time};
 #[derive(Default)]
 pub(super) struct Batch {
     pub(super) bytes: Vec<u8>,
-    events: Vec<BatchEvent>,
+    events: Vec<Event>,
     /// The memory of what the events have of their own: data of several lines, and ids.
     owned: usize,
     /// How many of the events the caller has taken.
     taken: usize,
 }
 
-pub(super) struct BatchEvent {
-    pub(super) kind: Kind,
-    /// The id of its block, else the id within its data. Valid UTF-8.
-    pub(super) id: Option<Span>,
-    pub(super) data: Span,
-}
-
-pub(super) enum Kind {
-    Message,
-    Heartbeat,
-    Oversized(Oversized),
-}
-
-impl BatchEvent {
-    pub(super) fn oversized(oversized: Oversized, id: Option<Span>) -> Self {
-        BatchEvent {
-            kind: Kind::Oversized(oversized),
-            id,
-            data: Span::Owned(Vec::new()),
-        }
-    }
-}
-
 impl Batch {
+    /// Makes a batch of one event that has no data of the server.
+    pub(super) fn of(kind: Kind) -> Self {
+        let mut batch = Batch::default();
+        batch.push(Event::new(kind, None));
+        batch
+    }
+
     #[inline]
-    pub(super) fn push(&mut self, event: BatchEvent) {
-        self.owned += event.data.memory() + event.id.as_ref().map_or(0, Span::memory);
+    pub(super) fn push(&mut self, event: Event) {
+        self.owned += event.memory();
         self.events.push(event);
     }
 
@@ -60,7 +44,7 @@ impl Batch {
 
     /// Returns all memory that it takes, in bytes.
     pub(super) fn memory(&self) -> usize {
-        let events = self.events.capacity() * size_of::<BatchEvent>();
+        let events = self.events.capacity() * size_of::<Event>();
         self.bytes.capacity() + events + self.owned
     }
 
@@ -77,8 +61,32 @@ impl Batch {
     }
 
     /// Returns the event that it was moved to.
-    pub(super) fn event(&self) -> Option<&BatchEvent> {
+    pub(super) fn event(&self) -> Option<&Event> {
         self.events.get(self.taken.wrapping_sub(1))
+    }
+
+    /// Takes and decodes the next event.
+    pub(super) fn take_next(&mut self, stream: &CallInfo) -> Option<Result<StreamEvent, Error>> {
+        if !self.advance() {
+            return None;
+        }
+        let event = self.events.get_mut(self.taken.wrapping_sub(1))?;
+        // What is taken is not looked at again, except for its id.
+        let kind = std::mem::replace(&mut event.kind, Kind::Connected);
+        let event = self.event()?;
+        Some(match kind {
+            Kind::Connected => Ok(StreamEvent::Connected),
+            Kind::Message => self.message(event, stream).map(StreamEvent::Message),
+            Kind::Heartbeat => Ok(StreamEvent::Heartbeat(heartbeat(self.data(event)))),
+            Kind::Oversized(oversized) => {
+                let reason = SkipReason::TooLarge(oversized.limit());
+                Err(skipped(stream, self.id(event), &[], reason))
+            }
+            Kind::Disconnected(event) => {
+                let Disconnection { error, wait } = *event;
+                Ok(StreamEvent::Disconnected { error, wait })
+            }
+        })
     }
 
     /// Empties it, and keeps its memory.
@@ -88,11 +96,11 @@ impl Batch {
         self.taken = 0;
     }
 
-    pub(super) fn data<'a>(&'a self, event: &'a BatchEvent) -> &'a [u8] {
+    fn data<'a>(&'a self, event: &'a Event) -> &'a [u8] {
         event.data.bytes(&self.bytes)
     }
 
-    pub(super) fn id<'a>(&'a self, event: &'a BatchEvent) -> Option<&'a [u8]> {
+    fn id<'a>(&'a self, event: &'a Event) -> Option<&'a [u8]> {
         event.id.as_ref().map(|id| id.bytes(&self.bytes))
     }
 
@@ -100,7 +108,7 @@ impl Batch {
     #[inline]
     pub(super) fn message(
         &self,
-        event: &BatchEvent,
+        event: &Event,
         stream: &CallInfo,
     ) -> Result<StreamMessageEvent, Error> {
         // Filled in place, because moving a message costs as much as decoding one of its fields.
@@ -212,12 +220,7 @@ pub(super) fn heartbeat(data: &[u8]) -> StreamHeartbeatEvent {
 }
 
 /// Returns the error that takes the place of a skipped message.
-pub(super) fn skipped(
-    stream: &CallInfo,
-    id: Option<&[u8]>,
-    data: &[u8],
-    reason: SkipReason,
-) -> Error {
+fn skipped(stream: &CallInfo, id: Option<&[u8]>, data: &[u8], reason: SkipReason) -> Error {
     Error::SkippedMessage(Box::new(SkippedMessageError {
         call: CallInfo {
             sent: true,
@@ -232,6 +235,7 @@ pub(super) fn skipped(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sse::Span;
 
     #[test]
     fn all_memory_of_a_batch_counts_and_none_of_it_once_it_is_empty() {
@@ -254,12 +258,12 @@ mod tests {
         let mut owned = 0;
         for (id, data, memory) in spans {
             let kind = Kind::Message;
-            batch.push(BatchEvent { kind, id, data });
+            batch.push(Event { kind, id, data });
             owned += memory;
-            let events = batch.events.capacity() * size_of::<BatchEvent>();
+            let events = batch.events.capacity() * size_of::<Event>();
             assert_eq!(batch.memory(), 1000 + events + owned);
         }
-        let events = batch.events.capacity() * size_of::<BatchEvent>();
+        let events = batch.events.capacity() * size_of::<Event>();
         batch.clear();
         assert_eq!(batch.memory(), 1000 + events);
     }

@@ -1,5 +1,10 @@
 //! The events of a stream, and the ticket that opens it.
 
+use std::time::Duration;
+
+use crate::error::{ApiError, DecodeError, Error, FieldError};
+use crate::headers::Headers;
+use crate::sse::{Oversized, Span};
 use crate::types::{Secret, Timestamp, object, open_enum};
 
 open_enum! {
@@ -52,5 +57,92 @@ object! {
     pub struct StreamHeartbeatEvent {
         /// Time of the server, in milliseconds since 1970.
         ts: u64,
+    }
+}
+
+/// The events of a server that a stream understands.
+pub(super) enum Name {
+    Message,
+    Heartbeat,
+    Error,
+}
+
+impl Name {
+    /// Returns `None` for an event of a later version of the API.
+    #[inline]
+    pub(super) fn of(name: &[u8]) -> Option<Self> {
+        match name {
+            b"message" => Some(Name::Message),
+            b"heartbeat" => Some(Name::Heartbeat),
+            b"error" => Some(Name::Error),
+            _ => None,
+        }
+    }
+}
+
+/// An event on its way from the reader to the caller.
+pub(super) struct Event {
+    pub(super) kind: Kind,
+    /// The id of its block, else the id within its data. Valid UTF-8.
+    pub(super) id: Option<Span>,
+    /// What the server sent with it, decoded when the caller takes it.
+    pub(super) data: Span,
+}
+
+pub(super) enum Kind {
+    Connected,
+    Message,
+    Heartbeat,
+    /// A message that is too large.
+    Oversized(Oversized),
+    /// Boxed, because every event of a batch takes the memory of the largest kind.
+    Disconnected(Box<Disconnection>),
+}
+
+pub(super) struct Disconnection {
+    pub(super) error: Error,
+    pub(super) wait: Duration,
+}
+
+impl Event {
+    /// Makes an event that has no data of the server.
+    pub(super) fn new(kind: Kind, id: Option<Span>) -> Self {
+        Event {
+            kind,
+            id,
+            data: Span::Range(0..0),
+        }
+    }
+
+    /// Returns the memory that it takes beside its own size, in bytes.
+    #[inline]
+    pub(super) fn memory(&self) -> usize {
+        let of_kind = match &self.kind {
+            Kind::Disconnected(event) => size_of::<Disconnection>() + memory_of(&event.error),
+            Kind::Connected | Kind::Message | Kind::Heartbeat | Kind::Oversized(_) => 0,
+        };
+        of_kind + self.data.memory() + self.id.as_ref().map_or(0, Span::memory)
+    }
+}
+
+/// Returns the memory that an error takes. It may hold a response with a body of up to 1 MiB.
+fn memory_of(error: &Error) -> usize {
+    let of_headers = |headers: &Headers| -> usize {
+        let each = headers.iter().map(|(name, value)| name.len() + value.len());
+        each.map(|text| text + size_of::<[usize; 12]>()).sum()
+    };
+    match error {
+        Error::Api(error) => {
+            let fields = error.field_errors().iter();
+            let fields: usize = fields
+                .map(|field| size_of::<FieldError>() + field.path.len() + field.message.len())
+                .sum();
+            let text = error.body().len() + error.message().len();
+            size_of::<ApiError>() + text + fields + of_headers(error.headers())
+        }
+        Error::Decode(error) => {
+            size_of::<DecodeError>() + error.body().len() + of_headers(error.headers())
+        }
+        _ => size_of::<ApiError>(),
     }
 }

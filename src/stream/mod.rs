@@ -8,12 +8,13 @@ mod buffer;
 mod cursor;
 mod dedup;
 mod event;
-mod follow;
-mod inbox;
+mod options;
 mod policy;
 mod position;
 mod queue;
+mod read_events;
 mod reader;
+mod receiver;
 mod request;
 
 use std::fmt;
@@ -25,9 +26,9 @@ use crate::error::Error;
 pub use event::{
     MessageRole, StreamHeartbeatEvent, StreamMessageEvent, StreamMessageRole, StreamTicket,
 };
-use inbox::{Delivery, Inbox, Source};
 pub use position::StreamPosition;
 use queue::Queue;
+use receiver::{LazyStream, Receiver};
 pub use request::StreamRequest;
 
 /// The messages of a conversation, in order, each once.
@@ -89,13 +90,13 @@ pub use request::StreamRequest;
 /// # }
 /// ```
 pub struct MessageStream {
-    source: Source,
+    stream: LazyStream,
 }
 
 impl MessageStream {
     /// Returns a handle that cancels the stream from any thread.
     pub fn handle(&self) -> StreamHandle {
-        self.source.handle.clone()
+        self.stream.handle.clone()
     }
 
     /// Returns the position to continue from in the next run: pass it to [`StreamRequest::after`].
@@ -116,7 +117,7 @@ impl MessageStream {
     #[doc(alias = "resume")]
     #[doc(alias = "cursor")]
     pub fn resume_point(&self) -> Option<&str> {
-        self.source.resume_point()
+        self.stream.resume_point()
     }
 
     /// Returns the id of the last message that was taken from the stream, of any length. A skipped
@@ -126,7 +127,7 @@ impl MessageStream {
     /// [`resume_point`](Self::resume_point). To continue in the next run, use `resume_point`, which
     /// [`StreamRequest::after`] always accepts.
     pub fn last_event_id(&self) -> Option<&str> {
-        self.source.last_event_id()
+        self.stream.last_event_id()
     }
 
     /// Waits up to `timeout` for the next message. Opens the stream if it is not open yet.
@@ -149,12 +150,16 @@ impl MessageStream {
 
     fn receive(&mut self, until: Option<Instant>) -> Result<Received, Error> {
         loop {
-            match self.source.next(false, until) {
-                Delivery::Message(message) => return message.map(Received::Message),
-                Delivery::Ended(Some(error)) => return Err(error),
-                Delivery::Ended(None) => return Ok(Received::Ended),
-                Delivery::Nothing => return Ok(Received::Nothing),
-                Delivery::Heartbeat(_) | Delivery::Connected | Delivery::Disconnected { .. } => {}
+            let event = match self.stream.next(false, until)? {
+                ReceivedEvent::Event(event) => event,
+                ReceivedEvent::Nothing => return Ok(Received::Nothing),
+                ReceivedEvent::Ended => return Ok(Received::Ended),
+            };
+            match event {
+                StreamEvent::Message(message) => return Ok(Received::Message(message)),
+                StreamEvent::Connected
+                | StreamEvent::Heartbeat(_)
+                | StreamEvent::Disconnected { .. } => {}
             }
         }
     }
@@ -164,7 +169,7 @@ impl Iterator for MessageStream {
     type Item = Result<StreamMessageEvent, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if let Some(message) = self.source.inbox.as_mut().and_then(Inbox::ready) {
+        if let Some(message) = self.stream.receiver.as_mut().and_then(Receiver::ready) {
             return Some(message);
         }
         match self.receive(None) {
@@ -180,7 +185,7 @@ impl FusedIterator for MessageStream {}
 /// Its operation and state; never a message or a ticket.
 impl fmt::Debug for MessageStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.source.fmt("MessageStream", f)
+        self.stream.fmt("MessageStream", f)
     }
 }
 
@@ -228,7 +233,7 @@ pub enum Received {
 /// # }
 /// ```
 pub struct LifecycleStream {
-    source: Source,
+    stream: LazyStream,
 }
 
 /// One event of a stream.
@@ -272,24 +277,24 @@ impl LifecycleStream {
     ///
     /// As [`StreamRequest::open`].
     pub fn open(mut self) -> Result<Self, Error> {
-        self.source.open(true)?;
+        self.stream.open(true)?;
         Ok(self)
     }
 
     /// Returns a handle that cancels the stream from any thread.
     pub fn handle(&self) -> StreamHandle {
-        self.source.handle.clone()
+        self.stream.handle.clone()
     }
 
     /// Returns the position to continue from in the next run; see
     /// [`MessageStream::resume_point`].
     pub fn resume_point(&self) -> Option<&str> {
-        self.source.resume_point()
+        self.stream.resume_point()
     }
 
     /// Returns the id of the last message that was taken; see [`MessageStream::last_event_id`].
     pub fn last_event_id(&self) -> Option<&str> {
-        self.source.last_event_id()
+        self.stream.last_event_id()
     }
 
     /// Waits up to `timeout` for the next event. Opens the stream if it is not open yet.
@@ -298,7 +303,7 @@ impl LifecycleStream {
     ///
     /// The errors that the iterator yields as items.
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<ReceivedEvent, Error> {
-        self.receive(Instant::now().checked_add(timeout))
+        self.stream.next(true, Instant::now().checked_add(timeout))
     }
 
     /// Returns the next event if there is one. Starts opening the stream if it is not open yet.
@@ -307,20 +312,7 @@ impl LifecycleStream {
     ///
     /// The errors that the iterator yields as items.
     pub fn try_recv(&mut self) -> Result<ReceivedEvent, Error> {
-        self.receive(Some(Instant::now()))
-    }
-
-    fn receive(&mut self, until: Option<Instant>) -> Result<ReceivedEvent, Error> {
-        let event = match self.source.next(true, until) {
-            Delivery::Message(message) => StreamEvent::Message(message?),
-            Delivery::Heartbeat(heartbeat) => StreamEvent::Heartbeat(heartbeat),
-            Delivery::Connected => StreamEvent::Connected,
-            Delivery::Disconnected { error, wait } => StreamEvent::Disconnected { error, wait },
-            Delivery::Ended(Some(error)) => return Err(error),
-            Delivery::Ended(None) => return Ok(ReceivedEvent::Ended),
-            Delivery::Nothing => return Ok(ReceivedEvent::Nothing),
-        };
-        Ok(ReceivedEvent::Event(event))
+        self.stream.next(true, Some(Instant::now()))
     }
 }
 
@@ -328,7 +320,7 @@ impl Iterator for LifecycleStream {
     type Item = Result<StreamEvent, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        match self.receive(None) {
+        match self.stream.next(true, None) {
             Ok(ReceivedEvent::Event(event)) => Some(Ok(event)),
             Ok(ReceivedEvent::Nothing | ReceivedEvent::Ended) => None,
             Err(error) => Some(Err(error)),
@@ -341,7 +333,7 @@ impl FusedIterator for LifecycleStream {}
 /// Its operation and state; never a message or a ticket.
 impl fmt::Debug for LifecycleStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.source.fmt("LifecycleStream", f)
+        self.stream.fmt("LifecycleStream", f)
     }
 }
 

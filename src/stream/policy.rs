@@ -30,7 +30,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::request::StreamOptions;
+use super::options::StreamOptions;
 use crate::error::{Error, ErrorCode};
 use crate::http::retry::Backoff;
 
@@ -84,7 +84,7 @@ pub(super) struct Policy {
     max_retries: Option<u32>,
     max_outage: Duration,
     max_retry_wait: Duration,
-    was_established: bool,
+    was_connected: bool,
     failures: u32,
     /// Since when there was no working connection.
     outage_began: Instant,
@@ -98,7 +98,7 @@ impl Policy {
             max_retries: options.max_retries,
             max_outage: options.max_outage,
             max_retry_wait,
-            was_established: false,
+            was_connected: false,
             failures: 0,
             outage_began: now,
             retry: None,
@@ -133,7 +133,7 @@ impl Policy {
                 }
             }
         }
-        self.was_established |= matches!(ended.stage, Stage::Established { .. });
+        self.was_connected |= matches!(ended.stage, Stage::Established { .. });
         let shortest = match self.retry {
             Some(_) => Duration::ZERO,
             None => SHORTEST,
@@ -151,10 +151,10 @@ impl Policy {
             (Stage::Ticket, Some(401 | 403 | 404)) => true,
             (Stage::Opening, Some(401)) => false,
             // Later, the server may still hold the connection that broke.
-            (Stage::Opening, Some(429)) => !self.was_established && error.retry_after().is_none(),
+            (Stage::Opening, Some(429)) => !self.was_connected && error.retry_after().is_none(),
             (_, Some(_)) => !error.is_retryable(),
             // What was connected once is a host that exists, with a certificate that is trusted.
-            (_, None) if self.was_established => {
+            (_, None) if self.was_connected => {
                 use Error::{Connection, RateLimited, Timeout};
                 !matches!(error, Connection(_) | Timeout(_) | RateLimited(_))
             }
@@ -163,7 +163,7 @@ impl Policy {
     }
 
     fn is_used_up(&self, ended: &Ended<'_>) -> bool {
-        let established = self.was_established || matches!(ended.stage, Stage::Established { .. });
+        let established = self.was_connected || matches!(ended.stage, Stage::Established { .. });
         let max_retries = match (self.max_retries, established) {
             (Some(retries), _) => retries,
             (None, false) => OPENING_RETRIES,

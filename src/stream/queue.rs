@@ -8,8 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::batch::Batch;
-use crate::error::{ApiError, DecodeError, Error, FieldError};
-use crate::headers::Headers;
+use crate::error::Error;
 use crate::http::cancel::Dependent;
 
 /// The limit of the memory that waits for the caller, in bytes. More would have left the processor's
@@ -28,59 +27,10 @@ const IDLE_SPARES: usize = 2;
 /// How long a stop waits for the reader. A DNS lookup and a TCP connect cannot be interrupted.
 const JOIN_WITHIN: Duration = Duration::from_millis(50);
 
-/// An entry of the queue.
-pub(super) enum Item {
-    Batch(Batch),
-    Connected,
-    Disconnected { error: Error, wait: Duration },
-}
-
-impl Item {
-    /// Returns the number of messages and the memory in bytes that it counts for.
-    fn weight(&self) -> (usize, usize) {
-        match self {
-            Item::Batch(batch) => (batch.len(), size_of::<Item>() + batch.memory()),
-            Item::Connected => (1, size_of::<Item>()),
-            Item::Disconnected { error, .. } => (1, size_of::<Item>() + memory_of(error)),
-        }
-    }
-}
-
-/// Returns the memory that an error takes. It may hold a response with a body of up to 1 MiB.
-fn memory_of(error: &Error) -> usize {
-    let of_headers = |headers: &Headers| -> usize {
-        let each = headers.iter().map(|(name, value)| name.len() + value.len());
-        each.map(|text| text + size_of::<[usize; 12]>()).sum()
-    };
-    match error {
-        Error::Api(error) => {
-            let fields = error.field_errors().iter();
-            let fields: usize = fields
-                .map(|field| size_of::<FieldError>() + field.path.len() + field.message.len())
-                .sum();
-            let text = error.body().len() + error.message().len();
-            size_of::<ApiError>() + text + fields + of_headers(error.headers())
-        }
-        Error::Decode(error) => {
-            size_of::<DecodeError>() + error.body().len() + of_headers(error.headers())
-        }
-        _ => size_of::<ApiError>(),
-    }
-}
-
-/// The result of [`Queue::take`].
-pub(super) enum Taken {
-    Item(Item),
-    /// The reader has ended. The error is returned once.
-    Ended(Option<Error>),
-    /// Nothing arrived in time.
-    Nothing,
-}
-
 #[derive(Default)]
 struct State {
     most_messages: usize,
-    items: VecDeque<Item>,
+    batches: VecDeque<Batch>,
     messages: usize,
     bytes: usize,
     /// Empty batches, kept for their memory.
@@ -134,19 +84,19 @@ impl Queue {
 
     // The reader's side.
 
-    /// Adds an item and then waits for room. Returns `false` if the stream was cancelled.
+    /// Adds a batch and then waits for room. Returns `false` if the stream was cancelled.
     ///
-    /// It waits afterwards, so that the caller gets the item and the reader holds no more than it
+    /// It waits afterwards, so that the caller gets the batch and the reader holds no more than it
     /// has read.
-    pub(super) fn put(&self, item: Item) -> bool {
+    pub(super) fn put(&self, batch: Batch) -> bool {
         let mut state = self.state();
         if self.is_cancelled() {
             return false;
         }
-        let (messages, bytes) = item.weight();
+        let (messages, bytes) = weight(&batch);
         state.messages += messages;
         state.bytes += bytes;
-        state.items.push_back(item);
+        state.batches.push_back(batch);
         let full = state.messages >= state.most_messages || state.bytes >= MOST_BYTES;
         state.reader_waits = full;
         self.tell_caller(state);
@@ -229,10 +179,18 @@ impl Queue {
 
     // The caller's side.
 
-    /// Takes the next item. Waits until `until`, or without a limit.
+    /// Takes the next batch. Waits until `until`, or without a limit. `None` if nothing arrived in time.
     ///
     /// `done` is the batch that the caller has finished.
-    pub(super) fn take(&self, done: Option<Batch>, until: Option<Instant>) -> Taken {
+    ///
+    /// # Errors
+    ///
+    /// The stream has ended. Why, if that is an error, is returned once.
+    pub(super) fn take(
+        &self,
+        done: Option<Batch>,
+        until: Option<Instant>,
+    ) -> Result<Option<Batch>, Option<Error>> {
         let mut state = self.state();
         // In a burst, the reader has the next batch in a moment. A caller that yields to it once need
         // not be woken for each.
@@ -245,14 +203,14 @@ impl Queue {
         }
         loop {
             if self.is_cancelled() {
-                return Taken::Ended(None);
+                return Err(None);
             }
-            if let Some(item) = state.items.pop_front() {
-                let (messages, bytes) = item.weight();
+            if let Some(batch) = state.batches.pop_front() {
+                let (messages, bytes) = weight(&batch);
                 state.messages -= messages;
                 state.bytes -= bytes;
                 // A quarter, not just below the mark: the two sides would wake each other for every
-                // item.
+                // batch.
                 let roomy =
                     state.messages * 4 <= state.most_messages && state.bytes * 4 <= MOST_BYTES;
                 let wake = roomy && std::mem::take(&mut state.reader_waits);
@@ -260,10 +218,10 @@ impl Queue {
                 if wake {
                     self.drained.notify_all();
                 }
-                return Taken::Item(item);
+                return Ok(Some(batch));
             }
             if state.ended {
-                return Taken::Ended(state.failure.take());
+                return Err(state.failure.take());
             }
             if std::mem::take(&mut burst) {
                 drop(state);
@@ -274,7 +232,7 @@ impl Queue {
             state.spares.truncate(IDLE_SPARES);
             match self.wait_for_reader(state, until) {
                 Some(woken) => state = woken,
-                None => return Taken::Nothing,
+                None => return Ok(None),
             }
         }
     }
@@ -366,7 +324,7 @@ impl Queue {
             state.bytes = 0;
             self.filled.notify_all();
             self.drained.notify_all();
-            std::mem::take(&mut state.items)
+            std::mem::take(&mut state.batches)
         };
         drop(buffered);
         // The flag first: a reader that sees its socket closed knows why.
@@ -393,6 +351,11 @@ impl Queue {
     }
 }
 
+/// Returns the number of messages and the memory in bytes that a batch counts for.
+fn weight(batch: &Batch) -> (usize, usize) {
+    (batch.len(), size_of::<Batch>() + batch.memory())
+}
+
 impl Dependent for Queue {
     fn cancelled(&self) {
         self.shut_down.store(true, Ordering::SeqCst);
@@ -407,9 +370,10 @@ mod tests {
 
     use super::*;
     use crate::error::{CallInfo, CallTraits};
+    use crate::headers::Headers;
     use crate::http::{Response, error_body};
     use crate::sse::Span;
-    use crate::stream::batch::{BatchEvent, Kind};
+    use crate::stream::event::{Disconnection, Event, Kind};
 
     /// A reader that cannot be interrupted, such as one within a DNS lookup.
     fn reader_that_stays(queue: &Queue) -> mpsc::Sender<()> {
@@ -422,8 +386,7 @@ mod tests {
 
     fn waiting_caller(queue: &Arc<Queue>) -> JoinHandle<bool> {
         let waiting = queue.clone();
-        let caller =
-            std::thread::spawn(move || matches!(waiting.take(None, None), Taken::Ended(None)));
+        let caller = std::thread::spawn(move || matches!(waiting.take(None, None), Err(None)));
         while !queue.state().caller_waits {
             std::thread::yield_now();
         }
@@ -462,13 +425,13 @@ mod tests {
         let queue = Queue::default();
         queue.bound(100);
         for _ in 0..10 {
-            assert!(queue.put(Item::Batch(Batch::default())));
+            assert!(queue.put(Batch::default()));
         }
         let mut done = None;
-        while let Taken::Item(Item::Batch(batch)) = queue.take(done.take(), Some(Instant::now())) {
+        while let Ok(Some(batch)) = queue.take(done.take(), Some(Instant::now())) {
             let (spares, left) = {
                 let state = queue.state();
-                (state.spares.len(), state.items.len())
+                (state.spares.len(), state.batches.len())
             };
             assert_eq!(spares + left, 9, "in a burst all of it is kept");
             done = Some(batch);
@@ -476,28 +439,28 @@ mod tests {
         assert_eq!(queue.state().spares.len(), IDLE_SPARES);
     }
 
-    /// Takes all items once the reader waits for room. Returns how many it could add before, and how
+    /// Takes all batches once the reader waits for room. Returns how many it could add before, and how
     /// many there were.
-    fn fill(items: impl Iterator<Item = Item> + Send + 'static) -> (usize, usize) {
+    fn fill(batches: impl Iterator<Item = Batch> + Send + 'static) -> (usize, usize) {
         let queue = Arc::new(Queue::default());
         queue.bound(usize::MAX);
         let filling = queue.clone();
         let reader = std::thread::spawn(move || {
-            for item in items {
-                assert!(filling.put(item));
+            for batch in batches {
+                assert!(filling.put(batch));
             }
             filling.end(None);
         });
         let full = loop {
             let state = queue.state();
             if state.reader_waits || state.ended {
-                break state.items.len();
+                break state.batches.len();
             }
             drop(state);
             std::thread::yield_now();
         };
         let mut taken = 0;
-        while let Taken::Item(_) = queue.take(None, None) {
+        while let Ok(Some(_)) = queue.take(None, None) {
             taken += 1;
         }
         reader.join().unwrap();
@@ -510,29 +473,29 @@ mod tests {
     fn all_memory_of_what_waits_counts() {
         let with_data = || {
             let mut batch = Batch::default();
-            batch.push(BatchEvent {
+            batch.push(Event {
                 kind: Kind::Message,
                 id: None,
                 data: Span::Owned(vec![b'x'; 100 << 10]),
             });
-            Item::Batch(batch)
+            batch
         };
-        let items = std::iter::repeat_with(with_data).take(50);
-        assert_eq!(fill(items), (6, 50));
+        let batches = std::iter::repeat_with(with_data).take(50);
+        assert_eq!(fill(batches), (6, 50));
 
         let tiny = || {
             let mut batch = Batch::default();
             for _ in 0..128 {
-                batch.push(BatchEvent {
+                batch.push(Event {
                     kind: Kind::Heartbeat,
                     id: None,
                     data: Span::Range(0..0),
                 });
             }
-            Item::Batch(batch)
+            batch
         };
         let (full, taken) = fill(std::iter::repeat_with(tiny).take(200));
-        let each = 128 * size_of::<BatchEvent>() + size_of::<Item>();
+        let each = 128 * size_of::<Event>() + size_of::<Batch>();
         assert_eq!((full, taken), (MOST_BYTES.div_ceil(each), 200));
 
         let with_body = || {
@@ -551,10 +514,10 @@ mod tests {
             };
             let error = error_body::api_error(response, "");
             let wait = Duration::ZERO;
-            Item::Disconnected { error, wait }
+            Batch::of(Kind::Disconnected(Box::new(Disconnection { error, wait })))
         };
-        let items = std::iter::repeat_with(with_body).take(10);
-        assert_eq!(fill(items), (3, 10));
+        let batches = std::iter::repeat_with(with_body).take(10);
+        assert_eq!(fill(batches), (3, 10));
     }
 
     #[test]
@@ -563,9 +526,9 @@ mod tests {
         queue.bound(1);
         assert!(queue.sleep(Duration::ZERO));
         queue.cancel();
-        assert!(!queue.put(Item::Connected));
+        assert!(!queue.put(Batch::of(Kind::Connected)));
         assert!(!queue.sleep(Duration::from_secs(60)));
-        assert!(queue.state().items.is_empty());
-        assert!(matches!(queue.take(None, None), Taken::Ended(None)));
+        assert!(queue.state().batches.is_empty());
+        assert!(matches!(queue.take(None, None), Err(None)));
     }
 }

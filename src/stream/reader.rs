@@ -6,12 +6,13 @@ use std::time::{Duration, Instant, SystemTime};
 use ureq::http::header::{ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL};
 use ureq::http::{HeaderName, HeaderValue, Method};
 
+use super::batch::Batch;
 use super::cursor::Cursor;
 use super::dedup::Deduplicator;
-use super::event::StreamTicket;
+use super::event::{Disconnection, Kind, StreamTicket};
+use super::options::StreamOptions;
 use super::policy::{Decision, Ended, Policy, Stage};
-use super::queue::{Item, Queue};
-use super::request::StreamOptions;
+use super::queue::Queue;
 use crate::error::{CallInfo, ConnectionError, ConnectionKind, Error, Excerpt};
 use crate::headers::Headers;
 use crate::http::open::{Opening, StreamingBody};
@@ -39,11 +40,11 @@ pub(super) struct Reader {
     /// The ticket of this connection.
     pub(super) ticket: Secret,
     /// Whether this connection has received a new message or a heartbeat.
-    pub(super) progress: bool,
+    pub(super) made_progress: bool,
     /// The last `error` event: the number of its connection, and its text.
     pub(super) reported: Option<(u32, String)>,
     /// Whether a connection was established once.
-    was_established: bool,
+    was_connected: bool,
     /// The last `retry:` of the server.
     pub(super) retry: Option<Duration>,
 }
@@ -88,9 +89,9 @@ impl Reader {
             dated: None,
             earliest: None,
             ticket: Secret::default(),
-            progress: false,
+            made_progress: false,
             reported: None,
-            was_established: false,
+            was_connected: false,
             retry: None,
         }
     }
@@ -132,17 +133,17 @@ impl Reader {
                 return None;
             }
             self.info.attempts += 1;
-            self.progress = false;
+            self.made_progress = false;
             let began = Instant::now();
             let Ending { error, stage } = match self.connect() {
-                Ok(body) => self.follow(body),
+                Ok(body) => self.read_events(body),
                 Err(ending) => ending,
             };
             if self.queue.is_cancelled() {
                 return None;
             }
             // A connection that works has outlived what an earlier one reported.
-            if self.progress {
+            if self.made_progress {
                 self.reported
                     .take_if(|(attempt, _)| *attempt != self.info.attempts);
             }
@@ -165,8 +166,9 @@ impl Reader {
                 return Some(error);
             };
             log::debug!(target: "bimpeai", "{error}; reconnecting in {wait:?}");
-            if self.lifecycle && !self.queue.put(Item::Disconnected { error, wait }) {
-                return None;
+            if self.lifecycle {
+                let event = Kind::Disconnected(Box::new(Disconnection { error, wait }));
+                self.queue.put(Batch::of(event));
             }
             if !self.queue.sleep(wait) {
                 return None;
@@ -184,11 +186,11 @@ impl Reader {
             error,
             stage: Stage::Opening,
         })?;
-        self.was_established = true;
+        self.was_connected = true;
         self.ticket = ticket;
         self.queue.opened();
         if self.lifecycle {
-            self.queue.put(Item::Connected);
+            self.queue.put(Batch::of(Kind::Connected));
         }
         Ok(body)
     }
@@ -300,7 +302,7 @@ impl Reader {
     /// The position to resume from. What was sent before the first connection is not part of the
     /// stream, unless the caller asks for it.
     fn after(&self) -> Option<&str> {
-        let is_first = self.options.after.is_none() && !self.was_established;
+        let is_first = self.options.after.is_none() && !self.was_connected;
         self.cursor.after().filter(|_| !is_first)
     }
 }

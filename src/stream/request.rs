@@ -4,11 +4,12 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use ureq::http::{HeaderMap, Method};
+use ureq::http::Method;
 
-use super::inbox::{Inbox, Source};
+use super::options::StreamOptions;
 use super::queue::Queue;
 use super::reader::Reader;
+use super::receiver::{LazyStream, Receiver};
 use super::{LifecycleStream, MessageStream, StreamHandle, StreamMessageEvent, StreamPosition};
 use crate::client::Client;
 use crate::error::{CallInfo, CallTraits, ConnectionError, ConnectionKind, Error};
@@ -51,31 +52,6 @@ pub struct StreamRequest {
     buffer: usize,
     queue: Arc<Queue>,
     refused: Option<String>,
-}
-
-#[derive(Clone)]
-pub(super) struct StreamOptions {
-    pub(super) after: Option<String>,
-    pub(super) reconnect: bool,
-    pub(super) max_retries: Option<u32>,
-    pub(super) max_outage: Duration,
-    pub(super) idle_timeout: Duration,
-    pub(super) timeout: Option<Duration>,
-    pub(super) headers: HeaderMap,
-}
-
-impl Default for StreamOptions {
-    fn default() -> Self {
-        StreamOptions {
-            after: None,
-            reconnect: true,
-            max_retries: None,
-            max_outage: Duration::from_secs(5 * 60),
-            idle_timeout: Duration::from_secs(60),
-            timeout: None,
-            headers: HeaderMap::new(),
-        }
-    }
 }
 
 impl StreamRequest {
@@ -235,9 +211,9 @@ impl StreamRequest {
     /// Errors that a retry cannot fix, such as 401, 403 and 404, are returned at once.
     /// [`Error::Cancelled`] if a [`StreamHandle`] was used meanwhile.
     pub fn open(self) -> Result<MessageStream, Error> {
-        let mut source = Source::unopened(self);
-        source.open(false)?;
-        Ok(MessageStream { source })
+        let mut stream = LazyStream::unopened(self);
+        stream.open(false)?;
+        Ok(MessageStream { stream })
     }
 
     /// Returns a stream of all events: messages, heartbeats, and what happens to the connection.
@@ -245,7 +221,7 @@ impl StreamRequest {
     /// It opens at the first `next()`, or with [`LifecycleStream::open`].
     pub fn lifecycle(self) -> LifecycleStream {
         LifecycleStream {
-            source: Source::unopened(self),
+            stream: LazyStream::unopened(self),
         }
     }
 
@@ -258,7 +234,7 @@ impl StreamRequest {
     }
 
     /// Starts the reader's thread.
-    pub(super) fn start(self, lifecycle: bool) -> Result<Inbox, Error> {
+    pub(super) fn start(self, lifecycle: bool) -> Result<Receiver, Error> {
         let operation = self.operation();
         let info = CallInfo::new(operation, CallTraits::STREAM);
         let refuse = |error: Error| Err(error.in_operation(&info.operation));
@@ -308,7 +284,7 @@ impl StreamRequest {
                 }))
             })?;
         queue.set_thread(thread);
-        Ok(Inbox::new(queue, info, self.options.after))
+        Ok(Receiver::new(queue, info, self.options.after))
     }
 }
 
@@ -327,7 +303,7 @@ impl IntoIterator for StreamRequest {
 
     fn into_iter(self) -> MessageStream {
         MessageStream {
-            source: Source::unopened(self),
+            stream: LazyStream::unopened(self),
         }
     }
 }

@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use super::batch::{self, Batch, BatchEvent, Kind};
+use super::batch::{self, Batch};
 use super::buffer::ReadBuffer;
+use super::event::{Event, Kind, Name};
 use super::policy::Stage;
-use super::queue::Item;
 use super::reader::{Ending, Reader};
 use crate::error::{CallInfo, ConnectionError, ConnectionKind, Error, Excerpt};
 use crate::http::error_body;
@@ -24,12 +24,12 @@ const LONGEST_TEXT: usize = 300;
 
 impl Reader {
     /// Reads a connection to its end.
-    pub(super) fn follow(&mut self, mut body: StreamingBody) -> Ending {
+    pub(super) fn read_events(&mut self, mut body: StreamingBody) -> Ending {
         self.seen.connected();
         let established = Instant::now();
         let mut last_byte = established;
         let mut splitter = Splitter::new(LARGEST_EVENT);
-        let mut left_out = None;
+        let mut skipped = None;
         let mut buffer = ReadBuffer::default();
         let mut batch = Batch::default();
         let error = 'connection: loop {
@@ -48,7 +48,7 @@ impl Reader {
                 break self.closed();
             }
             loop {
-                let is_whole = self.split(&mut splitter, buffer.bytes(), &mut left_out, &mut batch);
+                let is_whole = self.split(&mut splitter, buffer.bytes(), &mut skipped, &mut batch);
                 let done = splitter.consumed(buffer.bytes());
                 if batch.len() == 0 {
                     buffer.skip(done);
@@ -57,7 +57,7 @@ impl Reader {
                 buffer.take(done, &mut batch.bytes);
                 let spare = self.queue.spare(buffer.most());
                 let batch = std::mem::replace(&mut batch, spare);
-                if !self.queue.put(Item::Batch(batch)) {
+                if !self.queue.put(batch) {
                     break 'connection self.closed();
                 }
                 if is_whole {
@@ -69,7 +69,7 @@ impl Reader {
             error,
             stage: Stage::Established {
                 lived: last_byte - established,
-                progress: self.progress,
+                progress: self.made_progress,
             },
         }
     }
@@ -77,20 +77,20 @@ impl Reader {
     /// Finds the events in the buffer that are for the caller. Returns `false` if a batch cannot
     /// hold all of them.
     ///
-    /// `left_out` is an event that was too large and has not ended yet: it is reported at its end,
+    /// `skipped` is an event that was too large and has not ended yet: it is reported at its end,
     /// when its id is known, so that a duplicate of it is recognized.
     fn split(
         &mut self,
         splitter: &mut Splitter<Span>,
         buffer: &[u8],
-        left_out: &mut Option<Oversized>,
+        skipped: &mut Option<Oversized>,
         batch: &mut Batch,
     ) -> bool {
         let mut is_whole = true;
         while let Some(next) = splitter.next(buffer) {
             // An event without data that set an id was before this one.
             let id = splitter.take_bare_id();
-            if let Some(event) = left_out
+            if let Some(event) = skipped
                 .take()
                 .and_then(|event| self.report(event, id, buffer))
             {
@@ -102,17 +102,18 @@ impl Reader {
                         batch.push(event);
                     }
                 }
-                Err(oversized) => *left_out = Some(oversized),
+                Err(oversized) => *skipped = Some(oversized),
             }
             if batch.len() >= MOST_EVENTS {
                 is_whole = false;
                 break;
             }
         }
-        if let Some(id) = splitter.take_bare_id() {
-            if let Some(event) = left_out
+        let id = splitter.take_bare_id();
+        if !splitter.is_discarding() {
+            if let Some(event) = skipped
                 .take()
-                .and_then(|event| self.report(event, Some(id), buffer))
+                .and_then(|event| self.report(event, id, buffer))
             {
                 batch.push(event);
             }
@@ -127,7 +128,7 @@ impl Reader {
 
     /// Reports an event that was too large, once, and moves past it. Otherwise it would arrive again
     /// after each break.
-    fn report(&mut self, event: Oversized, id: Option<Span>, buffer: &[u8]) -> Option<BatchEvent> {
+    fn report(&mut self, event: Oversized, id: Option<Span>, buffer: &[u8]) -> Option<Event> {
         let id = id.filter(|id| !id.bytes(buffer).is_empty());
         if let Some(id) = &id {
             if !self.is_new(id.bytes(buffer)) {
@@ -135,37 +136,36 @@ impl Reader {
             }
         }
         let id = id.map(|id| id.into_text(buffer));
-        Some(BatchEvent::oversized(event, id))
+        Some(Event::new(Kind::Oversized(event), id))
     }
 
     /// Returns whether a message is new, and remembers it.
     fn is_new(&mut self, id: &[u8]) -> bool {
         let is_new = self.seen.is_new(id);
-        self.progress |= is_new;
+        self.made_progress |= is_new;
         is_new
     }
 
     /// Handles an event by its name. Returns it if it is for the caller.
-    fn classify(&mut self, raw: RawEvent<Span>, buffer: &[u8]) -> Option<BatchEvent> {
-        match raw.name(buffer) {
-            b"message" => self.message(raw, buffer),
-            b"heartbeat" => self.heartbeat(raw, buffer),
-            b"error" => {
+    fn classify(&mut self, raw: RawEvent<Span>, buffer: &[u8]) -> Option<Event> {
+        match Name::of(raw.name(buffer))? {
+            Name::Message => self.message(raw, buffer),
+            Name::Heartbeat => self.heartbeat(raw, buffer),
+            Name::Error => {
                 let text = self.error_text(raw.data.bytes(buffer));
                 self.reported = Some((self.info.attempts, text));
                 None
             }
-            _ => None,
         }
     }
 
     /// Notes a sign of life. It neither moves the position nor is a duplicate of anything.
-    fn heartbeat(&mut self, raw: RawEvent<Span>, buffer: &[u8]) -> Option<BatchEvent> {
-        self.progress = true;
+    fn heartbeat(&mut self, raw: RawEvent<Span>, buffer: &[u8]) -> Option<Event> {
+        self.made_progress = true;
         if self.cursor.wants_heartbeat() {
             self.heartbeat_at(batch::heartbeat(raw.data.bytes(buffer)).ts);
         }
-        self.lifecycle.then_some(BatchEvent {
+        self.lifecycle.then_some(Event {
             kind: Kind::Heartbeat,
             id: None,
             data: raw.data,
@@ -173,7 +173,7 @@ impl Reader {
     }
 
     /// Keeps a new message, and drops a duplicate.
-    fn message(&mut self, raw: RawEvent<Span>, buffer: &[u8]) -> Option<BatchEvent> {
+    fn message(&mut self, raw: RawEvent<Span>, buffer: &[u8]) -> Option<Event> {
         let data = raw.data.bytes(buffer);
         // The id within the data tells messages apart, because a server may number the blocks of
         // each connection anew.
@@ -190,9 +190,9 @@ impl Reader {
         }
         // One without any id cannot be told from its duplicate: it is delivered, and is not a sign
         // of progress.
-        self.progress |= key.is_some();
+        self.made_progress |= key.is_some();
         let id = own.or_else(|| in_data.map(|id| Span::Owned(id.into_bytes())));
-        Some(BatchEvent {
+        Some(Event {
             kind: Kind::Message,
             id: id.map(|id| id.into_text(buffer)),
             data: raw.data,

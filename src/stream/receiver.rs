@@ -2,27 +2,27 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::batch::{self, Batch, Kind};
+use super::batch::Batch;
 use super::cursor::is_position;
-use super::event::{StreamHeartbeatEvent, StreamMessageEvent};
-use super::queue::{Item, Queue, Taken};
-use super::{StreamHandle, StreamRequest};
-use crate::error::{CallInfo, Error, SkipReason};
+use super::event::StreamMessageEvent;
+use super::queue::Queue;
+use super::{ReceivedEvent, StreamHandle, StreamRequest};
+use crate::error::{CallInfo, Error};
 
-/// The reader ends with the stream that owns it.
-struct Owner(Arc<Queue>);
+/// Ends the reader with the stream that has it.
+struct CancelOnDrop(Arc<Queue>);
 
-impl Drop for Owner {
+impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         self.0.cancel();
     }
 }
 
 /// The caller's end of the queue.
-pub(super) struct Inbox {
-    owner: Owner,
+pub(super) struct Receiver {
+    queue: CancelOnDrop,
     info: CallInfo,
     batch: Option<Batch>,
     /// The position that the batches before this one have reached.
@@ -32,20 +32,10 @@ pub(super) struct Inbox {
     done: bool,
 }
 
-/// The next event for the caller, in either view.
-pub(super) enum Delivery {
-    Message(Result<StreamMessageEvent, Error>),
-    Heartbeat(StreamHeartbeatEvent),
-    Connected,
-    Disconnected { error: Error, wait: Duration },
-    Ended(Option<Error>),
-    Nothing,
-}
-
-impl Inbox {
+impl Receiver {
     pub(super) fn new(queue: Arc<Queue>, info: CallInfo, after: Option<String>) -> Self {
-        Inbox {
-            owner: Owner(queue),
+        Receiver {
+            queue: CancelOnDrop(queue),
             info,
             batch: None,
             position: after,
@@ -56,7 +46,7 @@ impl Inbox {
 
     /// Waits for the first connection.
     fn wait_until_open(&mut self) -> Result<(), Error> {
-        match self.owner.0.wait_until_open() {
+        match self.queue.0.wait_until_open() {
             Ok(()) => Ok(()),
             Err(Some(error)) => {
                 self.done = true;
@@ -69,55 +59,35 @@ impl Inbox {
         }
     }
 
-    /// Returns the error of a stream whose client was shut down.
-    fn shut_down(&self) -> Option<Error> {
-        let was_shut_down = self.owner.0.was_shut_down();
-        was_shut_down.then(|| Error::cancelled(self.info.clone()))
-    }
-
-    fn next(&mut self, until: Option<Instant>) -> Delivery {
+    fn next(&mut self, until: Option<Instant>) -> Result<ReceivedEvent, Error> {
         loop {
             if self.done {
-                return Delivery::Ended(None);
+                return Ok(ReceivedEvent::Ended);
             }
-            if self.owner.0.is_cancelled() {
-                self.done = true;
+            if self.queue.0.is_cancelled() {
                 self.leave_batch();
-                return Delivery::Ended(self.shut_down());
+                return self.end(None);
             }
-            if self.batch.as_mut().is_some_and(Batch::advance) {
-                return self.deliver();
+            let batch = self.batch.as_mut();
+            if let Some(event) = batch.and_then(|batch| batch.take_next(&self.info)) {
+                return event.map(ReceivedEvent::Event);
             }
             let left = self.leave_batch();
-            match self.owner.0.take(left, until) {
-                Taken::Item(Item::Batch(batch)) => self.batch = Some(batch),
-                Taken::Item(Item::Connected) => return Delivery::Connected,
-                Taken::Item(Item::Disconnected { error, wait }) => {
-                    return Delivery::Disconnected { error, wait };
-                }
-                Taken::Ended(error) => {
-                    self.done = true;
-                    return Delivery::Ended(error.or_else(|| self.shut_down()));
-                }
-                Taken::Nothing => return Delivery::Nothing,
+            match self.queue.0.take(left, until) {
+                Ok(Some(batch)) => self.batch = Some(batch),
+                Ok(None) => return Ok(ReceivedEvent::Nothing),
+                Err(error) => return self.end(error),
             }
         }
     }
 
-    /// Returns the event that the batch was moved to.
-    fn deliver(&mut self) -> Delivery {
-        let batch = self.batch.as_ref();
-        let Some((batch, event)) = batch.and_then(|batch| Some((batch, batch.event()?))) else {
-            return Delivery::Nothing;
-        };
-        match &event.kind {
-            Kind::Heartbeat => Delivery::Heartbeat(batch::heartbeat(batch.data(event))),
-            Kind::Oversized(oversized) => {
-                let reason = SkipReason::TooLarge(oversized.limit());
-                let id = batch.id(event);
-                Delivery::Message(Err(batch::skipped(&self.info, id, &[], reason)))
-            }
-            Kind::Message => Delivery::Message(batch.message(event, &self.info)),
+    /// Ends the stream for the caller: with this error, or with that of a client that was shut down.
+    fn end(&mut self, error: Option<Error>) -> Result<ReceivedEvent, Error> {
+        self.done = true;
+        let was_shut_down = self.queue.0.was_shut_down();
+        match error.or_else(|| was_shut_down.then(|| Error::cancelled(self.info.clone()))) {
+            Some(error) => Err(error),
+            None => Ok(ReceivedEvent::Ended),
         }
     }
 
@@ -126,7 +96,7 @@ impl Inbox {
     #[inline]
     pub(super) fn ready(&mut self) -> Option<Result<StreamMessageEvent, Error>> {
         let batch = self.batch.as_mut().filter(|batch| batch.has_message())?;
-        if self.done || self.owner.0.is_cancelled() || !batch.advance() {
+        if self.done || self.queue.0.is_cancelled() || !batch.advance() {
             return None;
         }
         let event = batch.event()?;
@@ -163,31 +133,31 @@ impl Inbox {
             .as_ref()
             .and_then(|batch| batch.last_id(is_position));
         let before = of_batch.or(self.position.as_deref());
-        before.or_else(|| self.owner.0.opened_at())
+        before.or_else(|| self.queue.0.opened_at())
     }
 }
 
 /// A stream, opened or about to be, behind each of its views.
-pub(super) struct Source {
+pub(super) struct LazyStream {
     /// `None` once it is opened.
     request: Option<Box<StreamRequest>>,
-    pub(super) inbox: Option<Inbox>,
+    pub(super) receiver: Option<Receiver>,
     pub(super) handle: StreamHandle,
 }
 
-impl Source {
+impl LazyStream {
     pub(super) fn unopened(request: StreamRequest) -> Self {
-        Source {
+        LazyStream {
             handle: request.handle(),
             request: Some(Box::new(request)),
-            inbox: None,
+            receiver: None,
         }
     }
 
     /// Starts the reader if that is still to be done.
     fn start(&mut self, lifecycle: bool) -> Result<(), Error> {
         if let Some(request) = self.request.take() {
-            self.inbox = Some(request.start(lifecycle)?);
+            self.receiver = Some(request.start(lifecycle)?);
         }
         Ok(())
     }
@@ -195,37 +165,40 @@ impl Source {
     /// Waits until the first connection is established.
     pub(super) fn open(&mut self, lifecycle: bool) -> Result<(), Error> {
         self.start(lifecycle)?;
-        match &mut self.inbox {
-            Some(inbox) if !inbox.done => inbox.wait_until_open(),
+        match &mut self.receiver {
+            Some(receiver) if !receiver.done => receiver.wait_until_open(),
             _ => Err(Error::user("the stream has ended; make a new request")),
         }
     }
 
-    /// Returns what follows, and opens the stream first if that is still to be done.
-    pub(super) fn next(&mut self, lifecycle: bool, until: Option<Instant>) -> Delivery {
+    /// Returns the next event, and opens the stream first if that is still to be done.
+    pub(super) fn next(
+        &mut self,
+        lifecycle: bool,
+        until: Option<Instant>,
+    ) -> Result<ReceivedEvent, Error> {
         match self.start(lifecycle) {
-            Ok(()) => {}
             Err(Error::Cancelled(_)) if !self.handle.queue.was_shut_down() => {
-                return Delivery::Ended(None);
+                return Ok(ReceivedEvent::Ended);
             }
-            Err(error) => return Delivery::Ended(Some(error)),
+            started => started?,
         }
-        match &mut self.inbox {
-            Some(inbox) => inbox.next(until),
-            None => Delivery::Ended(None),
+        match &mut self.receiver {
+            Some(receiver) => receiver.next(until),
+            None => Ok(ReceivedEvent::Ended),
         }
     }
 
     pub(super) fn last_event_id(&self) -> Option<&str> {
-        match &self.inbox {
-            Some(inbox) => inbox.last_event_id(),
+        match &self.receiver {
+            Some(receiver) => receiver.last_event_id(),
             None => self.start_point(),
         }
     }
 
     pub(super) fn resume_point(&self) -> Option<&str> {
-        match &self.inbox {
-            Some(inbox) => inbox.resume_point(),
+        match &self.receiver {
+            Some(receiver) => receiver.resume_point(),
             None => self.start_point(),
         }
     }
@@ -236,9 +209,9 @@ impl Source {
     }
 
     pub(super) fn fmt(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = match (&self.request, &self.inbox) {
+        let state = match (&self.request, &self.receiver) {
             (Some(request), _) => format!("{}, not opened", request.operation()),
-            (None, Some(inbox)) => inbox.info.operation.clone(),
+            (None, Some(receiver)) => receiver.info.operation.clone(),
             (None, None) => "ended".to_owned(),
         };
         f.debug_tuple(name).field(&format_args!("{state}")).finish()

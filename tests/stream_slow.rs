@@ -6,7 +6,7 @@ mod support;
 use std::io::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bimpeai::stream::{MessageStream, Received, StreamRequest};
 use support::{Connection, Gate, PATIENCE, Server, heartbeat, message};
@@ -23,28 +23,29 @@ fn next(stream: &mut MessageStream) -> String {
     }
 }
 
-/// Writes it all; opens the gate whenever the client takes nothing for a while.
+/// Writes all of `bytes`, and opens the gate once the client has taken nothing for a while. Without
+/// blocking: after a blocking write that timed out, some systems do not tell how much was written.
 fn write_slowly(connection: &Connection, bytes: &[u8], full: &Gate, written: &AtomicUsize) {
-    let wait = 3 * IDLE;
-    connection.stream().set_write_timeout(Some(wait)).unwrap();
+    connection.stream().set_nonblocking(true).unwrap();
     let mut rest = bytes;
+    let mut progress = Instant::now();
     while !rest.is_empty() {
         match connection.stream().write(rest) {
             Ok(count) => {
                 rest = &rest[count..];
                 written.fetch_add(count, Ordering::SeqCst);
+                progress = Instant::now();
             }
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
-                ) =>
-            {
-                full.open();
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                if progress.elapsed() >= 3 * IDLE {
+                    full.open();
+                }
+                std::thread::sleep(Duration::from_millis(2));
             }
             Err(error) => panic!("{error}"),
         }
     }
+    connection.stream().set_nonblocking(false).unwrap();
 }
 
 /// A server that has `count` messages of about `size` bytes; what it could write until it was held

@@ -12,12 +12,12 @@ mod settings {
     use super::*;
 
     #[derive(Default)]
-    pub(crate) struct TlsSettings;
+    pub(crate) struct TlsSettings {}
 
     impl TlsSettings {
         pub(crate) fn trust(&mut self, _: &[u8]) -> Result<(), Error> {
             Err(Error::user(
-                "this build has no TLS: turn on the feature `rustls`",
+                "this build has no TLS: enable the feature `rustls`",
             ))
         }
 

@@ -45,7 +45,7 @@ fn kind(error: &Error) -> Option<ErrorKind> {
     error.io_error().map(std::io::Error::kind)
 }
 
-fn nobody() -> String {
+fn unused_address() -> String {
     let unused = TcpListener::bind("127.0.0.1:0").unwrap();
     unused.local_addr().unwrap().to_string()
 }
@@ -62,20 +62,21 @@ fn to(base_url: impl Into<String>) -> ClientBuilder {
 fn a_refused_connection_reports_the_system_error() {
     let refused =
         std::io::Error::from_raw_os_error(if cfg!(target_os = "linux") { 111 } else { 61 });
-    let error = retrieve(to(format!("http://{}", nobody()))).unwrap_err();
+    let error = retrieve(to(format!("http://{}", unused_address()))).unwrap_err();
     ends_with(&error, &refused.to_string());
     assert_eq!(kind(&error), Some(ErrorKind::ConnectionRefused));
     // After retries the line ends in the same way.
-    let error = retrieve(to(format!("http://{}", nobody())).max_retries(1)).unwrap_err();
+    let error = retrieve(to(format!("http://{}", unused_address())).max_retries(1)).unwrap_err();
     ends_with(&error, &refused.to_string());
     // The proxy's too.
     for scheme in ["http", "https"] {
         let builder = to("http://api.test").allow_http("api.test");
-        let error = retrieve(builder.proxy(format!("{scheme}://{}", nobody()))).unwrap_err();
+        let error =
+            retrieve(builder.proxy(format!("{scheme}://{}", unused_address()))).unwrap_err();
         ends_with(&error, &refused.to_string());
     }
     // And a stream's.
-    let client = to(format!("http://{}", nobody())).build().unwrap();
+    let client = to(format!("http://{}", unused_address())).build().unwrap();
     let stream = client.conversations().messages().stream("a", "c");
     let error = stream.max_retries(0).open().unwrap_err();
     ends_with(&error, &refused.to_string());

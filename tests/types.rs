@@ -225,7 +225,7 @@ fn each_object(json: &mut Value, change: &mut dyn FnMut(&mut Map<String, Value>)
     }
 }
 
-fn answers() -> Vec<(&'static str, Trip, Vec<Value>, Value)> {
+fn response_types() -> Vec<(&'static str, Trip, Vec<Value>, Value)> {
     let wire = wire();
     ANSWERS
         .iter()
@@ -289,14 +289,14 @@ fn every_type_and_every_body_of_the_wire_has_its_row() {
 
 #[test]
 fn each_type_round_trips() {
-    for (name, trip, _, full) in answers() {
+    for (name, trip, _, full) in response_types() {
         comes_back(name, trip, &full);
     }
 }
 
 #[test]
 fn each_declared_field_is_a_field_here() {
-    for (name, trip, _, mut full) in answers().into_iter().chain(bodies()) {
+    for (name, trip, _, mut full) in response_types().into_iter().chain(bodies()) {
         // Python's name of the guide's film, which the wire does not have.
         each_object(&mut full, &mut |fields| {
             fields.remove("youtube_url");
@@ -308,7 +308,7 @@ fn each_declared_field_is_a_field_here() {
 
 #[test]
 fn unknown_fields_are_kept_at_every_depth() {
-    for (name, trip, _, full) in answers() {
+    for (name, trip, _, full) in response_types() {
         let mut grown = full.clone();
         each_object(&mut grown, &mut |fields| {
             fields.insert(
@@ -330,7 +330,7 @@ fn unknown_fields_are_kept_at_every_depth() {
 #[test]
 fn unknown_enum_values_are_kept() {
     let mut seen = 0;
-    for (name, trip, fields, full) in answers() {
+    for (name, trip, fields, full) in response_types() {
         for field in fields.iter().filter(|field| field["enum"].is_array()) {
             let mut grown = full.clone();
             grown[text(field, "name")] = json!("value_of_tomorrow");
@@ -347,7 +347,7 @@ fn unknown_enum_values_are_kept() {
 
 #[test]
 fn null_and_absent_round_trip() {
-    for (name, trip, fields, full) in answers() {
+    for (name, trip, fields, full) in response_types() {
         let mut bare = full.clone();
         for field in &fields {
             let key = text(field, "name");
@@ -379,7 +379,7 @@ fn null_and_absent_round_trip() {
 #[test]
 fn integers_may_arrive_as_fractions() {
     let mut seen = 0;
-    for (name, trip, fields, full) in answers() {
+    for (name, trip, fields, full) in response_types() {
         for field in fields.iter().filter(|field| field["type"] == "integer") {
             let key = text(field, "name");
             let mut number = full.clone();

@@ -232,13 +232,13 @@ fn a_conversation_continues_after_a_cut_in_mid_event() {
             }
         }
     });
-    let mut came = Vec::new();
+    let mut received = Vec::new();
     let mut answers = 0;
     for message in stream {
         let message = message.unwrap();
         let text = message.message.unwrap_or_default();
         answers += usize::from(message.role == MessageRole::Assistant && text.contains("£12"));
-        came.push(message.id);
+        received.push(message.id);
         if answers == 5 {
             break;
         }
@@ -248,18 +248,18 @@ fn a_conversation_continues_after_a_cut_in_mid_event() {
         emulator.opened_streams() >= 2,
         "the stream was cut and opened again"
     );
-    let different: HashSet<_> = came.iter().collect();
-    assert_eq!(different.len(), came.len(), "no duplicates");
+    let different: HashSet<_> = received.iter().collect();
+    assert_eq!(different.len(), received.len(), "no duplicates");
     let known: Vec<_> = messages
         .list(&agent.id, &conversation.id)
         .sort("created_at")
         .into_iter()
         .map(|message| message.unwrap().id)
         .collect();
-    let start = known.iter().position(|id| *id == came[0]).unwrap();
+    let start = known.iter().position(|id| *id == received[0]).unwrap();
     assert_eq!(
-        known[start..start + came.len()],
-        came,
+        known[start..start + received.len()],
+        received,
         "no message was lost"
     );
     for request in emulator.requests() {

@@ -47,8 +47,8 @@ pub(super) fn reply(
     if is("is_ai_chat_paused") || off_duty {
         return Ok(None);
     }
-    let found =
-        scripted(options, question).or_else(|| answer(known, state.workflow_of(known), question));
+    let found = scripted(options, question)
+        .or_else(|| find_reply(known, state.workflow_of(known), question));
     let is_helpless = found.is_none();
     let reply = found.unwrap_or_else(|| fallback(&known.data));
     if reply.is_empty() {
@@ -121,7 +121,7 @@ fn scripted(options: &Options, question: &str) -> Option<String> {
 }
 
 /// Finds a reply in the knowledge bases, then in the workflow's FAQ, rules and flows.
-fn answer(agent: &Agent, workflow: Option<&Object>, question: &str) -> Option<String> {
+fn find_reply(agent: &Agent, workflow: Option<&Object>, question: &str) -> Option<String> {
     let asked = words(question);
     if asked.iter().all(|word| GREETINGS.contains(&word.as_str())) {
         return Some(greeting(&agent.data));

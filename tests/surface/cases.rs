@@ -30,7 +30,7 @@ pub(crate) struct Case {
     /// Whether Python takes the body as one argument.
     pub(crate) positional: bool,
     /// The envelope that a server returns.
-    pub(crate) answer: Value,
+    pub(crate) response: Value,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -177,7 +177,7 @@ fn case(wire: &Value, entry: &Value, generation: &'static str, variant: Variant)
         body: (!body_fields.is_empty()).then_some(body),
         options: options.as_object().expect("an object").clone(),
         positional: flag(entry, "python_body_is_positional"),
-        answer: answer(wire, text_of(of_generation("response"))),
+        response: example_response(wire, text_of(of_generation("response"))),
         python,
         path,
     })
@@ -270,7 +270,7 @@ fn input(wire: &Value, declared: &str, bare: bool, depth: usize) -> Value {
 }
 
 /// A success with data of the type that an operation returns.
-fn answer(wire: &Value, response: &str) -> Value {
+fn example_response(wire: &Value, response: &str) -> Value {
     // "A | B" and "A (its 0.1 shape)" are an A.
     let response = response.split(' ').next().unwrap_or_default();
     let one = |name: &str| {
@@ -288,12 +288,12 @@ fn answer(wire: &Value, response: &str) -> Value {
     } else {
         one(response)
     };
-    let mut answer = json!({ "message": "Success", "data": data });
+    let mut envelope = json!({ "message": "Success", "data": data });
     if response.starts_with("Page[") {
-        answer["meta"] = json!({"total_count": 2, "page_count": 1, "current_page": 1, "limit": 20,
+        envelope["meta"] = json!({"total_count": 2, "page_count": 1, "current_page": 1, "limit": 20,
             "has_next_page": false, "has_previous_page": false});
     }
-    answer
+    envelope
 }
 
 /// The same with the names of the wire: only the guide's film has another one in Python.

@@ -356,9 +356,9 @@ fn conversations(client: &Client, agent: &str) -> Result<(), Error> {
         .stream(agent, conversation)
         .after(&asked.id)
         .open()?;
-    let answer = stream.next().expect("a response")?;
+    let reply = stream.next().expect("a reply")?;
     assert_eq!(
-        (&answer.role, &*answer.conversation_id),
+        (&reply.role, &*reply.conversation_id),
         (&MessageRole::Assistant, conversation)
     );
     let listed: Vec<_> = messages

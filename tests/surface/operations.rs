@@ -33,7 +33,7 @@ fn query(case: &Case) -> Vec<(String, String)> {
     let mut pairs: Vec<(String, String)> = own
         .map(|(name, value)| (name.clone(), in_query(value)))
         .collect();
-    if case.answer.get("meta").is_some() && !case.query.contains_key("page") {
+    if case.response.get("meta").is_some() && !case.query.contains_key("page") {
         pairs.push(("page".to_owned(), "1".to_owned()));
     }
     if case.python == STREAM {
@@ -187,9 +187,9 @@ fn each_operation_sends_what_the_wire_declares() {
         let client = recorder.client("ours", number);
         let result = perform(&client, case).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert!(
-            equal(&case.answer["data"], &result),
+            equal(&case.response["data"], &result),
             "{name}\n got {}\ngave {result}",
-            case.answer["data"]
+            case.response["data"]
         );
 
         let requests = recorder.requests("ours", number);
@@ -243,7 +243,7 @@ fn the_escape_hatch_sends_the_same_requests() {
         }
         let data = with_options(request, case).send();
         let data = data.unwrap_or_else(|error| panic!("{name}: {error}"));
-        assert!(equal(&case.answer["data"], &data), "{name}: {data}");
+        assert!(equal(&case.response["data"], &data), "{name}: {data}");
 
         let (ours, hatch) = (
             recorder.requests("ours", number),
@@ -281,7 +281,7 @@ fn the_escape_hatch_returns_the_requested_type() {
         .unwrap();
     assert_eq!(
         serde_json::to_value(&agent).unwrap(),
-        recorder.cases[0].answer["data"]
+        recorder.cases[0].response["data"]
     );
     let response = request(1, "GET", "/agents")
         .decode_as::<Vec<Agent>>()
@@ -293,7 +293,7 @@ fn the_escape_hatch_returns_the_requested_type() {
     );
     let raw = request(1, "GET", "/agents").raw().send().unwrap();
     let raw: Value = serde_json::from_slice(&raw).unwrap();
-    assert_eq!(raw, recorder.cases[1].answer);
+    assert_eq!(raw, recorder.cases[1].response);
     assert_eq!(
         request(2, "DELETE", "/agents/agt_1").send().unwrap(),
         Value::Null

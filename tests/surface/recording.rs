@@ -41,7 +41,7 @@ impl Recorder {
                     .or_default()
                     .push(request.clone());
                 drop(record);
-                if !answer(&mut connection, &request, &known[number]) {
+                if !respond(&mut connection, &request, &known[number]) {
                     return connection.close();
                 }
             }
@@ -92,15 +92,15 @@ fn taken_apart(target: &str) -> (String, usize, String) {
 }
 
 /// Whether the connection can be used again.
-fn answer(connection: &mut Connection, request: &Request, case: &Case) -> bool {
+fn respond(connection: &mut Connection, request: &Request, case: &Case) -> bool {
     if case.python != STREAM {
         let status = if request.method == "POST" { 201 } else { 200 };
-        return connection.answer(status, &[], case.answer.to_string());
+        return connection.answer(status, &[], case.response.to_string());
     }
     if request.method == "POST" {
         return connection.data(&json!({ "ticket": TICKET, "expires_in": 60 }).to_string());
     }
-    let data: &Value = &case.answer["data"];
+    let data: &Value = &case.response["data"];
     let event = format!("id: m_1\nevent: message\ndata: {data}\n\n");
     connection.event_stream();
     connection.raw(event);

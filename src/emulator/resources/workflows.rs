@@ -195,7 +195,7 @@ pub(in crate::emulator) fn list(context: &mut Context<'_>) -> HandlerResult {
 pub(in crate::emulator) fn create(context: &mut Context<'_>) -> HandlerResult {
     let state = &mut *context.state;
     let id = state.next_id();
-    let mut workflow = blank(&id);
+    let mut workflow = empty(&id);
     patch(&mut workflow, &context.body, settable());
     own(&mut workflow, &to_text(state.now));
     state.workflows.add(&id, workflow.clone());
@@ -256,7 +256,7 @@ pub(super) fn adopt(state: &mut State, id: &str) -> Result<String, ErrorResponse
 /// Adds a workflow of the public library.
 pub(in crate::emulator) fn publish(state: &mut State, entry: Object) {
     let id = text(&entry, "id").to_owned();
-    let mut workflow = blank(&id);
+    let mut workflow = empty(&id);
     workflow.extend(entry);
     workflow.insert("visibility".to_owned(), "public".into());
     workflow.insert("is_owner".to_owned(), false.into());
@@ -292,7 +292,7 @@ fn is_owned(workflow: &Object) -> bool {
         .unwrap_or_default()
 }
 
-fn blank(id: &str) -> Object {
+fn empty(id: &str) -> Object {
     object! {
         "id": id,
         "name": null,

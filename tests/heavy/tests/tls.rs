@@ -35,7 +35,7 @@ fn a_private_root_is_trusted_only_by_the_client_that_has_it() {
             .root_certificates(Authority::new("two").pem()),
         says,
     );
-    server.answers(server.builder().root_certificates(authority.pem()));
+    server.accepts(server.builder().root_certificates(authority.pem()));
     // Among others, and on every connection.
     let both = server
         .builder()
@@ -91,7 +91,7 @@ fn certificates_for_ip_addresses_are_accepted() {
     let authority = Authority::new("one");
     let server = serve(config(&authority.leaf(&["127.0.0.1"])), ANSWER, true);
     let by_address = format!("https://127.0.0.1:{}", server.port);
-    server.answers(
+    server.accepts(
         server
             .builder()
             .base_url(by_address)
@@ -122,7 +122,7 @@ fn a_client_certificate_is_sent_when_requested() {
     );
     let builder = || server.builder().root_certificates(authority.pem());
     let own = authority.leaf(&["me"]);
-    server.answers(builder().client_certificate(own.chain_pem(), own.key_pem()));
+    server.accepts(builder().client_certificate(own.chain_pem(), own.key_pem()));
     // Without one, or with one of somebody else's. With TLS 1.3 the client learns of it when the
     // request is on its way.
     let foreign = Authority::new("two").leaf(&["me"]);

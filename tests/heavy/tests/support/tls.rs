@@ -206,7 +206,7 @@ impl TlsServer {
     }
 
     #[track_caller]
-    pub fn answers(&self, builder: ClientBuilder) {
+    pub fn accepts(&self, builder: ClientBuilder) {
         let agent = retrieve(builder).unwrap();
         assert_eq!(agent.id, "abc");
     }

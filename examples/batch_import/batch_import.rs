@@ -204,7 +204,8 @@ struct Options {
 
 impl Options {
     fn client(&self) -> Result<Client, bimpeai::Error> {
-        let mut builder = Client::builder_from_env()?;
+        // A row that fails costs another run, and a job has time.
+        let mut builder = Client::builder_from_env()?.max_retries(5);
         if let Some(requests) = self.requests_per_minute {
             builder = builder.requests_per_minute(requests);
         }

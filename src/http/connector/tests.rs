@@ -36,6 +36,7 @@ fn serve(first: &'static str) -> SocketAddr {
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 
 /// Writes this to every connection and closes it.
+#[cfg(feature = "rustls")]
 fn greet(greeting: &'static str) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();

@@ -4,6 +4,8 @@
 #[path = "../../support/mod.rs"]
 mod support;
 
+use std::time::Duration;
+
 use bimpeai::agents::{BimpeaiConfigure, PipedreamConfigure, UpdateAgent};
 use bimpeai::error::{ApiErrorKind, ErrorCode};
 use bimpeai::{Client, Error};
@@ -32,7 +34,8 @@ fn writing(bytes: impl AsRef<[u8]>) -> Server {
 }
 
 fn fails(server: &Server) -> Error {
-    let client = server.builder().max_retries(0).build().unwrap();
+    let builder = server.builder().max_retries(0);
+    let client = builder.max_retry_wait(Duration::ZERO).build().unwrap();
     client.agents().retrieve("agt_1").send().unwrap_err()
 }
 
@@ -331,7 +334,7 @@ fn a_rate_limit_error_has_its_four_figures() {
     });
     let client = Client::builder(KEY)
         .base_url(server.base_url())
-        .max_retries(0)
+        .max_retry_wait(Duration::ZERO)
         .build()
         .unwrap();
     let error = client.request("POST", "/x").send().unwrap_err();

@@ -126,6 +126,9 @@ impl AtBreak {
 
 /// The last hashes.
 ///
+/// A `HashSet` and a `VecDeque` of them take 104 KiB where this takes 48 KiB, and a stream holds two.
+/// They also cost 1 % more instructions a message (`cargo bench --bench instructions -- stream`).
+///
 /// A ring of hashes with chains through it, 12 bytes a message. A chain goes from the newest hash
 /// of its bucket to ever older ones and ends at the first that is no longer remembered, so nothing
 /// has to be taken out of a chain when its hash is overwritten.

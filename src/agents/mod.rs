@@ -4,6 +4,7 @@ mod actions;
 mod channels;
 mod conversation_flows;
 mod conversions;
+mod deployment;
 mod integrations;
 mod knowledge_bases;
 
@@ -18,6 +19,7 @@ pub use crate::workflows::{Rule, RuleInput};
 pub use actions::*;
 pub use channels::*;
 pub use conversation_flows::*;
+pub use deployment::*;
 pub use integrations::*;
 pub use knowledge_bases::*;
 
@@ -533,79 +535,5 @@ object! {
         status: AgentLiveStatusValue,
         /// Reason for the status.
         status_reason: Option<String>,
-    }
-}
-
-object! {
-    /// How to test an agent by hand, from [`Agents::get_test_code`]. API 0.3+.
-    pub struct AgentTestCode {
-        /// Code that identifies the agent on the test channels.
-        code: String,
-        /// Test channels.
-        channels: DeploymentChannels,
-    }
-}
-
-object! {
-    /// The channels on which a person can test an agent. API 0.3+.
-    pub struct DeploymentChannels {
-        /// WhatsApp.
-        whatsapp: DeploymentWhatsAppChannel,
-        /// Instagram.
-        instagram: DeploymentInstagramChannel,
-        /// Facebook Messenger.
-        messenger: DeploymentMessengerChannel,
-        /// Phone.
-        telephony: DeploymentTelephonyChannel,
-    }
-}
-
-object! {
-    /// The WhatsApp test channel. API 0.3+.
-    pub struct DeploymentWhatsAppChannel {
-        /// Whether the channel is available.
-        is_enabled: bool,
-        /// First message to send; it selects the agent.
-        start_message: String,
-        /// Phone number to write to.
-        phone_number: Option<String>,
-        /// Link that opens the chat with the first message filled in.
-        url: Option<String>,
-    }
-}
-
-object! {
-    /// The Instagram test channel. API 0.3+.
-    pub struct DeploymentInstagramChannel {
-        /// Whether the channel is available.
-        is_enabled: bool,
-        /// First message to send; it selects the agent.
-        start_message: String,
-        /// Account to write to.
-        username: Option<String>,
-        /// Link that opens the chat with the first message filled in.
-        url: Option<String>,
-    }
-}
-
-object! {
-    /// The Facebook Messenger test channel. API 0.3+.
-    pub struct DeploymentMessengerChannel {
-        /// Whether the channel is available.
-        is_enabled: bool,
-        /// First message to send; it selects the agent.
-        start_message: String,
-        /// Page to write to.
-        page: Option<String>,
-        /// Link that opens the chat with the first message filled in.
-        url: Option<String>,
-    }
-}
-
-object! {
-    /// The phone test channel. API 0.3+.
-    pub struct DeploymentTelephonyChannel {
-        /// Whether the channel is available.
-        is_enabled: bool,
     }
 }

@@ -1,5 +1,6 @@
 //! The client and how it is set up.
 
+mod api_key;
 mod builder;
 
 use std::fmt;

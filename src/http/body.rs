@@ -107,6 +107,7 @@ mod gzip {
     use ureq::http::header::{CONTENT_ENCODING, HeaderMap};
 
     use super::*;
+    use crate::http::failure::NotDecompressed;
 
     /// What a body says.
     pub(super) enum Content {
@@ -137,8 +138,20 @@ mod gzip {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
             match self {
                 Content::Plain(reader) => reader.read(buffer),
-                Content::Gzip(reader) => reader.read(buffer),
+                Content::Gzip(reader) => reader.read(buffer).map_err(marked),
             }
+        }
+    }
+
+    /// Marks an error of the decoder. Those of the connection pass through it as they are.
+    fn marked(error: io::Error) -> io::Error {
+        let is_of_connection = error.raw_os_error().is_some()
+            || error
+                .get_ref()
+                .is_some_and(|inner| inner.is::<ureq::Error>());
+        match is_of_connection {
+            true => error,
+            false => io::Error::new(error.kind(), NotDecompressed),
         }
     }
 

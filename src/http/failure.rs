@@ -225,13 +225,17 @@ pub(crate) fn of_exchange(error: ureq::Error) -> TransportError {
     TransportError { kind, trace }
 }
 
+/// Marks the errors of decompression among those of reading a body.
+#[derive(Debug, thiserror::Error)]
+#[error("the compressed body cannot be read")]
+#[cfg_attr(not(feature = "gzip"), allow(dead_code))]
+pub(super) struct NotDecompressed;
+
 /// Returns the transport error for an error of reading a body.
 pub(crate) fn of_body(error: io::Error) -> TransportError {
-    let is_of_gzip = cfg!(feature = "gzip")
-        && error.raw_os_error().is_none()
-        && !error
-            .get_ref()
-            .is_some_and(|inner| inner.is::<ureq::Error>());
+    let is_of_gzip = error
+        .get_ref()
+        .is_some_and(|inner| inner.is::<NotDecompressed>());
     let (kind, what) = match error.kind() {
         // What flate2 makes of a stream that ends early, and of one that is none.
         io::ErrorKind::UnexpectedEof if is_of_gzip => {

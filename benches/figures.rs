@@ -550,7 +550,7 @@ impl Run {
             return;
         }
         let client = support::client(&self.base);
-        let walk = |ahead: bool| {
+        let iterate = |ahead: bool| {
             seconds(|| {
                 let list = client.agents().list().limit(5);
                 let list = if ahead { list.prefetch() } else { list };
@@ -565,11 +565,11 @@ impl Run {
         };
         let figures = rounds(
             self.rounds.min(5),
-            &mut [Box::new(|| walk(true)), Box::new(|| walk(false))],
+            &mut [Box::new(|| iterate(true)), Box::new(|| iterate(false))],
         );
         let ratio = ratio(&figures[0], &figures[1]);
         lines.push(format!(
-            "| walk of 20 pages, prefetch | {:.0} ms | {:.0} ms (without) | {ratio:.2} | ≤ 0.6 | \
+            "| 20 pages, with prefetch | {:.0} ms | {:.0} ms (without) | {ratio:.2} | ≤ 0.6 | \
              {} |\n",
             median(&figures[0]),
             median(&figures[1]),

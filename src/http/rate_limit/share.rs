@@ -26,7 +26,7 @@ const MEMORY: f64 = 0.9;
 const TARGET: f64 = 3.0;
 
 /// A limit of this many times the target can spare the target.
-const SPARE: f64 = 8.0;
+const SPARE: f64 = 10.0;
 
 /// What this client may take.
 #[derive(Debug, Clone, Copy, PartialEq)]

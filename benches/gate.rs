@@ -12,6 +12,8 @@
 mod headers;
 #[path = "../src/http/rate_limit/mod.rs"]
 mod rate_limit;
+#[path = "../src/sync.rs"]
+mod sync;
 
 use std::hint::black_box;
 use std::sync::Barrier;

@@ -142,6 +142,7 @@ mod random;
 pub mod request;
 pub mod sse;
 pub mod stream;
+mod sync;
 pub mod types;
 pub mod workflows;
 

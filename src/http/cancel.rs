@@ -1,8 +1,10 @@
 //! Ending waits, calls and streams from another thread.
 
 use std::fmt;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{PoisonError, Weak};
 use std::time::Duration;
+
+use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// A flag that one thread sets, and that others see or wait for.
 #[derive(Default)]

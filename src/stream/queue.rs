@@ -2,14 +2,13 @@
 
 use std::collections::VecDeque;
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::{OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::batch::Batch;
 use crate::error::Error;
 use crate::http::cancel::Dependent;
+use crate::sync::{AtomicBool, Condvar, JoinHandle, Mutex, MutexGuard, Ordering, yield_now};
 
 /// The limit of the memory that waits for the caller, in bytes. More would have left the processor's
 /// cache by the time the caller takes it.
@@ -225,7 +224,7 @@ impl Queue {
             }
             if std::mem::take(&mut burst) {
                 drop(state);
-                std::thread::yield_now();
+                yield_now();
                 state = self.state();
                 continue;
             }

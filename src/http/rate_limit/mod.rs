@@ -25,11 +25,12 @@ mod simulation;
 #[cfg(test)]
 mod tests;
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::headers::{Headers, RateLimit};
+use crate::sync::Ordering::Relaxed;
+use crate::sync::{AtomicU64, Mutex, MutexGuard};
 use pace::ToldShare;
 use state::State;
 

@@ -29,7 +29,7 @@ use std::sync::PoisonError;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::headers::{Headers, RateLimit};
-use crate::sync::Ordering::Relaxed;
+use crate::sync::Ordering::{Acquire, Relaxed, Release};
 use crate::sync::{AtomicU64, Mutex, MutexGuard};
 use pace::ToldShare;
 use state::State;
@@ -171,9 +171,12 @@ impl RateGate {
     }
 
     /// Makes the state visible to the fast path.
+    ///
+    /// The epoch is written last and read first. An attempt that passes by a number from before the
+    /// gate was closed must not carry the epoch after it.
     fn publish(&self, state: &State) {
-        self.epoch.store(state.epoch(), Relaxed);
         self.open_for.store(state.open_for(), Relaxed);
+        self.epoch.store(state.epoch(), Release);
     }
 }
 
@@ -183,9 +186,9 @@ impl Turn<'_> {
         let gate = self.gate;
         self.release();
         if self.number.is_none() {
+            let epoch = gate.epoch.load(Acquire);
             let before = gate.in_flight.fetch_add(1, Relaxed);
             if before < gate.open_for.load(Relaxed) {
-                let epoch = gate.epoch.load(Relaxed);
                 self.attempt = Some(Attempt { epoch, sent: now });
                 return Admission::Proceed;
             }
@@ -202,11 +205,14 @@ impl Turn<'_> {
             }
         }
         let number = *self.number.get_or_insert_with(|| state.next_in_line());
-        let admission = state.admit(now, number, gate.in_flight.load(Relaxed));
+        // Counted first, as on the fast path: attempts there pass without the lock.
+        let before = gate.in_flight.fetch_add(1, Relaxed);
+        let admission = state.admit(now, number, before);
         if admission == Admission::Proceed {
-            gate.in_flight.fetch_add(1, Relaxed);
             let epoch = state.epoch();
             self.attempt = Some(Attempt { epoch, sent: now });
+        } else {
+            gate.in_flight.fetch_sub(1, Relaxed);
         }
         gate.publish(&state);
         admission

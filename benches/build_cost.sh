@@ -129,6 +129,7 @@ none (plain http only)|default-features = false
 `rustls`, `platform-verifier`|features = ["platform-verifier"]
 `native-tls` alone|default-features = false, features = ["native-tls"]
 `rustls`, `emulator`|features = ["emulator"]
+`rustls`, `batch`|features = ["batch"]
 TABLE
 }
 

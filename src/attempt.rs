@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::error::Error;
 
-/// One attempt of a call, reported when it is over.
+/// One HTTP attempt of an API request, passed to
+/// [`ClientBuilder::on_attempt`](crate::ClientBuilder::on_attempt) when it has ended.
 ///
 /// ```
 /// use bimpeai::{Attempt, Client};
@@ -28,7 +29,7 @@ pub struct Attempt<'a> {
 }
 
 impl<'a> Attempt<'a> {
-    /// Returns the call on the wire, such as `POST /agents`.
+    /// Returns the HTTP method and path, such as `POST /agents`.
     pub fn operation(&self) -> &'a str {
         self.operation
     }

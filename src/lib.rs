@@ -24,7 +24,8 @@
 //! }
 //! ```
 //!
-//! The [guides](guide) explain one topic each, starting with [`guide::quickstart`].
+//! The [guides](guide) explain one topic each, starting with [`guide::quickstart`]. In all pages, a *call*
+//! is one API request with its retries, and the calls of [`calls`] are phone calls.
 //!
 //! # Modules
 //!
@@ -36,11 +37,11 @@
 //! | [`conversations`] | conversations, messages, questions with their replies |
 //! | [`stream`] | messages as they arrive |
 //! | [`calls`], [`phone_numbers`] | phone calls with transcripts, phone numbers |
-//! | [`request`], [`pagination`] | [`Request`] and [`ListRequest`], which every operation returns |
+//! | [`request`], [`pagination`] | [`Request`] and [`ListRequest`], which most operations return |
 //! | [`error`] | [`Error`], the only error type, and its details |
-//! | [`types`] | unknown, null and absent fields |
+//! | [`types`] | [`Timestamp`](types::Timestamp), [`Secret`](types::Secret), [`Patch`](types::Patch) and [`Extra`](types::Extra) |
 //! | [`provision`] | workflows, agents and knowledge from a file |
-//! | `batch` (feature) | jobs of many rows that survive a kill |
+//! | `batch` (feature) | resumable bulk jobs, such as an import of thousands of agents |
 //! | `emulator` (feature) | an in-process API for tests |
 //! | [`sse`] | the event stream parser |
 //!
@@ -49,58 +50,60 @@
 //!
 //! # API generations
 //!
-//! The live API speaks the current generation (API 0.2 to 0.4). The crate also supports the first
-//! documented generation. Items marked `API 0.1 only` belong to it: ignore them.
+//! The live API is version 0.4. It has everything that is marked `API 0.2+`, `API 0.3+` or `API 0.4+`.
+//! Items that are marked `API 0.1 only` are for servers of the first generation: ignore them.
 //!
 //! # Time limits
 //!
 //! | limit | default | bounds | does not interrupt | set it with |
 //! | --- | --- | --- | --- | --- |
-//! | `timeout` | 30 s; 60 s for `conversations().send` | one attempt, with connecting and the response body | a DNS lookup, which goes on in the background | [`ClientBuilder`](ClientBuilder::timeout), [`Request`](Request::timeout) |
+//! | `timeout` | 30 s; 60 s for `conversations().send` | one attempt, with connecting and the response body | a DNS lookup, which continues in the background | [`ClientBuilder`](ClientBuilder::timeout), [`Request`](Request::timeout) |
 //! | `connect_timeout` | 10 s | DNS lookup, TCP, proxy and TLS of one connection | as above | [`ClientBuilder`](ClientBuilder::connect_timeout) |
 //! | `deadline` | none | one call with all attempts and waits; one page of a list | your code between pages | [`ClientBuilder`](ClientBuilder::deadline), [`Request`](Request::deadline) |
 //! | `max_retries` | 2 | retries of one call | an attempt in progress | [`ClientBuilder`](ClientBuilder::max_retries), [`Request`](Request::max_retries) |
 //! | `max_retry_wait` | 120 s | all waits that the server asks for in one call (`Retry-After`, rate limits) | an attempt in progress | [`ClientBuilder`](ClientBuilder::max_retry_wait), [`Request`](Request::max_retry_wait) |
 //! | deadline of `ask` | 60 s | a question, its retries and the reply | | [`AskRequest`](conversations::AskRequest::deadline) |
 //! | deadline of `wait` | 10 min | waiting for the end of a phone call | the phone call | [`WaitRequest`](calls::WaitRequest::deadline) |
-//! | stream `timeout` | the client's | the ticket call, then the response headers | an open stream | [`StreamRequest`](stream::StreamRequest::timeout) |
-//! | stream `idle_timeout` | 60 s | silence of a connection | the stream, which reconnects | [`StreamRequest`](stream::StreamRequest::idle_timeout) |
+//! | stream `timeout` | the client's | each of the two requests that open a stream | an open stream | [`StreamRequest`](stream::StreamRequest::timeout) |
+//! | stream `idle_timeout` | 60 s | time without a message or heartbeat | the stream, which reconnects | [`StreamRequest`](stream::StreamRequest::idle_timeout) |
 //! | stream `max_outage` | 5 min | time without a working connection | an attempt in progress | [`StreamRequest`](stream::StreamRequest::max_outage) |
-//! | stream `max_retries` | 5 until connected, then none | consecutive failed connections | | [`StreamRequest`](stream::StreamRequest::max_retries) |
+//! | stream `max_retries` | 5 until connected, then unlimited | consecutive failed connections | an attempt in progress | [`StreamRequest`](stream::StreamRequest::max_retries) |
 //! | `max_response_size` | 16 MiB | the body of one response | an event stream | [`ClientBuilder`](ClientBuilder::max_response_size) |
 //!
-//! [`Client::shutdown`] ends everything at once, from any thread.
+//! [`Client::shutdown`] cancels all calls and streams of a client and its clones. It can be called from
+//! any thread.
 //!
 //! # Retries and idempotency
 //!
 //! - Connection errors, timeouts, 408, 429 and 5xx (except 501) are retried up to twice by default.
 //! - Retries use exponential backoff with jitter: a random 50–100 % of a delay that starts at 0.5 s
 //!   and doubles up to 8 s.
-//! - A `Retry-After` header replaces this delay. All clones of a client wait together for a rate
-//!   limit, and such a wait is not a retry.
+//! - A `Retry-After` header replaces this delay.
+//! - Clones of a client share the rate limit: after a 429 all of them pause until it resets. The pause
+//!   does not count as a retry.
 //! - If the waits that the server asks for would exceed `max_retry_wait` or the remaining `deadline`,
 //!   the call fails immediately; [`Error::retry_after`] returns the delay.
 //! - Every write carries an idempotency key, the same for all its attempts, so it is performed once.
 //! - A 409 is retried only if an earlier attempt of the same write may still be in progress.
 //! - [`Error::may_have_been_sent`] tells whether the server may have received a failed call.
-//! - To repeat a write after a restart, store a key with the work:
-//!   [`Request::idempotency_key`].
+//! - To repeat a write safely after a restart of your program, store an idempotency key beforehand and
+//!   set it with [`Request::idempotency_key`].
 //!
 //! [`guide::retries`] has the details.
 //!
 //! # Secrets
 //!
 //! The API key goes to the configured origin only. Redirects are not followed. Plain http is refused,
-//! except for loopback addresses and hosts that were allowed. A stream is opened with its ticket, not
-//! with the key.
+//! except for loopback addresses and hosts that you allow. A stream is opened with a single-use ticket
+//! instead of the API key.
 //!
 //! No API key, ticket or integration secret is in any `Debug`, `Display`, error source or log record of
-//! this crate. Errors, log records, requests and streams print no bodies either. `Debug` of a body or a
-//! result prints its texts, except for a [`Secret`](types::Secret).
+//! this crate. Errors, log records, requests and streams print no bodies either. `Debug` of a type such
+//! as `CreateAgent` or `Agent` prints its fields, except for a [`Secret`](types::Secret).
 //!
-//! The HTTP library ureq writes log records of its own. Down to `DEBUG` they show neither the API key
-//! nor paths. At `TRACE` they show whole requests, the key among them, and a logger with `TRACE` enabled
-//! also gets URLs with their tickets at `DEBUG`. Keep ureq at `DEBUG`, with a filter such as
+//! The HTTP library ureq writes log records of its own. If the maximum log level is `DEBUG`, they
+//! contain neither the API key nor paths. If it is `TRACE`, they contain whole requests with the API
+//! key, and URLs with stream tickets. Limit ureq to `DEBUG`, for example with
 //! `RUST_LOG=trace,ureq=debug,ureq_proto=debug`.
 //!
 //! # Features
@@ -110,7 +113,7 @@
 //! * `native-tls`: TLS by the operating system's library.
 //! * `socks`: SOCKS proxies.
 //! * `gzip`: requests compressed responses.
-//! * `batch`: jobs of many rows that survive a kill. Needs Rust 1.89.
+//! * `batch`: resumable bulk jobs, such as an import of thousands of agents. Needs Rust 1.89.
 //! * `emulator`: the in-process API for tests; its own API may change in any 0.x release.
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]

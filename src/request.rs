@@ -1,4 +1,4 @@
-//! Calls as values: an operation, its options, and `send`.
+//! [`Request`] and [`ApiResponse`]: set the options of an API request and send it.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -16,10 +16,10 @@ use crate::headers::Headers;
 use crate::http::path::{Path, push_query};
 use crate::http::{Http, Operation, Response, envelope};
 
-/// A call, ready to be sent.
+/// An API request, ready to be sent.
 ///
-/// Every operation returns one, and [`send`](Request::send) sends it. It owns its data, so it can
-/// be built on one thread and sent from another.
+/// Every operation that is not a list or a stream returns one, and [`send`](Request::send) sends
+/// it. It owns its data, so it can be built on one thread and sent from another.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), bimpeai::Error> {
@@ -35,14 +35,14 @@ use crate::http::{Http, Operation, Response, envelope};
 ///
 /// # Idempotency keys
 ///
-/// Each write gets a random idempotency key when its request is created. Its retries, further
-/// `send`s and clones of the request carry the same key, so the server performs the write once. To
-/// perform it twice, create two requests. [`idempotency_key`](Request::idempotency_key) describes
-/// replays.
+/// Each write gets a random idempotency key when its request is created. Its retries, its clones,
+/// and repeated calls of `send` use the same key, so the server performs the write once. To perform
+/// it twice, create two requests. See [`idempotency_key`](Request::idempotency_key) for what the
+/// server returns then.
 ///
 /// If a write is sent again while the server still works on it, the server may respond with a 409.
-/// Within one `send` such a 409 is retried. The first attempt of a further `send` is not: after a
-/// timeout, wait before sending the request again.
+/// Within one `send` such a 409 is retried. If you call `send` again after a timeout, a 409 to its
+/// first attempt is returned as an error. So wait before you send the request again.
 ///
 /// # Lists that are not paginated
 ///
@@ -98,7 +98,7 @@ impl<T> Clone for Decode<T> {
 macro_rules! call_options {
     () => {
         /// Sets the maximum duration of one attempt, from the DNS lookup to the last byte of the
-        /// response.
+        /// response. Default: the client's, which is 30 s, or 60 s for `conversations().send`.
         pub fn timeout(mut self, timeout: std::time::Duration) -> Self {
             if timeout.is_zero() {
                 self.operation.refuse("timeout must not be zero");
@@ -108,9 +108,9 @@ macro_rules! call_options {
         }
 
         /// Sets the maximum duration of the whole call, with its retries and the waits between
-        /// them.
+        /// them. Default: the client's, which is unlimited.
         ///
-        /// On a list it applies to each page.
+        /// For a list, it applies to each page.
         #[doc(alias = "total timeout")]
         pub fn deadline(mut self, deadline: std::time::Duration) -> Self {
             self.operation.deadline = Some(deadline);
@@ -140,7 +140,7 @@ macro_rules! call_options {
 pub(crate) use call_options;
 
 impl<T> Request<T> {
-    /// Returns the call on the wire, such as `POST /agents`.
+    /// Returns the HTTP method and path, such as `POST /agents`.
     pub(crate) fn operation(&self) -> String {
         self.operation.name()
     }
@@ -196,14 +196,14 @@ impl<T> Request<T> {
     ///
     /// The server remembers a key for a time that is not documented. While it does:
     ///
-    /// * The same request under the same key is a *replay*. The server writes nothing and returns
-    ///   its first response again, with the data of that time.
-    /// * A replay ignores later changes. A replayed create may name an agent that has
-    ///   been deleted, and the next call then fails with a 404.
+    /// * The same request under the same key is a *replay*. The server changes nothing and returns
+    ///   its stored first response, which may be out of date.
+    /// * The stored response ignores later changes. That of a create may contain the id of an agent
+    ///   that was deleted since, and the next call then fails with a 404.
     /// * Another body under the same key is refused with a 409.
     ///
     /// So do not use a constant key. Set a key only to repeat one particular write after a restart,
-    /// and store the key with that work, such as the row of an import.
+    /// and store it beforehand, for example with the row of an import.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), bimpeai::Error> {
@@ -243,9 +243,9 @@ impl<T> Request<T> {
     /// * `Authorization`, which the client sets, and `Proxy-Authorization`, which belongs in the
     ///   proxy URL.
     /// * `Host` and `Content-Length`.
-    /// * `Expect`: the request body is sent at once.
-    /// * The headers of one connection: `Connection`, `HTTP2-Settings`, `Keep-Alive`,
-    ///   `Proxy-Connection`, `TE`, `Trailer`, `Transfer-Encoding` and `Upgrade`.
+    /// * `Expect`, because the crate does not wait for `100 Continue`.
+    /// * Hop-by-hop headers: `Connection`, `HTTP2-Settings`, `Keep-Alive`, `Proxy-Connection`,
+    ///   `TE`, `Trailer`, `Transfer-Encoding` and `Upgrade`.
     #[doc(alias = "headers")]
     pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         self.operation.set_header(name.as_ref(), value.as_ref());
@@ -282,6 +282,17 @@ impl<T: DeserializeOwned> Request<T> {
     /// # Errors
     ///
     /// Those of [`send`](Request::send).
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), bimpeai::Error> {
+    /// # let client = bimpeai::Client::from_env()?;
+    /// let response = client.agents().retrieve("agt_1").send_with_response()?;
+    /// println!("{} after {} attempts", response.status, response.attempts);
+    /// println!("{:?}", response.headers.get("x-request-id"));
+    /// println!("{}", response.data.name);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "response")]
     pub fn send_with_response(&self) -> Result<ApiResponse<T>, Error> {
         let (data, response) = self.perform()?;
@@ -298,12 +309,13 @@ impl<T: DeserializeOwned> Request<T> {
 impl Client {
     /// Builds a request for an operation that this version of the crate does not have.
     ///
-    /// `method` is any HTTP method except `CONNECT`, `TRACE` and `PRI`. `path` follows the API's
-    /// prefix, with ids already escaped, as in `/agents/agt_1`. A path that leaves the prefix is
-    /// refused when the request is sent, and so is one that repeats it (`/api/v1/…`).
+    /// `method` is any HTTP method except `CONNECT`, `TRACE` and `PRI`. `path` is appended to
+    /// `/api/v1/console`, such as `/agents/agt_1`. Percent-encode the ids in it. `send` returns
+    /// [`Error::User`] for a path with `..`, and for one that starts with `/api/v1/`.
     ///
-    /// The result is the `data` of the response. [`Request::decode_as`], [`Request::discard_body`] and
-    /// [`Request::raw`] return something else. Every write carries an idempotency key.
+    /// The result is the field `data` of the JSON response. [`Request::decode_as`],
+    /// [`Request::discard_body`] and [`Request::raw`] return something else. Every write carries an
+    /// idempotency key.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), bimpeai::Error> {
@@ -359,7 +371,7 @@ impl Request<Value> {
 
     /// Decodes the `data` of the response as `T`.
     ///
-    /// Iterating over a `Request<Vec<T>>` yields the items of all pages:
+    /// If the list is paginated, iterating over the `Request<Vec<T>>` fetches all pages:
     ///
     /// ```no_run
     /// # fn main() -> Result<(), bimpeai::Error> {
@@ -400,7 +412,7 @@ impl Request<Value> {
         self.discard_body()
     }
 
-    /// Returns the response body as received, with its envelope.
+    /// Returns the response body as received, with the outer JSON object (`{"data": …}`).
     pub fn raw(self) -> Request<Vec<u8>> {
         Request {
             http: self.http,
@@ -420,7 +432,7 @@ impl<T> Clone for Request<T> {
     }
 }
 
-/// The operation; never its body, headers or the API key.
+/// Prints the method and path, but no body, no headers and no API key.
 impl<T> fmt::Debug for Request<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Request")

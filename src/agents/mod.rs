@@ -94,14 +94,14 @@ impl Agents {
         ListRequest::new(&self.client, Path::new("agents"), |agent| &agent.id)
     }
 
-    /// Creates an agent. The body is a [`CreateAgent`], or the name alone.
+    /// Creates an agent. The body is a [`CreateAgent`], or with API 0.1 the name alone.
     ///
     /// If the team does not own the workflow, the server copies it first. `workflow_id` in the
     /// response is the id of the copy.
     ///
     /// If the plan allows no more agents, the live API returns a 400 with the message `Agent limit
-    /// reached for your plan`. The documented code is
-    /// [`agent_limit_reached`](crate::error::ErrorCode::AgentLimitReached).
+    /// reached for your plan`. The API's documents name the code
+    /// [`agent_limit_reached`](crate::error::ErrorCode::AgentLimitReached) instead.
     ///
     /// Each request creates one agent, however many times it is retried. To create an agent once for all
     /// runs of a script, search for it first, as the example does. A constant idempotency key does
@@ -193,8 +193,8 @@ impl Agents {
 
     /// Deletes an agent.
     ///
-    /// To delete agents while listing them, collect the list with
-    /// [`all`](ListRequest::all) first: each deletion moves the agents of later pages forward. See
+    /// To delete agents while listing them, collect the list with [`all`](ListRequest::all) first:
+    /// each deletion shifts the agents of later pages by one. See
     /// [`ListRequest`](ListRequest#deleting-or-creating-while-listing).
     ///
     /// `DELETE /agents/{agent_id}`. API 0.4+.
@@ -248,7 +248,8 @@ impl Agents {
         Request::patch(&self.client, path(agent_id).then("live-status"), &body)
     }
 
-    /// Returns the code that a person sends to talk to the agent on the vendor's test channels.
+    /// Returns the code that a person sends to talk to the agent on BimpeAI's own test channels,
+    /// such as WhatsApp.
     ///
     /// The server generates the code at the first call.
     ///
@@ -351,7 +352,8 @@ macro_rules! agent {
                 agent_workflow_id: Option<String>,
                 /// System prompt. API 0.1 only; later part of the workflow.
                 system_prompt: Option<String>,
-                /// Rules, without malformed ones. API 0.1 only; later part of the workflow.
+                /// Rules of the assistant. Entries that cannot be decoded are left out. API 0.1
+                /// only; later part of the workflow.
                 [lenient] rules: Option<Vec<Rule>>,
             }
         }
@@ -395,13 +397,14 @@ body! {
     /// A new agent, for [`Agents::create`].
     ///
     /// The current API also requires [`workflow_id`](Self::workflow_id) and
-    /// [`description`](Self::description), and accepts no nulls. API 0.1 requires only the name.
+    /// [`description`](Self::description): set both. It does not accept `null`: the `clear_…`
+    /// methods are API 0.1 only.
     ///
     /// ```
     /// use bimpeai::agents::{AgentPersona, CreateAgent};
     ///
     /// let agent = CreateAgent::new("Table booking")
-    ///     .workflow_id("wf_1")
+    ///     .workflow_id("wfl_1")
     ///     .description("Books tables by WhatsApp.")
     ///     .persona(AgentPersona::Concise);
     /// ```
@@ -419,7 +422,8 @@ body! {
         nullable {
             /// Purpose of the agent. Maximum 2,000 characters.
             description / clear_description: String,
-            /// ISO 639-1 language code. Maximum 10 characters. Default of the server: `en`.
+            /// Language code (ISO 639-1), such as `en`. Maximum 10 characters. Default of the
+            /// server: `en`.
             language / clear_language: String,
             /// Tone in which the agent writes. Default of the server: `friendly`.
             persona / clear_persona: AgentPersona,
@@ -454,7 +458,8 @@ body! {
 body! {
     /// The changes to an agent, for [`Agents::update`].
     ///
-    /// API 0.1 clears a field that is sent as null. The current API does not document nulls here.
+    /// API 0.1 clears a field that is sent as `null`. The current API does not document `null`: the
+    /// `clear_…` methods are API 0.1 only.
     ///
     /// ```
     /// use bimpeai::agents::UpdateAgent;
@@ -475,7 +480,7 @@ body! {
         nullable {
             /// Purpose of the agent. Maximum 2,000 characters.
             description / clear_description: String,
-            /// ISO 639-1 language code. Maximum 10 characters.
+            /// Language code (ISO 639-1), such as `en`. Maximum 10 characters.
             language / clear_language: String,
             /// Tone in which the agent writes.
             persona / clear_persona: AgentPersona,

@@ -1,5 +1,5 @@
-//! Jobs of many rows that can be killed at any instant and started again. Feature `batch`, which
-//! needs Rust 1.89.
+//! Bulk jobs that can be killed at any instant and started again. Feature `batch`, which needs Rust
+//! 1.89.
 //!
 //! **The promise: each step of each row is done once while the server remembers its idempotency key
 //! ([`idempotency_window`](Batch::idempotency_window), default 24 h). After that, a step that is

@@ -62,7 +62,8 @@ impl Calls {
     ///
     /// Retries are safe: all attempts share one idempotency key, so the phone rings once.
     ///
-    /// A call that is not a test requires a telephony channel of the agent. Without one it fails with
+    /// A test call uses BimpeAI's own line. A real call requires a telephony channel of the agent.
+    /// Without one, `send` returns [`Error::Api`](crate::Error::Api) with the code
     /// [`channel_not_configured`](crate::error::ErrorCode::ChannelNotConfigured).
     ///
     /// The result arrives before the conversation starts. To follow the call, use
@@ -95,8 +96,8 @@ impl Calls {
 
     /// Returns a call with its transcript.
     ///
-    /// The transcript is complete once the call is over. The API does not report the end of a call;
-    /// [`wait`](Self::wait) polls for it.
+    /// The transcript is complete once the call is over. The API sends no notification at the end
+    /// of a call; [`wait`](Self::wait) polls for it.
     ///
     /// `GET /agents/{agent_id}/calls/{call_id}`. API 0.2+.
     ///
@@ -174,28 +175,29 @@ macro_rules! call {
             pub struct $name {
                 /// Identifier.
                 [required] id: String,
-                /// Number that calls (E.164).
+                /// Number of the caller (E.164).
                 source: Option<String>,
-                /// Number that is called (E.164).
+                /// Number to which the call is placed (E.164).
                 destination: String,
-                /// Current status. Statuses after which nothing follows are
-                /// [final](CallStatus::is_final).
+                /// Current status. [`is_final`](CallStatus::is_final) tells whether the call is
+                /// over.
                 status: CallStatus,
-                /// Direction of the call. The API places `outbound` calls only.
+                /// Direction of the call: `outbound`.
                 direction: String,
                 /// Creation time.
                 created_on: Timestamp,
-                /// Duration, in seconds.
+                /// Duration, in seconds. `None` until the call is over.
                 duration_seconds: Option<f64>,
-                /// Whether this is a test call.
+                /// Whether this is a test call, as set in [`MakeCall`].
                 is_test_call: bool,
-                /// Reason for which the call failed.
+                /// Reason for which the call failed, in the API's words. `None` unless it failed.
                 error_reason: Option<String>,
-                /// Reason for which the call ended.
+                /// Reason for which the call ended, in the API's words. `None` until the call is
+                /// over.
                 end_reason: Option<String>,
                 /// Time at which the phone started to ring.
                 ringing_at: Option<Timestamp>,
-                /// End time.
+                /// Time at which the call ended.
                 ended_at: Option<Timestamp>,
                 $($more)*
             }
@@ -210,8 +212,21 @@ call! {
 
 call! {
     /// A call with its transcript, from [`Calls::retrieve`] and [`Calls::wait`]. API 0.2+.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), bimpeai::Error> {
+    /// # let client = bimpeai::Client::from_env()?;
+    /// let call = client.calls().retrieve("agt_1", "call_1").send()?;
+    /// println!("{} {}", call.destination, call.status);
+    /// for utterance in &call.conversation_logs {
+    ///     let text = utterance.message.as_deref().unwrap_or_default();
+    ///     println!("{} {}: {text}", utterance.created_at, utterance.role);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     CallDetail {
-        /// Start time.
+        /// Start time of the conversation.
         started_at: Option<Timestamp>,
         /// Time at which the call was answered.
         answered_at: Option<Timestamp>,
@@ -241,7 +256,8 @@ body! {
         required {
             /// Number to call (E.164): `+` and 7 to 15 digits.
             destination: String,
-            /// Whether to place a test call, which uses the vendor's own line.
+            /// Whether to place a test call, which uses BimpeAI's own line instead of the agent's
+            /// telephony channel.
             is_test_call: bool,
         }
     }

@@ -13,9 +13,10 @@ const DEFAULT_INTERVAL: Duration = Duration::from_secs(2);
 const DEFAULT_DEADLINE: Duration = Duration::from_secs(600);
 
 impl Calls {
-    /// Waits until a call is over, and returns it with its transcript.
+    /// Waits up to 10 minutes until a phone call is over, and returns it with its transcript.
+    /// [`deadline`](WaitRequest::deadline) sets another limit.
     ///
-    /// The API does not report the end of a call, so this retrieves the call every 2 s.
+    /// The API sends no notification at the end of a call, so this retrieves the call every 2 s.
     ///
     /// `GET /agents/{agent_id}/calls/{call_id}`, repeatedly. API 0.2+.
     ///
@@ -60,6 +61,18 @@ impl WaitRequest {
     }
 
     /// Sets the time limit for the whole wait. Default: 10 min.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), bimpeai::Error> {
+    /// # let client = bimpeai::Client::from_env()?;
+    /// use std::time::Duration;
+    ///
+    /// let wait = client.calls().wait("agt_1", "call_1");
+    /// let call = wait.deadline(Duration::from_secs(120)).send()?;
+    /// println!("{} after {:?} s", call.status, call.duration_seconds);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
@@ -142,7 +155,7 @@ impl CallDetail {
         self.status.is_final() || self.ended_at.is_some()
     }
 
-    /// Returns what was said as text: `role: text`, one line each, in order.
+    /// Returns the transcript as text. Each utterance is a line of the form `role: text`.
     ///
     /// It is complete once the call is over.
     #[must_use]

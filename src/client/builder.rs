@@ -139,10 +139,10 @@ impl ClientBuilder {
 
     /// Sets the base URL. Default: `https://api.bimpe.ai`.
     ///
-    /// A path, such as that of a gateway, comes before the API's prefix: with
+    /// If the URL has a path, such as that of a gateway, it comes before `/api/v1/console`: with
     /// `https://gateway.example.com/bimpeai`, requests go to
-    /// `https://gateway.example.com/bimpeai/api/v1/console/…`. If the URL ends with the prefix or the
-    /// start of it (`/api`, `/api/v1`), it is completed: the prefix is not repeated.
+    /// `https://gateway.example.com/bimpeai/api/v1/console/…`. The URL may include all or the
+    /// beginning of `/api/v1/console`: only the missing part is appended.
     #[doc(alias = "baseUrl")]
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
         self.base_url = Some(url.into());
@@ -151,8 +151,8 @@ impl ClientBuilder {
 
     /// Allows plain http to this host, such as a server inside a cluster.
     ///
-    /// Anyone on the network path can read the key. Loopback addresses and `localhost` are always
-    /// allowed.
+    /// Anyone on the network path can read the API key. Loopback addresses and `localhost` are
+    /// always allowed.
     ///
     /// ```
     /// # fn main() -> Result<(), bimpeai::Error> {
@@ -171,7 +171,7 @@ impl ClientBuilder {
     /// Limits one attempt of a call, from the DNS lookup to the last byte of the response.
     ///
     /// Default: 30 s, and 60 s for `conversations().send`, which waits for the assistant. A value
-    /// that is set applies to both.
+    /// that you set applies to both.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         if timeout.is_zero() {
             self.refuse(Error::user("timeout must not be zero"));
@@ -214,9 +214,9 @@ impl ClientBuilder {
     /// they would exceed the maximum together, the call fails immediately with the server's error, or
     /// with [`Error::RateLimited`] if it was never sent. [`Error::retry_after`] returns the delay.
     ///
-    /// A 429 that names a wait uses up none of [`max_retries`](ClientBuilder::max_retries), because
-    /// nothing failed. Each such wait counts as one second or more here, which also limits the
-    /// number of attempts.
+    /// A 429 with `Retry-After` does not count towards [`max_retries`](Self::max_retries). A wait
+    /// shorter than 1 s counts as 1 s. This also limits the number of attempts of a server that
+    /// sends `Retry-After: 0`.
     pub fn max_retry_wait(mut self, wait: Duration) -> Self {
         self.retry.max_retry_wait = wait;
         self
@@ -224,8 +224,8 @@ impl ClientBuilder {
 
     /// Sets the default limit of a whole call: all attempts and the waits between them.
     ///
-    /// Default: none. On a list it applies to each page. [`Request::deadline`](crate::Request::deadline)
-    /// sets another one for a call.
+    /// Default: none. For a list, it applies to each page.
+    /// [`Request::deadline`](crate::Request::deadline) sets another one for a call.
     #[doc(alias = "total timeout")]
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
@@ -256,11 +256,12 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets whether all calls share what the responses say about the rate limit. Default: `true`.
+    /// Sets whether the client and its clones share the rate limit that responses report. Default:
+    /// `true`.
     ///
-    /// All clones of a client share what the server says. After a 429, or a response with
-    /// `X-RateLimit-Remaining: 0`, no call is sent until the limit resets. Waiting
-    /// calls are then sent one after the other. Streams wait in the same way before they open.
+    /// After a 429, or a response with `X-RateLimit-Remaining: 0`, no call is sent until the limit
+    /// resets. Waiting calls are then sent one after the other. Streams wait in the same way before
+    /// they open.
     ///
     /// With `false`, each call only honours its own responses, and
     /// [`Client::rate_limit`](crate::Client::rate_limit) returns `None`.
@@ -271,8 +272,9 @@ impl ClientBuilder {
 
     /// Calls a function after each attempt of each call, for metrics and progress.
     ///
-    /// It sees refusals, connection failures and the wait before a retry, which the result of a call
-    /// does not show. It runs on the thread of the call, so it should return quickly.
+    /// It also sees the failed attempts that were retried, and the waits between them. The result
+    /// of a call does not show these. It runs on the thread of the call, so it should return
+    /// quickly.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -342,8 +344,9 @@ impl ClientBuilder {
     ///
     /// Default: the proxy that the environment names.
     ///
-    /// * `HTTPS_PROXY` names it, or `HTTP_PROXY` if the base URL is plain http; otherwise
-    ///   `ALL_PROXY`. A variable in lower case comes first. `host:3128` means `http://host:3128`.
+    /// * `HTTPS_PROXY` applies to an https base URL, and `HTTP_PROXY` to a plain http one. If it is
+    ///   unset, `ALL_PROXY` applies. A variable in lower case comes first. `host:3128` means
+    ///   `http://host:3128`.
     /// * Loopback addresses and `localhost` are reached directly.
     /// * Hosts in `NO_PROXY` are reached directly. Entries are separated by commas or whitespace:
     ///
@@ -356,10 +359,17 @@ impl ClientBuilder {
     ///   | `example.com:8443`, `[fd00::1]:8443` | the same, on that port only |
     ///
     ///   Case, and a dot at the end of a name, make no difference.
-    /// * `HTTP_PROXY` is ignored if `REQUEST_METHOD` is set: under CGI the client of a script can
-    ///   set it.
-    /// * [`build`](ClientBuilder::build) refuses a variable that it reads and that is not UTF-8 or
-    ///   not the URL of a proxy.
+    /// * `HTTP_PROXY` is ignored under CGI (if `REQUEST_METHOD` is set), because there a client can
+    ///   set it with a `Proxy` header.
+    /// * `build` returns [`Error::User`] if one of these variables is not UTF-8 or not a valid
+    ///   proxy URL.
+    ///
+    /// ```
+    /// use bimpeai::Client;
+    ///
+    /// let client = Client::builder("sk_1")
+    ///     .proxy("http://user:p%40ss@proxy.example.com:3128");
+    /// ```
     #[doc(alias = "HTTPS_PROXY")]
     #[doc(alias = "http_client")]
     pub fn proxy(mut self, url: impl Into<String>) -> Self {

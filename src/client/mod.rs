@@ -37,8 +37,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`Error::User`] if the API key is empty, cannot be sent in a header, or is more than an API
-    /// key: in quotes, `NAME=sk_…`, `Bearer sk_…`, with an escaped line end.
+    /// [`Error::User`] if the API key is empty, has characters that a header cannot contain, or has
+    /// something around it: quotes, `NAME=`, `Bearer`, a literal `\n`.
     #[doc(alias = "authentication")]
     #[doc(alias = "credentials")]
     pub fn new(key: impl AsRef<str>) -> Result<Client, Error> {
@@ -70,27 +70,38 @@ impl Client {
     /// | `BIMPEAI_BASE_URL` | [`base_url`](ClientBuilder::base_url) |
     /// | `BIMPEAI_ALLOW_HTTP` | hosts for [`allow_http`](ClientBuilder::allow_http), comma-separated |
     ///
-    /// [`build`](ClientBuilder::build) also reads the variables of
+    /// [`build`](ClientBuilder::build) also reads the proxy variables, such as `HTTPS_PROXY`: see
     /// [`proxy`](ClientBuilder::proxy).
     ///
     /// # Errors
     ///
     /// [`Error::User`] if `BIMPEAI_API_KEY` is unset, or a variable is not UTF-8. The message names
     /// the variable, never its value.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), bimpeai::Error> {
+    /// use bimpeai::Client;
+    /// use std::time::Duration;
+    ///
+    /// let client = Client::builder_from_env()?
+    ///     .timeout(Duration::from_secs(10))
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn builder_from_env() -> Result<ClientBuilder, Error> {
         ClientBuilder::from_variables(|name| std::env::var_os(name))
     }
 
-    /// Ends everything that this client and its clones do, from any thread.
+    /// Cancels all calls and streams of this client and its clones. Can be called from any thread.
     ///
     /// * Calls in progress, their retries and waits return [`Error::Cancelled`]. A request that was
     ///   already sent may have reached the server: see [`Error::may_have_been_sent`].
     /// * Streams yield one [`Error::Cancelled`] and then end.
     /// * Later calls fail with [`Error::Cancelled`] at once.
     ///
-    /// It returns at once and can be called more than once. Threads end within milliseconds, except
-    /// in a DNS lookup or a TCP connect: these end within
-    /// [`connect_timeout`](ClientBuilder::connect_timeout).
+    /// It returns at once and can be called more than once. Calls end within milliseconds. A call
+    /// that is in a DNS lookup or a TCP connect ends within `connect_timeout`.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), bimpeai::Error> {
@@ -123,11 +134,23 @@ impl Client {
         self.http.shutdown.is_cancelled()
     }
 
-    /// Returns the rate limit as of the most recent response that had its headers.
+    /// Returns the rate limit from the most recent response with `X-RateLimit-*` headers.
     ///
     /// `None` if there was no such response, or if
     /// [`share_rate_limit`](ClientBuilder::share_rate_limit) is disabled. The clones of a client share
     /// it.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), bimpeai::Error> {
+    /// # let client = bimpeai::Client::from_env()?;
+    /// client.agents().list().send()?;
+    /// if let Some(limit) = client.rate_limit() {
+    ///     println!("{:?} of {:?} requests left", limit.remaining, limit.limit);
+    ///     println!("resets in {:?}", limit.resets_in());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn rate_limit(&self) -> Option<RateLimit> {
         self.http.gate.as_ref()?.snapshot()
     }

@@ -16,18 +16,20 @@ const DEFAULT_DEADLINE: Duration = Duration::from_secs(60);
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 impl Conversations {
-    /// Sends a message and waits for the agent's reply.
+    /// Sends a message and waits up to 60 s for the agent's reply.
+    /// [`deadline`](AskRequest::deadline) sets another limit.
     ///
-    /// A text alone is the first message of a new visitor, in a test conversation.
+    /// If `body` is a string, it is sent as the first message of a new web visitor in a test
+    /// conversation.
     ///
-    /// The API returns the reply in the response of the message, or delivers it later, for example
-    /// while the assistant works longer than a request may take. This handles both: if the response
-    /// is not the reply, the conversation's stream is followed from the message on. If the stream is
-    /// refused (429), the messages are listed every 2 s instead.
+    /// Usually the HTTP response contains the reply. If the assistant takes longer, the reply
+    /// arrives later, and this method waits for it on the conversation's stream. If the server
+    /// allows no further stream (429), it lists the messages every 2 s instead.
     ///
     /// The message is sent once. Sending the same `AskRequest` again continues to wait for the reply.
     ///
-    /// `POST /agents/{agent_id}/conversations/messages`, and what follows the conversation. API 0.2+.
+    /// `POST /agents/{agent_id}/conversations/messages`, then the requests of [`stream`](super::Messages::stream)
+    /// or [`list`](super::Messages::list) if needed. API 0.2+.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), bimpeai::Error> {
@@ -100,6 +102,21 @@ impl AskRequest {
     /// Sets the time limit for everything: sending the message, retries and waiting for the reply.
     ///
     /// Default: 60 s.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), bimpeai::Error> {
+    /// # let client = bimpeai::Client::from_env()?;
+    /// use std::time::Duration;
+    ///
+    /// let question = client.conversations().ask("agt_1", "Are you open?");
+    /// match question.deadline(Duration::from_secs(20)).send() {
+    ///     Ok(reply) => println!("{}", reply.text()),
+    ///     Err(error) if error.is_timeout() => println!("no reply yet: {error}"),
+    ///     Err(error) => return Err(error),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self

@@ -17,7 +17,8 @@ handle! {
 }
 
 impl Messages {
-    /// Lists the messages of a conversation.
+    /// Lists the messages of a conversation, in the order of the API unless
+    /// [`sort`](ListRequest::sort) is set.
     ///
     /// API 0.1 does not support [`search`](ListRequest::search) and [`sort`](ListRequest::sort) here.
     ///
@@ -58,11 +59,12 @@ impl Messages {
 
     /// Sends a message to a conversation and returns the sent message.
     ///
-    /// The body is a [`SendMessage`], or the text alone.
+    /// The body is a [`SendMessage`], or a string, which is sent with the role `user`.
     ///
-    /// The assistant replies to a message with the role `user`. Its reply arrives on the
-    /// [`stream`](Self::stream) and in the [`list`](Self::list). To write as the assistant,
-    /// [pause it](super::Conversations::set_ai_status) and set the role `assistant`.
+    /// The assistant replies to a message with the role `user`, which is the default. Its reply
+    /// arrives on the [`stream`](Self::stream) and in the [`list`](Self::list). To let a person
+    /// take over, [pause the assistant](super::Conversations::set_ai_status) and set the role
+    /// `assistant`.
     ///
     /// `POST /agents/{agent_id}/conversations/{conversation_id}/messages`.
     ///

@@ -31,8 +31,8 @@ handle! {
     ///
     /// * To ask an agent and get its reply, call [`ask`](Self::ask).
     /// * To follow a conversation live, call [`messages().stream`](Messages::stream).
-    /// * To write as a person instead of the assistant, pause it by
-    ///   [`set_ai_status`](Self::set_ai_status).
+    /// * To let a person take over, pause the assistant with
+    ///   [`set_ai_status`](Self::set_ai_status), and send messages with the role `assistant`.
     pub struct Conversations;
 }
 
@@ -89,13 +89,13 @@ impl Conversations {
     ///
     /// The body names a [`conversation_id`](CreateConversationMessage::conversation_id), or a
     /// [`channel_type`](CreateConversationMessage::channel_type) with a
-    /// [`channel_user_id`](CreateConversationMessage::channel_user_id). A text alone is the first
-    /// message of a new visitor of a web page, in a test conversation.
+    /// [`channel_user_id`](CreateConversationMessage::channel_user_id). If `body` is a string, it
+    /// is sent as the first message of a new web visitor in a test conversation.
     ///
-    /// The server usually waits for the assistant and returns its reply. It returns the sent message
-    /// instead while the assistant is paused, if the message has the role `assistant`, and if the reply
-    /// is delivered later. The [`role`](Message::role) of the result tells them apart.
-    /// [`ask`](Self::ask) returns the reply in all cases but a paused assistant.
+    /// The server usually waits for the assistant and returns its reply. It returns the sent
+    /// message instead in three cases: the assistant is paused, the message has the role
+    /// `assistant`, or the reply is delivered later. The [`role`](Message::role) of the result
+    /// tells them apart. [`ask`](Self::ask) also waits for a reply that is delivered later.
     ///
     /// Default timeout of one attempt: 60 s.
     ///

@@ -30,6 +30,29 @@ use super::response::ErrorResponse;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// A stream delivers every message although its connection breaks:
+///
+/// ```
+/// use bimpeai::emulator::{Emulator, Fault};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let emulator = Emulator::start()?;
+/// let client = emulator.client_builder().build()?;
+/// let agent = client.agents().create("Ada").send()?;
+/// let id = client.conversations().list(&agent.id).all()?.remove(0).id;
+///
+/// emulator.fault(Fault::cut_in_mid_event(1));
+/// let messages = client.conversations().messages();
+/// let stream = messages.stream(&agent.id, &id).open()?;
+/// for text in ["one", "two", "three"] {
+///     emulator.customer_says(&agent.id, &id, text);
+/// }
+/// for message in stream.take(3) {
+///     println!("{}", message?.message.unwrap_or_default());
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[must_use = "a fault does nothing until it is given to `Emulator::fault`"]
 pub struct Fault {
@@ -99,8 +122,8 @@ pub(super) struct Struck {
 
 /// Faults of a request.
 impl Fault {
-    /// Returns an error with this status, a message and the documented code for the status. The
-    /// operation is not performed.
+    /// Makes the server respond with an error of this status, a message and the documented code for
+    /// the status. The operation is not performed.
     pub fn status(status: u16) -> Fault {
         Fault::request(RequestFault::Refuse {
             status,
@@ -136,7 +159,7 @@ impl Fault {
         self
     }
 
-    /// Returns this status and JSON in place of the response. The operation is not performed.
+    /// Makes the server respond with this status and this JSON. The operation is not performed.
     pub fn json(status: u16, body: &Value) -> Fault {
         Fault::content(
             status,
@@ -145,13 +168,14 @@ impl Fault {
         )
     }
 
-    /// Returns an HTML page, as a proxy or a login page does. The operation is not performed.
+    /// Makes the server respond with an HTML page, as a proxy or a login page does. The operation
+    /// is not performed.
     pub fn html(status: u16) -> Fault {
         let page = b"<!doctype html><html><head><title>Please wait</title></head><body><h1>Please wait</h1></body></html>";
         Fault::content(status, "text/html; charset=utf-8", page.to_vec())
     }
 
-    /// Returns this status without a body. The operation is not performed.
+    /// Makes the server respond with this status and no body. The operation is not performed.
     pub fn empty_body(status: u16) -> Fault {
         Fault::content(status, "application/json; charset=utf-8", Vec::new())
     }
@@ -169,8 +193,8 @@ impl Fault {
 
     /// Performs the operation and delays its response.
     ///
-    /// With [`conflict_while_in_progress`] the request's idempotency key is in progress until the
-    /// delay is over.
+    /// With [`conflict_while_in_progress`](super::EmulatorBuilder::conflict_while_in_progress), a
+    /// second request with the same idempotency key gets a 409 during the delay.
     ///
     /// [`conflict_while_in_progress`]: super::EmulatorBuilder::conflict_while_in_progress
     pub fn delay(by: Duration) -> Fault {
@@ -218,7 +242,7 @@ impl Fault {
     }
 }
 
-/// Faults of a stream. Each counts the messages that this stream has sent.
+/// Faults of a stream. `after_messages` counts the messages that were sent on this connection.
 impl Fault {
     /// Closes the connection in the middle of the message that follows `after_messages` messages.
     pub fn cut_in_mid_event(after_messages: usize) -> Fault {
@@ -252,7 +276,8 @@ impl Fault {
         Fault::stream(StreamFault::MalformedMessage(after_messages))
     }
 
-    /// Starts the stream with up to `messages` messages from before its cursor.
+    /// Sends up to `messages` messages again that precede the position which the client asked for.
+    /// This tests the detection of duplicates.
     pub fn replay(messages: usize) -> Fault {
         Fault::stream(StreamFault::Replay(messages))
     }
@@ -267,10 +292,10 @@ impl Fault {
 impl Fault {
     /// Selects requests by method and path. Default: every request.
     ///
-    /// `method` is a method such as `GET`, or `*` for any. `path` is compared with the path below
-    /// the API's prefix, without the query; [`RecordedRequest::path`] has the same form. A
-    /// segment `*` stands for any one segment, such as an id. `**` at the end stands for one or
-    /// more segments.
+    /// `method` is a method such as `GET`, or `*` for any. `path` is the request path without
+    /// `/api/v1/console` and without the query, such as `/agents/agt_1`, as in
+    /// [`RecordedRequest::path`](super::RecordedRequest::path). A segment `*` stands for any one
+    /// segment, such as an id. `**` at the end stands for one or more segments.
     ///
     /// ```
     /// # use bimpeai::emulator::Fault;
@@ -281,10 +306,10 @@ impl Fault {
     ///
     /// # Panics
     ///
-    /// Panics if no request can ever match: the path has no leading slash, has the API's prefix,
-    /// a query, a trailing slash, a `*` inside a segment or a `**` before the end. The message
-    /// says what to write instead. Also panics if a fault of a stream selects what never opens a
-    /// stream.
+    /// Panics if no request can ever match: the path has no leading slash, has the API's prefix, a
+    /// query, a trailing slash, a `*` inside a segment or a `**` before the end. The message says
+    /// what to write instead. Also panics if a stream fault selects a method or path that never
+    /// opens a stream.
     ///
     /// [`RecordedRequest::path`]: super::RecordedRequest::path
     #[track_caller]
@@ -315,10 +340,10 @@ impl Fault {
         self
     }
 
-    /// Applies only to every `n`-th of the selected requests or streams: the `n`-th is the first.
+    /// Applies the fault to the `n`-th, 2`n`-th, 3`n`-th … of the selected requests or streams.
     /// Default: 1.
     ///
-    /// With 20 and many [`times`](Fault::times), 5 % of the requests fail, in a fixed order:
+    /// With `every(20)` and an unlimited number of times, 5 % of the requests fail:
     ///
     /// ```
     /// # use bimpeai::emulator::Fault;

@@ -30,12 +30,12 @@ impl std::error::Error for ParseFaultError {}
 /// | `reset-after-headers` | [`reset_after_headers`](Fault::reset_after_headers) |
 /// | `delay=2.5` | [`delay`](Fault::delay), in seconds |
 /// | `truncate=5` | [`truncate`](Fault::truncate), in bytes |
-/// | `cut=3`, `cut-in-mid-event=3`, `reset-stream=3`, `silence=3`, `malformed-message=3` | the fault of a stream after 3 messages |
+/// | `cut=3`, `cut-in-mid-event=3`, `reset-stream=3`, `silence=3`, `malformed-message=3` | the stream fault of the same name, after 3 messages |
 /// | `no-heartbeats` | [`no_heartbeats`](Fault::no_heartbeats) |
 ///
-/// `METHOD` and `PATH` select as in [`on`](Fault::on). `TIMES` is a number as in
-/// [`times`](Fault::times), `always`, or `every=N` for [`every`](Fault::every) N-th request.
-/// Default: the next request.
+/// `METHOD` and `PATH` select as in [`on`](Fault::on). TIMES is one of: a number, as in
+/// [`times`](Fault::times); the word `always`; `every=N`, as in [`every`](Fault::every). Default:
+/// the next request.
 ///
 /// ```
 /// use bimpeai::emulator::Fault;

@@ -4,26 +4,44 @@
 //! generations of the API and follows their rules: required fields, lengths, enums, error codes,
 //! pagination, idempotent replay, single-use stream tickets and live streams with heartbeats. It
 //! starts with a public library of workflows. An agent that uses one of them replies to messages
-//! from its knowledge bases. A new agent has a first test conversation, in which a customer writes.
+//! from its knowledge bases. Unlike the live API, it adds one test conversation with a message of a
+//! customer to each new agent, so that lists are not empty.
 //!
 //! It also has tools for tests:
 //!
 //! - a log of the [received requests](Emulator::requests),
-//! - its [state](Emulator::state), read without a request,
-//! - [faults](Fault) on demand, and those that [never fired](Emulator::unmet_faults),
-//! - methods that act as the outside world, such as [`customer_says`](Emulator::customer_says),
+//! - direct access to its [state](Emulator::state), such as the stored agents,
+//! - [fault](Fault) injection, and a list of the faults that were [never
+//!   applied](Emulator::unmet_faults),
+//! - methods that act as customers and channels, such as
+//!   [`customer_says`](Emulator::customer_says),
 //! - a clock that the test [advances](Emulator::advance_clock).
 //!
 //! Its API may change in any 0.x release.
 //!
 //! ```
-//! use bimpeai::emulator::Emulator;
+//! use std::time::Duration;
+//!
+//! use bimpeai::emulator::{Emulator, Fault};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let emulator = Emulator::start()?;
-//! println!("{} with {}", emulator.base_url(), emulator.api_key());
-//! let client = emulator.client_builder().max_retries(0).build()?;
-//! assert!(client.workflows().list().send()?.data.len() >= 10);
+//! let client = emulator.client_builder().build()?;
+//! let agent = client.agents().create("Ada").send()?;
+//!
+//! // The first attempt of the next list fails, and is retried.
+//! emulator.fault(Fault::status(503).retry_after(0).on("GET", "/agents"));
+//! assert_eq!(client.agents().list().all()?.len(), 1);
+//! assert!(emulator.unmet_faults().is_empty());
+//! assert_eq!(emulator.requests_to("GET", "/agents").len(), 2);
+//!
+//! // A customer writes, and time passes.
+//! let conversations = client.conversations().list(&agent.id).all()?;
+//! let id = &conversations[0].id;
+//! emulator.customer_says(&agent.id, id, "Are you open?");
+//! emulator.advance_clock(Duration::from_secs(60));
+//! let messages = client.conversations().messages();
+//! assert!(messages.list(&agent.id, id).all()?.len() >= 2);
 //! # Ok(())
 //! # }
 //! ```
@@ -32,12 +50,15 @@
 //!
 //! - Lists are in the order of creation, oldest first, unless `sort` says otherwise.
 //! - By default both [generations](Generation) are served. `agents.create` with a `workflow_id`
-//!   follows the current rules, and without one those of the first generation. `workflows.create`
-//!   with a `prompt_config` follows those of the first.
+//!   follows the current rules, without one those of API 0.1. `workflows.create` with a
+//!   `prompt_config` follows those of API 0.1.
 //! - Workflows of the public library return 404 to an update or a delete.
 //! - Each retrieval of a call advances its status: queued, ringing, answered, ended. The last four
-//!   digits of the number decide the [sequence of statuses](EmulatorBuilder::call_step).
-//! - Credentials that contain "bad" or "invalid" are refused.
+//!   digits of the number select another course: 0000 is busy, 9999 fails, 8888 is not picked up,
+//!   7777 reaches a voicemail, and 6666 is transferred. [`call_step`](EmulatorBuilder::call_step)
+//!   lets time pass instead of retrievals.
+//! - Credentials of an integration that contain "bad" or "invalid" are refused, so that a test can
+//!   provoke this error.
 //! - Up to 10,000 stream tickets can wait to be used. Beyond that, the oldest expire early.
 //! - UUIDs are compared without case: the ids of webchat visitors, and idempotency keys that are
 //!   UUIDs.

@@ -7,7 +7,7 @@ use super::{After, CallInfo, Excerpt};
 use crate::headers::{Headers, RateLimit};
 use crate::types::open_enum;
 
-/// An error that the API returned.
+/// An error response of the API.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -47,7 +47,29 @@ pub struct ApiError {
 }
 
 impl ApiError {
-    /// Returns the kind of the error, with its details.
+    /// Returns the class of the error, such as `NotFound` or `Validation`. It follows from the
+    /// status. For a finer distinction, see [`code`](Self::code).
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), bimpeai::Error> {
+    /// # let client = bimpeai::Client::from_env()?;
+    /// use bimpeai::Error;
+    /// use bimpeai::error::{ApiErrorKind, ErrorCode};
+    ///
+    /// match client.agents().delete("agt_1").send() {
+    ///     Err(Error::Api(error)) => match error.kind() {
+    ///         ApiErrorKind::Authentication => eprintln!("check the API key"),
+    ///         ApiErrorKind::NotFound => eprintln!("already deleted"),
+    ///         _ if error.code() == Some(&ErrorCode::Forbidden) => {
+    ///             eprintln!("not allowed");
+    ///         }
+    ///         _ => return Err(Error::Api(error)),
+    ///     },
+    ///     other => other?,
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn kind(&self) -> &ApiErrorKind {
         &self.kind
     }
@@ -171,7 +193,7 @@ pub enum ApiErrorKind {
     /// 501: the API does not implement the operation. Never retried.
     #[doc(alias = "APINotImplementedError")]
     NotImplemented,
-    /// Any other status, such as a redirect.
+    /// Any other status, such as that of a redirect.
     Other,
 }
 

@@ -1,4 +1,4 @@
-//! Everything that can go wrong, in one type.
+//! [`Error`], the error type of this crate, and its details.
 
 mod advice;
 mod api;
@@ -25,9 +25,9 @@ pub use crate::headers::RateLimit;
 /// ticket or a body.
 ///
 /// For an I/O failure, the text ends with the message of the system, such as `Too many open files
-/// (os error 24)`. [`source`](std::error::Error::source) does not repeat this message: it is a
-/// [`std::io::Error`] with the kind only, or `None` if the kind is not specific.
-/// [`ConnectionError::io_error`] returns the system's error itself.
+/// (os error 24)`. [`source`](std::error::Error::source) does not repeat this message. It returns a
+/// [`std::io::Error`] that has only the [`kind`](std::io::Error::kind), or `None` if the kind is
+/// `Other`. [`ConnectionError::io_error`] returns the system's error itself.
 ///
 /// ```no_run
 /// use bimpeai::{Client, Error};
@@ -53,29 +53,32 @@ pub enum Error {
     /// No response was received: DNS lookup, connecting or TLS failed, or the connection was lost.
     #[doc(alias = "APIConnectionError")]
     Connection(Box<ConnectionError>),
-    /// No complete response was received in time.
+    /// A time limit expired before the complete response was received: `timeout`, `connect_timeout`
+    /// or `deadline`.
     #[doc(alias = "APITimeoutError")]
     Timeout(Box<TimeoutError>),
-    /// The API returned an error.
+    /// The server returned a status other than 2xx, whatever the response body is.
     #[doc(alias = "APIError")]
     Api(Box<ApiError>),
-    /// The request was not sent, because the rate limit is used up for longer than the call may wait.
+    /// The request was not sent: the rate limit resets only after `deadline` or `max_retry_wait`
+    /// would have been exceeded.
     ///
-    /// Once the request was sent and refused, [`Error::Api`] with status 429 is returned instead.
+    /// If the server itself returned a 429, the error is [`Error::Api`].
     RateLimited(Box<RateLimitedError>),
-    /// A response was received that is not what the API documents.
+    /// A response was received that does not have the documented form.
     Decode(Box<DecodeError>),
     /// A stream skipped one message, which cannot be decoded or is too large, and continues.
     ///
     /// Only streams return it. Every other error is the last item of a stream.
     SkippedMessage(Box<SkippedMessageError>),
     /// [`Client::shutdown`](crate::Client::shutdown) ended the call or stream, or a
-    /// [`StreamHandle`](crate::stream::StreamHandle) the opening of its stream.
+    /// [`StreamHandle`](crate::stream::StreamHandle) cancelled a stream while it was being opened.
     Cancelled(Box<CancelledError>),
 }
 
 impl Error {
-    /// Returns the call on the wire, such as `POST /agents`. `None` if there was no call yet.
+    /// Returns the HTTP method and path, such as `POST /agents`. `None` if the error is from
+    /// building the [`Client`](crate::Client).
     pub fn operation(&self) -> Option<&str> {
         let operation = match self {
             Error::User(error) => error.operation.as_deref()?,
@@ -126,13 +129,17 @@ impl Error {
 
     /// Returns whether the same call may succeed later.
     ///
-    /// `true` for timeouts, truncated bodies, 408, 429, 5xx except 501, and connection failures; also
-    /// for a 409 to a retry of a write, because the first attempt may still be in progress. These
-    /// connection failures are permanent, so `false`:
+    /// `true` for:
+    ///
+    /// - connection failures, timeouts and truncated response bodies
+    /// - the statuses 408, 429 and 5xx, except 501
+    /// - a 409 in response to a retried write: the first attempt may still be in progress
+    ///
+    /// `false` for these connection failures, which are permanent:
     ///
     /// - The resolver says that the host does not exist. A temporary lookup failure is retryable.
-    /// - TLS is refused: an untrusted or expired certificate, another host name, a missing client
-    ///   certificate, a server without TLS.
+    /// - TLS fails: the certificate is untrusted, expired or for another host name, a client
+    ///   certificate is missing, or the server does not speak TLS.
     /// - The proxy refuses the tunnel, such as for a wrong password.
     /// - The request's URL or one of its headers is too long to be sent.
     /// - The response is not valid HTTP. One that a lost connection truncated is retryable.
@@ -158,8 +165,9 @@ impl Error {
 
     /// Returns whether the request may have reached the server.
     ///
-    /// `false` only if it certainly did not: DNS lookup, connecting or TLS failed, or this crate
-    /// refused the call. A batch job may then repeat a write without looking first.
+    /// `false` only if it certainly did not: DNS lookup, connecting or TLS failed, the rate limit
+    /// did not allow the call, or this crate found its arguments invalid. Then a write can be sent
+    /// again without checking whether it was performed.
     ///
     /// ```no_run
     /// # let client = bimpeai::Client::from_env().unwrap();

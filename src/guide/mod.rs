@@ -1,4 +1,4 @@
-//! Guides: one topic per page, each from the first idea to the last.
+//! Guides, one topic per page.
 //!
 //! | page | read it to |
 //! | --- | --- |

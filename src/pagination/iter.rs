@@ -117,14 +117,15 @@ impl<T> fmt::Debug for Pages<T> {
     }
 }
 
-/// Lists that are not paginated.
+/// Iterates over the items of the response.
 impl<T: DeserializeOwned + Send + 'static> IntoIterator for Request<Vec<T>> {
     type Item = Result<T, Error>;
     type IntoIter = Items<T>;
 
     /// Iterates over the items of the response.
     ///
-    /// If the response to a `GET` has a `meta` that announces more pages, iteration fetches them too.
+    /// If the JSON response to a `GET` announces more pages (in its field `meta`), iteration
+    /// fetches them too.
     fn into_iter(self) -> Items<T> {
         let is_list =
             self.operation.method == Method::GET && matches!(self.decode, Decode::Data(_));

@@ -44,8 +44,9 @@ pub use iter::{Items, Pages};
 ///
 /// # Deleting or creating while listing
 ///
-/// Pages are numbered, so each deletion moves the items after it forward, and an iteration in
-/// progress skips them. Collect the list with [`all`](ListRequest::all) before deleting:
+/// Pages are addressed by number. Each deletion shifts all later items by one, so an iteration in
+/// progress skips one item for each deletion. Collect the list with [`all`](ListRequest::all)
+/// before deleting:
 ///
 /// ```no_run
 /// # fn main() -> Result<(), bimpeai::Error> {
@@ -57,7 +58,7 @@ pub use iter::{Items, Pages};
 /// # }
 /// ```
 ///
-/// An item that is created meanwhile may move others to the next page. An item that the previous
+/// If an item is created meanwhile, others may shift to the next page. An item that the previous
 /// page already had is not yielded again; items are compared by their ids.
 #[doc(alias = "pagination")]
 #[must_use = "a request does nothing until it is sent or iterated over"]
@@ -93,15 +94,17 @@ impl<T> ListRequest<T> {
         self.filter("limit", limit)
     }
 
-    /// Filters by text. Maximum 255 characters.
+    /// Returns only items that contain this text. Maximum 255 characters. The API decides which
+    /// fields it searches.
     ///
-    /// Conversations have the phone numbers of their users without the plus sign: search for the
-    /// digits.
+    /// To find a conversation by phone number, search for the digits: the API stores them without
+    /// the plus sign.
     pub fn search(self, text: impl AsRef<str>) -> Self {
         self.filter("search", text.as_ref())
     }
 
-    /// Sorts by a field. Maximum 64 characters.
+    /// Sorts by a field of the items, such as `name` or `created_at`. Maximum 64 characters.
+    /// Default: the API's order.
     ///
     /// A leading `-` sorts in descending order: `-created_at`.
     #[doc(alias = "descending")]
@@ -114,6 +117,16 @@ impl<T> ListRequest<T> {
     ///
     /// Each iteration uses one background thread. It ends with the iteration. If the iterator is
     /// dropped, the thread ends after the page that it is fetching.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), bimpeai::Error> {
+    /// # let client = bimpeai::Client::from_env()?;
+    /// for agent in client.agents().list().limit(100).prefetch() {
+    ///     println!("{}", agent?.name);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     #[doc(alias = "read ahead")]
     pub fn prefetch(mut self) -> Self {
         self.prefetch = true;
@@ -158,7 +171,24 @@ impl<T: DeserializeOwned> ListRequest<T> {
     ///
     /// # Errors
     ///
-    /// See [`Error`]. A page that the request did not ask for is an [`Error::Decode`].
+    /// See [`Error`]. If the server returns a page other than the requested one, the error is
+    /// [`Error::Decode`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let emulator = bimpeai::emulator::Emulator::start()?;
+    /// # let client = emulator.client_builder().build()?;
+    /// let page = client.workflows().list().limit(5).page(2).send()?;
+    /// if let Some(meta) = &page.meta {
+    ///     println!("page {} of {}", meta.current_page, meta.page_count);
+    ///     println!("{} workflows in all", meta.total_count);
+    /// }
+    /// for workflow in page.data {
+    ///     println!("{}", workflow.name);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn send(&self) -> Result<Page<T>, Error> {
         self.send_with_response().map(|response| response.data)
     }
@@ -172,7 +202,8 @@ impl<T: DeserializeOwned> ListRequest<T> {
         self.fetch(&self.http.shutdown)
     }
 
-    /// Iterates over the pages from this one on. Each is fetched when it is needed.
+    /// Iterates over the pages, starting with the one that [`page`](Self::page) sets. Each is
+    /// fetched when it is needed.
     ///
     /// Items that the previous page already had are removed.
     pub fn pages(self) -> Pages<T> {
@@ -183,8 +214,7 @@ impl<T: DeserializeOwned> ListRequest<T> {
 impl<T: DeserializeOwned + Send + 'static> ListRequest<T> {
     /// Returns the first item, or `None` if the list is empty.
     ///
-    /// Requests a single item, unless [`limit`](ListRequest::limit) or [`page`](ListRequest::page) is
-    /// set: page numbers depend on the page size.
+    /// Sends `limit=1`, unless you set `limit` or `page`.
     ///
     /// # Errors
     ///
@@ -212,8 +242,8 @@ impl<T: DeserializeOwned + Send + 'static> ListRequest<T> {
 
     /// Returns the first item that matches, or `None` if no item does.
     ///
-    /// Fetches no page after the one with that item. A [`search`](ListRequest::search) before it
-    /// saves requests, where the list supports it.
+    /// Fetches no page after the one with that item. To fetch fewer pages, call
+    /// [`search`](Self::search) first where the list has it.
     ///
     /// # Errors
     ///
@@ -321,7 +351,7 @@ impl<T> Clone for ListRequest<T> {
     }
 }
 
-/// The operation; never its headers or the API key.
+/// Prints the method and path, but no headers and no API key.
 impl<T> fmt::Debug for ListRequest<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("ListRequest")

@@ -84,8 +84,8 @@ impl ApplyRequest {
     /// # Errors
     ///
     /// [`Error::User`] if the specification is invalid or a name is ambiguous, before anything is
-    /// changed; otherwise the error of the request that failed. What was done until then stays, and
-    /// the next run continues from there.
+    /// changed; otherwise the error of the request that failed. Earlier changes stay, and the next
+    /// run continues from there.
     pub fn send(self) -> Result<Applied, Error> {
         let on_change = self
             .on_change

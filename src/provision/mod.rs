@@ -1,8 +1,9 @@
-//! Agents as data: apply a specification, preview the changes, export what is there.
+//! Declarative provisioning: apply a specification of an agent, preview the changes, export an
+//! existing agent.
 //!
 //! An [`AgentSpec`] describes the desired state of one agent: its profile, its workflow, its
 //! knowledge bases and its custom APIs with their tools. [`Agents::apply`] compares it with what
-//! exists and makes the difference. A second run with the same specification only reads.
+//! exists and makes the necessary changes. A second run with the same specification only reads.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -22,12 +23,12 @@
 //!
 //! # Rules
 //!
-//! * Things are found by name, without surrounding whitespace and ignoring ASCII case. Two matches
-//!   are an [`Error::User`] that lists their ids.
+//! * Agents, workflows, knowledge bases and APIs are found by name, without surrounding whitespace
+//!   and ignoring ASCII case. Two matches are an [`Error::User`] that lists their ids.
 //! * Only what the specification names is compared and changed. A field, a knowledge base or an API
 //!   that it does not name stays as it is.
-//! * A failure in the middle leaves what is done. The next run continues from there.
-//! * Every request has a random idempotency key, so that a thing that was deleted by hand is created
+//! * If a request fails, earlier changes stay. The next run continues from there.
+//! * Every request has a random idempotency key, so that whatever was deleted by hand is created
 //!   again.
 //! * A workflow that the team does not own is copied first. Saving a workflow changes all agents that
 //!   follow it: [`Change::shared_with`] names the others before the change is made.
@@ -54,18 +55,35 @@ pub use export::ExportRequest;
 pub use spec::{AgentSpec, CustomApiSpec, KnowledgeSpec, WorkflowSpec};
 
 impl Agents {
-    /// Creates or changes an agent until it is what a specification describes.
+    /// Creates the agent of a specification, or changes the existing agent with the same name to
+    /// match it.
     ///
     /// Nothing is sent until [`ApplyRequest::plan`] or [`ApplyRequest::send`] is called. See
     /// [`provision`](crate::provision) for the rules.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let client = bimpeai::Client::from_env()?;
+    /// use bimpeai::provision::AgentSpec;
+    ///
+    /// let text = std::fs::read_to_string("agent.json")?;
+    /// let spec: AgentSpec = serde_json::from_str(&text)?;
+    /// for change in client.agents().apply(&spec).plan()? {
+    ///     println!("would change: {change}");
+    /// }
+    /// let applied = client.agents().apply(&spec).send()?;
+    /// println!("{}", applied.agent_id);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn apply(&self, spec: &AgentSpec) -> ApplyRequest {
         ApplyRequest::new(self.client.clone(), spec.clone())
     }
 
     /// Reads an agent back as a specification: a backup, or a template for a similar agent.
     ///
-    /// Applying the result to the same agent changes nothing. Secrets and tool definitions are not
-    /// part of it, because the API does not return them.
+    /// Applying the result to the same agent changes nothing. Secrets, and the definitions of an
+    /// API's tools, are not part of it, because the API does not return them.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {

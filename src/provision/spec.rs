@@ -36,7 +36,7 @@ body! {
         optional {
             /// What the agent is for. Maximum 2,000 characters.
             description: String,
-            /// ISO 639-1 language code. Maximum 10 characters.
+            /// Language code (ISO 639-1), such as `en`. Maximum 10 characters.
             language: String,
             /// Tone of the agent.
             persona: AgentPersona,
@@ -97,11 +97,11 @@ body! {
             flows: FlowInput,
             /// Tags, free-form, by which people find the workflow.
             tags: String,
-            /// Integrations that the workflow needs.
+            /// Names of the integrations that the workflow needs, such as `google_calendar`.
             integrations: String,
             /// Channels that the workflow is made for.
             channels: String,
-            /// Actions that the workflow uses.
+            /// Names of the actions that the workflow uses.
             actions: String,
             /// Questions and answers.
             faq: WorkflowFaqInput,

@@ -31,16 +31,16 @@ use queue::Queue;
 use receiver::{LazyStream, Receiver};
 pub use request::StreamRequest;
 
-/// The messages of a conversation, in order, each once.
+/// A stream of the messages of a conversation, in order and without duplicates.
 ///
-/// It reconnects by itself. An item is `Err` in two cases:
+/// It reconnects automatically. An item is `Err` in two cases:
 ///
 /// - [`Error::SkippedMessage`]: one message cannot be decoded or is too large. The stream continues.
 /// - Any other error is the last item and says why the stream ended. After it, `next` returns
 ///   `None`.
 ///
-/// With reconnection enabled, a stream ends without an error only if it is cancelled. Dropping it
-/// closes its connection and ends its thread.
+/// After [`StreamHandle::cancel`] the stream ends without an error. After [`Client::shutdown`](crate::Client::shutdown) it
+/// yields one [`Error::Cancelled`] and ends. Dropping it closes its connection and ends its thread.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), bimpeai::Error> {
@@ -95,6 +95,26 @@ pub struct MessageStream {
 
 impl MessageStream {
     /// Returns a handle that cancels the stream from any thread.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), bimpeai::Error> {
+    /// # let client = bimpeai::Client::from_env()?;
+    /// use std::time::Duration;
+    ///
+    /// let messages = client.conversations().messages();
+    /// let stream = messages.stream("agt_1", "cnv_1").open()?;
+    /// let handle = stream.handle();
+    /// std::thread::spawn(move || {
+    ///     std::thread::sleep(Duration::from_secs(60));
+    ///     handle.cancel();
+    /// });
+    /// // The loop ends after a minute, without an error.
+    /// for message in stream {
+    ///     println!("{}", message?.id);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn handle(&self) -> StreamHandle {
         self.stream.handle.clone()
     }
@@ -106,40 +126,60 @@ impl MessageStream {
     /// | a message | its id |
     /// | nothing yet | the value given to [`StreamRequest::after`], else the time of the opening |
     ///
-    /// The time of the opening is 10 s before the server's clock at that moment, in ISO 8601. A run
-    /// that starts there may
-    /// deliver messages from those seconds again. It is known as soon as
-    /// [`open`](StreamRequest::open) returns, unless the server sends no `Date`. Then it is known
-    /// from the first heartbeat, and `None` until then.
+    /// The opening time is the server's time (RFC 3339), minus 10 s as a safety margin. A run that
+    /// starts there may receive messages of those 10 s again. If the server sends no `Date` header,
+    /// the opening time is `None` until the first heartbeat.
     ///
-    /// Store it once the work on the message is done. An id that is too long for a request (more
-    /// than 1,024 bytes) is never a position: the one before it stays.
+    /// Store the position after your program has processed the message. If a message id is longer
+    /// than 1,024 bytes, it cannot be sent in a request, and this keeps returning the previous
+    /// position.
     #[doc(alias = "resume")]
     #[doc(alias = "cursor")]
     pub fn resume_point(&self) -> Option<&str> {
         self.stream.resume_point()
     }
 
-    /// Returns the id of the last message that was taken from the stream, of any length. A skipped
-    /// message counts.
+    /// Returns the id of the last message that was taken from the stream, even if it was skipped.
     ///
-    /// Before the first message, it is the starting position, as in
-    /// [`resume_point`](Self::resume_point). To continue in the next run, use `resume_point`, which
-    /// [`StreamRequest::after`] always accepts.
+    /// Before the first message, it is the starting position. To continue in the next run, use
+    /// [`resume_point`](Self::resume_point) instead: this id may be too long for
+    /// [`StreamRequest::after`].
     pub fn last_event_id(&self) -> Option<&str> {
         self.stream.last_event_id()
     }
 
-    /// Waits up to `timeout` for the next message. Opens the stream if it is not open yet.
+    /// Waits up to `timeout` for the next message. Returns [`Received::Message`],
+    /// [`Received::Nothing`] after the timeout, or [`Received::Ended`]. Opens the stream if it is
+    /// not open yet.
     ///
     /// # Errors
     ///
     /// The errors that the iterator yields as items.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), bimpeai::Error> {
+    /// # let client = bimpeai::Client::from_env()?;
+    /// use std::time::Duration;
+    /// use bimpeai::stream::Received;
+    ///
+    /// let messages = client.conversations().messages();
+    /// let mut stream = messages.stream("agt_1", "cnv_1").open()?;
+    /// loop {
+    ///     match stream.recv_timeout(Duration::from_secs(10))? {
+    ///         Received::Message(message) => println!("{}", message.id),
+    ///         Received::Nothing => println!("no message for 10 s"),
+    ///         _ => break, // Received::Ended
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Received, Error> {
         self.receive(Instant::now().checked_add(timeout))
     }
 
-    /// Returns the next message if it has arrived. Starts opening the stream if it is not open yet.
+    /// Returns the next message if it has arrived, else [`Received::Nothing`]. Never waits. Starts
+    /// opening the stream if it is not open yet.
     ///
     /// # Errors
     ///
@@ -182,7 +222,7 @@ impl Iterator for MessageStream {
 
 impl FusedIterator for MessageStream {}
 
-/// Its operation and state; never a message or a ticket.
+/// Prints the method, path and state, but no message and no ticket.
 impl fmt::Debug for MessageStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.stream.fmt("MessageStream", f)
@@ -330,7 +370,7 @@ impl Iterator for LifecycleStream {
 
 impl FusedIterator for LifecycleStream {}
 
-/// Its operation and state; never a message or a ticket.
+/// Prints the method, path and state, but no message and no ticket.
 impl fmt::Debug for LifecycleStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.stream.fmt("LifecycleStream", f)

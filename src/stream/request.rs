@@ -38,9 +38,8 @@ use crate::http::{Http, Operation};
 ///
 /// The stream reconnects and resumes after the last message automatically. Each message is
 /// delivered once: a duplicate is recognized by the `id` in the message or, if there is none, by
-/// the `id:` line of the event. The last 4,096 messages are remembered. After a reconnection, the
-/// last 4,096 messages before it are also remembered until the server has repeated them.
-/// That takes up to 96 KiB.
+/// the `id:` line of the event. The last 4,096 messages are remembered. This takes up to 96 KiB a
+/// stream.
 #[doc(alias = "duplicate")]
 #[doc(alias = "SSE")]
 #[must_use = "a stream does nothing until it is opened or iterated over"]
@@ -68,8 +67,9 @@ impl StreamRequest {
         }
     }
 
-    /// Starts after this position: a message id, a [`SystemTime`](std::time::SystemTime) or a time as
-    /// text (RFC 3339). Default: the time of opening. An empty text is the default.
+    /// Starts after this position: a message id, a [`SystemTime`](std::time::SystemTime) or a time
+    /// as text (RFC 3339). Default: the time of opening. An empty string is the same as not calling
+    /// `after`.
     ///
     /// Messages sent since then are delivered first. Pass the stored
     /// [`resume_point`](MessageStream::resume_point) of an earlier run to miss nothing in between.
@@ -116,26 +116,27 @@ impl StreamRequest {
         self
     }
 
-    /// Sets the maximum number of consecutive failures. Default: 5 until the first connection is
-    /// established, then no limit.
+    /// Sets the maximum number of consecutive failures. Default: 5 before the first connection is
+    /// established, unlimited afterwards. A value that you set applies to both.
     ///
-    /// The next failure ends the stream with its error. So does an outage that is longer than
-    /// [`max_outage`](Self::max_outage), whichever is first. These are not failures:
+    /// One more failure ends the stream with its error. An outage longer than
+    /// [`max_outage`](Self::max_outage) ends it too. These are not failures:
     ///
-    /// - A connection that received a new message or a heartbeat, or was established for 8 s.
-    ///   It resets the count.
+    /// - A connection that breaks after a new message or heartbeat was received, or after 8 s. It
+    ///   resets the count to zero.
     /// - A 429 or 503 with `Retry-After`. The stream waits as long as the server asks, up to the
-    ///   client's `max_retry_wait`, and the count stays.
+    ///   client's `max_retry_wait`. The count does not change.
     pub fn max_retries(mut self, retries: u32) -> Self {
         self.options.max_retries = Some(retries);
         self
     }
 
-    /// Sets how long the stream tries to reconnect while no connection works. Default: 5 minutes.
+    /// Sets the maximum time that the stream tries to reconnect while no connection works. Default:
+    /// 5 minutes.
     ///
-    /// An outage begins with the stream, or when a working connection ends: one that received a new
-    /// message or a heartbeat, or was established for 8 s. The first failed attempt after this time
-    /// ends the stream with its error. `Duration::MAX` means no limit.
+    /// A connection works once it has received a message or a heartbeat, or has lasted 8 s. An
+    /// outage begins when the stream is opened, or when a working connection ends. The first failed
+    /// attempt after this time ends the stream with its error. `Duration::MAX` means no limit.
     ///
     /// Between attempts it waits for a random 50–100 % of a delay that starts at 0.5 s and doubles up
     /// to 8 s. A `retry:` line of the server replaces the first delay.
@@ -144,8 +145,8 @@ impl StreamRequest {
         self
     }
 
-    /// Sets how long a connection may be silent before it counts as dead. Default: 60 s, which is
-    /// three heartbeats of the server.
+    /// Sets the time without a message or heartbeat after which the stream reconnects. Default: 60
+    /// s, which is three heartbeats of the server.
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         if timeout.is_zero() {
             self.refuse("idle_timeout must not be zero");
@@ -158,15 +159,15 @@ impl StreamRequest {
     /// 1,024.
     ///
     /// Waiting messages are also limited to 512 KiB of memory. At either limit, the stream stops
-    /// reading from its connection until three quarters are taken. The limits may be exceeded by
-    /// one read: up to 256 messages, or one message of up to 1 MiB.
+    /// reading until your code has taken three quarters of the waiting messages. The limits may be
+    /// exceeded by one read: up to 256 messages, or one message of up to 1 MiB.
     pub fn buffer(mut self, messages: usize) -> Self {
         self.buffer = messages;
         self
     }
 
-    /// Limits the ticket call, and then the wait for the response headers of the stream. Default:
-    /// the client's timeout.
+    /// Limits each of the two requests that open a stream: the request for the ticket, and the wait
+    /// for the response headers of the stream. Default: the client's timeout.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         if timeout.is_zero() {
             self.refuse("timeout must not be zero");
@@ -175,10 +176,10 @@ impl StreamRequest {
         self
     }
 
-    /// Sends a header with the ticket call and with the stream.
+    /// Sends a header with both requests that open a stream.
     ///
-    /// `Idempotency-Key` and `X-Request-Id` are refused, because a stream makes many calls, and so
-    /// are the headers that [`Request::header`](crate::request::Request::header) refuses.
+    /// `Idempotency-Key` and `X-Request-Id` are not allowed, because a stream sends many requests.
+    /// Neither are the headers that [`Request::header`](crate::Request::header) refuses.
     pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         match caller_header(name.as_ref(), value.as_ref()) {
             Ok(CallerHeader::Plain(name, value)) => {
@@ -207,9 +208,10 @@ impl StreamRequest {
     ///
     /// # Errors
     ///
-    /// The error of the last attempt if no connection is established within the retry budget.
-    /// Errors that a retry cannot fix, such as 401, 403 and 404, are returned at once.
-    /// [`Error::Cancelled`] if a [`StreamHandle`] was used meanwhile.
+    /// The error of the last attempt if no connection is established within
+    /// [`max_retries`](Self::max_retries) and [`max_outage`](Self::max_outage). Errors that a retry
+    /// cannot fix, such as 401, 403 and 404, are returned at once. [`Error::Cancelled`] if a
+    /// [`StreamHandle`] was used meanwhile.
     pub fn open(self) -> Result<MessageStream, Error> {
         let mut stream = LazyStream::unopened(self);
         stream.open(false)?;
@@ -219,6 +221,26 @@ impl StreamRequest {
     /// Returns a stream of all events: messages, heartbeats, and what happens to the connection.
     ///
     /// It opens at the first `next()`, or with [`LifecycleStream::open`].
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), bimpeai::Error> {
+    /// # let client = bimpeai::Client::from_env()?;
+    /// use bimpeai::stream::StreamEvent;
+    ///
+    /// let messages = client.conversations().messages();
+    /// for event in messages.stream("agt_1", "cnv_1").lifecycle() {
+    ///     match event? {
+    ///         StreamEvent::Connected => println!("connected"),
+    ///         StreamEvent::Message(message) => println!("{}", message.id),
+    ///         StreamEvent::Disconnected { wait, .. } => {
+    ///             println!("disconnected; next attempt in {wait:?}");
+    ///         }
+    ///         _ => {} // heartbeats
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn lifecycle(self) -> LifecycleStream {
         LifecycleStream {
             stream: LazyStream::unopened(self),
@@ -288,7 +310,7 @@ impl StreamRequest {
     }
 }
 
-/// The operation; never its headers, nor where it starts.
+/// Prints the method and path, but no headers and no start position.
 impl fmt::Debug for StreamRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("StreamRequest")

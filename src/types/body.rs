@@ -91,7 +91,8 @@ macro_rules! body {
         }
 
         impl $name {
-            /// Creates the body with its required fields. All other fields have setters.
+            /// Creates the body with the fields that every API generation requires. Other fields have
+            /// setters.
             #[allow(clippy::new_without_default, clippy::too_many_arguments)]
             #[must_use]
             pub fn new(
@@ -141,7 +142,7 @@ macro_rules! body {
                 self
             }
 
-            #[doc = concat!("Sends an explicit `null` as `", stringify!($null), "`.")]
+            #[doc = concat!("Sends `null` as `", stringify!($null), "`, which is not the same as leaving it out.")]
             #[must_use]
             pub fn $clear(mut self) -> Self {
                 self.$null = $crate::types::Patch::Null;
@@ -155,7 +156,7 @@ macro_rules! body {
                 self
             }
 
-            #[doc = concat!("Sends an explicit `null` as `", stringify!($nlist), "`.")]
+            #[doc = concat!("Sends `null` as `", stringify!($nlist), "`, which is not the same as leaving it out.")]
             #[must_use]
             pub fn $nclear(mut self) -> Self {
                 self.$nlist = $crate::types::Patch::Null;

@@ -1,14 +1,36 @@
-//! The building blocks of response and request types.
+//! Types that requests and responses are made of: [`Timestamp`], [`Secret`], [`Patch`], [`Extra`].
 //!
-//! * Response types keep what they do not know: unknown fields stay in `extra`, and a field that was
-//!   `null` or absent is written back the way it was received.
-//! * A field that every response of the current API carries has a plain type. If a server omits it or
-//!   sends `null`, it holds its empty value (`""`, `0`, `false`, an empty list). A field that may be
-//!   null is an [`Option`]. Only `id` is required.
+//! * Unknown fields of a response are kept in `extra`. Serializing a response type restores the
+//!   received JSON: what was `null` stays `null`, and what was absent stays absent.
+//! * A field that every response of the current API carries has a plain type. If a server omits it
+//!   or sends `null`, it holds its empty value (`""`, `0`, `false`, an empty list). A field that
+//!   may be null is an [`Option`]. Decoding fails only if `id` is missing.
 //! * Enums are open: a value this version does not know is `Other(text)`.
-//! * Request bodies hold plain values. A field that can be set to null is a [`Patch`].
-//! * A time is a [`Timestamp`], which keeps its text.
+//! * In request bodies, a field that can be set to `null` is a [`Patch`]. Other fields are plain
+//!   values, such as `String`.
+//! * A time is a [`Timestamp`]. It keeps the received text and converts to
+//!   [`SystemTime`](std::time::SystemTime).
 //! * A value that must not be printed is a [`Secret`].
+//!
+//! ```
+//! use bimpeai::agents::{Agent, AgentPersona, UpdateKnowledgeBase};
+//!
+//! # fn main() -> Result<(), serde_json::Error> {
+//! let json = r#"{ "id": "agt_1", "persona": "formal",
+//!     "created_at": "2026-11-25T09:00:00Z", "mood": 7 }"#;
+//! let agent: Agent = serde_json::from_str(json)?;
+//! assert_eq!(agent.extra["mood"], 7); // a field of a newer API
+//! if let Some(AgentPersona::Other(text)) = &agent.persona {
+//!     println!("a persona of a newer API: {text}");
+//! }
+//! println!("{:?}", agent.created_at.to_system_time());
+//!
+//! let changes = UpdateKnowledgeBase::new()
+//!     .name("Menu") // sets the field
+//!     .clear_description(); // sends null; other fields stay
+//! # Ok(())
+//! # }
+//! ```
 
 mod body;
 mod extra;
@@ -32,7 +54,8 @@ pub(crate) use open_enum::{FromText, open_enum};
 pub(crate) use read::{FieldValue, field_value, read, read_required, read_valid_items};
 pub use timestamp::Timestamp;
 
-/// A field of a request body that is left unchanged, cleared or set. The three differ on the wire.
+/// A field of a request body that is left unchanged, cleared or set. Unchanged: the field is not
+/// sent. Cleared: `null` is sent. Set: the value is sent.
 ///
 /// ```
 /// use bimpeai::types::Patch;

@@ -45,7 +45,8 @@ macro_rules! object {
         #[non_exhaustive]
         pub struct $name {
             $( $(#[$field_meta])* pub $field: $type, )*
-            /// Fields that this version of the crate does not know. They are kept and written back.
+            /// Fields that this version of the crate does not know. They are kept, and serialized
+            /// again.
             pub extra: $crate::types::Extra,
             presence: $crate::types::FieldPresence,
         }

@@ -5,7 +5,8 @@ use std::marker::PhantomData;
 
 use serde::de::Visitor;
 
-/// Returned when a string is not a known value of an enum. The message lists the known values.
+/// Error of [`FromStr`](std::str::FromStr) of the enums: the string is not a known value. The
+/// message lists the known values. Decoding a response never returns it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{value:?} is not a {what}; known values: {}", known.join(", "))]
 pub struct UnknownValue {

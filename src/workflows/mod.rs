@@ -1,4 +1,4 @@
-//! Workflows, the prompt, rules and flows of agents: `client.workflows()`.
+//! Workflows: the prompt, rules and flows that agents follow. Handle: `client.workflows()`.
 
 mod parts;
 
@@ -220,7 +220,8 @@ fn path(workflow_id: impl AsRef<str>) -> Path {
 }
 
 impl ListRequest<Workflow> {
-    /// Filters by owner. Default: [`Accessible`](WorkflowScope::Accessible).
+    /// Selects the team's own workflows (`Owned`), the public library (`Public`), or both
+    /// (`Accessible`). Default: `Accessible`.
     pub fn scope(self, scope: impl Into<WorkflowScope>) -> Self {
         self.filter("scope", scope.into())
     }
@@ -250,6 +251,21 @@ open_enum! {
 
 object! {
     /// A workflow: the prompt, rules and flows that one agent or several follow.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let emulator = bimpeai::emulator::Emulator::start()?;
+    /// # let client = emulator.client_builder().build()?;
+    /// for workflow in client.workflows().list().search("restaurant") {
+    ///     let workflow = workflow?;
+    ///     println!("{} ({})", workflow.name, workflow.visibility);
+    ///     for rule in &workflow.rules {
+    ///         println!("  rule {}", rule.id);
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub struct Workflow {
         /// Identifier.
         [required] id: String,
@@ -265,21 +281,21 @@ object! {
         is_owner: bool,
         /// System prompt. Not in lists of API 0.1.
         system_prompt: Option<String>,
-        /// Rules, without malformed ones.
+        /// Rules of the assistant. Entries that cannot be decoded are left out.
         [lenient] rules: Vec<Rule>,
-        /// Conversation flows, without malformed ones.
+        /// Conversation flows. Entries that cannot be decoded are left out.
         [lenient] flows: Vec<Flow>,
         /// Tags, free-form, by which people find the workflow.
         tags: Option<Vec<String>>,
-        /// Integrations that the workflow needs. API 0.2+.
+        /// Names of the integrations that the workflow needs, such as `google_calendar`. API 0.2+.
         integrations: Option<Vec<String>>,
-        /// Channels for which the workflow is made. API 0.2+.
+        /// Names of the channels for which the workflow is made, such as `whatsapp`. API 0.2+.
         channels: Option<Vec<String>>,
-        /// Actions that the workflow uses. API 0.2+.
+        /// Names of the actions that the workflow uses. API 0.2+.
         actions: Option<Vec<String>>,
         /// Setup guide for people. API 0.2+.
         guide: Option<WorkflowGuide>,
-        /// Questions and answers about the workflow, without malformed ones. API 0.2+.
+        /// Frequently asked questions. Entries that cannot be decoded are left out. API 0.2+.
         [lenient] faq: Option<Vec<WorkflowFaq>>,
         /// Steps of the setup, in order. API 0.2+.
         setup_steps: Vec<SetupStep>,
@@ -337,11 +353,12 @@ body! {
             flows: FlowInput,
             /// Tags, free-form, by which people find the workflow.
             tags: String,
-            /// Integrations that the workflow needs. API 0.2+.
+            /// Names of the integrations that the workflow needs, such as `google_calendar`. API
+            /// 0.2+.
             integrations: String,
-            /// Channels for which the workflow is made. API 0.2+.
+            /// Names of the channels for which the workflow is made, such as `whatsapp`. API 0.2+.
             channels: String,
-            /// Actions that the workflow uses. API 0.2+.
+            /// Names of the actions that the workflow uses. API 0.2+.
             actions: String,
             /// Questions and answers about the workflow. API 0.2+.
             faq: WorkflowFaqInput,
@@ -382,11 +399,12 @@ body! {
             flows: FlowInput,
             /// Tags, free-form, by which people find the workflow.
             tags: String,
-            /// Integrations that the workflow needs. API 0.2+.
+            /// Names of the integrations that the workflow needs, such as `google_calendar`. API
+            /// 0.2+.
             integrations: String,
-            /// Channels for which the workflow is made. API 0.2+.
+            /// Names of the channels for which the workflow is made, such as `whatsapp`. API 0.2+.
             channels: String,
-            /// Actions that the workflow uses. API 0.2+.
+            /// Names of the actions that the workflow uses. API 0.2+.
             actions: String,
             /// Questions and answers about the workflow. API 0.2+.
             faq: WorkflowFaqInput,

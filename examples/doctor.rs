@@ -47,8 +47,9 @@ fn check_key() -> support::Result<Client> {
         failure("key", "BIMPEAI_API_KEY is not set", advice)?;
         return Err(Failure::Reported(4));
     }
-    // Alone first: the environment can have other errors.
-    if let Err(error) = Client::builder(key).no_proxy().build() {
+    // Alone first: the environment can have other errors. This base URL needs no TLS.
+    let alone = Client::builder(key).base_url("http://localhost").no_proxy();
+    if let Err(error) = alone.build() {
         failure("key", error, "check BIMPEAI_API_KEY")?;
         return Err(Failure::Reported(4));
     }

@@ -27,8 +27,11 @@ pub(crate) fn client() -> Result<Client> {
             )));
         }
     };
-    // Alone first: an invalid key has its own exit code.
-    if let Err(error) = Client::builder(&key).no_proxy().build() {
+    // Alone first: an invalid key has its own exit code. This base URL needs no TLS.
+    let alone = Client::builder(&key)
+        .base_url("http://localhost")
+        .no_proxy();
+    if let Err(error) = alone.build() {
         return Err(no_access(&format!("{source}: {error}")));
     }
     let mut builder =

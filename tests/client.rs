@@ -7,6 +7,14 @@ use std::time::Duration;
 use bimpeai::{Client, Error};
 use support::{KEY, Server};
 
+/// Whether this build speaks https, as the default base URL does.
+const TLS: bool = cfg!(any(feature = "rustls", feature = "native-tls"));
+
+/// A builder whose base URL needs no TLS.
+fn plain() -> bimpeai::ClientBuilder {
+    Client::builder(KEY).base_url("http://127.0.0.1:1")
+}
+
 fn refusal(result: Result<Client, Error>) -> String {
     match result {
         Err(error @ Error::User(_)) => error.to_string(),
@@ -75,12 +83,13 @@ fn a_base_url_that_ends_in_a_part_of_the_prefix_is_completed() {
     }
     // A host is not a part of the path.
     for (url, shown) in [
-        ("https://api", "https://api"),
-        ("https://api/", "https://api"),
-        ("https://api/v1/console", "https://api/v1/console"),
-        ("https://api/api/v1", "https://api"),
+        ("http://api", "http://api"),
+        ("http://api/", "http://api"),
+        ("http://api/v1/console", "http://api/v1/console"),
+        ("http://api/api/v1", "http://api"),
     ] {
-        let client = Client::builder(KEY).base_url(url).build().expect(url);
+        let builder = Client::builder(KEY).base_url(url).allow_http("api");
+        let client = builder.build().expect(url);
         assert!(
             format!("{client:?}").contains(&format!("{shown:?}")),
             "{client:?}"
@@ -96,9 +105,6 @@ fn plain_http_is_allowed_to_loopback_and_allowed_hosts() {
         "http://[::1]:1",
         "http://localhost:1",
         "http://LOCALHOST:1/",
-        "https://api.bimpe.ai///",
-        "https://api.bimpe.ai/api/v1/console/",
-        "https://gateway.example.com/bimpeai",
     ] {
         Client::builder(KEY).base_url(url).build().expect(url);
     }
@@ -117,43 +123,52 @@ fn plain_http_is_allowed_to_loopback_and_allowed_hosts() {
 }
 
 #[test]
+fn https_needs_a_build_with_tls() {
+    for url in [
+        "https://api.bimpe.ai///",
+        "https://api.bimpe.ai/api/v1/console/",
+        "https://gateway.example.com/bimpeai",
+    ] {
+        let result = Client::builder(KEY).base_url(url).build();
+        assert_eq!(result.is_ok(), TLS, "{url}");
+        if result.is_err() {
+            let message = refusal(result);
+            assert!(message.contains("this build has no TLS"), "{message}");
+        }
+    }
+    // The default base URL is https.
+    assert_eq!(Client::new(KEY).is_ok(), TLS);
+}
+
+#[test]
 fn invalid_settings_are_refused() {
     for (builder, says) in [
+        (plain().timeout(Duration::ZERO), "timeout must not be zero"),
         (
-            Client::builder(KEY).timeout(Duration::ZERO),
+            plain().connect_timeout(Duration::ZERO),
             "timeout must not be zero",
         ),
         (
-            Client::builder(KEY).connect_timeout(Duration::ZERO),
-            "timeout must not be zero",
-        ),
-        (
-            Client::builder(KEY).default_header("Authorization", "x"),
+            plain().default_header("Authorization", "x"),
             "from its API key",
         ),
         (
-            Client::builder(KEY).default_header("Idempotency-Key", "x"),
+            plain().default_header("Idempotency-Key", "x"),
             "belongs to one call",
         ),
+        (plain().default_header("a b", "x"), "is not valid"),
         (
-            Client::builder(KEY).default_header("a b", "x"),
-            "is not valid",
-        ),
-        (
-            Client::builder(KEY).default_header("x", "a\r\nb: canary"),
+            plain().default_header("x", "a\r\nb: canary"),
             "control character",
         ),
+        (plain().user_agent_suffix("a\nb"), "user agent suffix"),
+        (plain().proxy("::::"), "the proxy URL has no scheme"),
         (
-            Client::builder(KEY).user_agent_suffix("a\nb"),
-            "user agent suffix",
-        ),
-        (
-            Client::builder(KEY).proxy("::::"),
-            "the proxy URL has no scheme",
-        ),
-        (
-            Client::builder(KEY).root_certificates("no pem"),
-            "hold no certificate",
+            plain().root_certificates("no pem"),
+            match TLS {
+                true => "hold no certificate",
+                false => "this build has no TLS",
+            },
         ),
     ] {
         let message = refusal(builder.build());
@@ -167,10 +182,13 @@ fn a_client_and_its_builder_print_no_secret() {
     let builder = Client::builder("sk_canary")
         .default_header("x-gateway", "canary")
         .proxy("http://user:canary@127.0.0.1:1");
-    let text = format!("{builder:?}");
-    let text = format!("{text} {:?}", builder.build().unwrap());
+    let shown = format!("{builder:?}");
+    let builder = builder.base_url("http://api.test").allow_http("api.test");
+    let text = format!("{shown} {:?}", builder.build().unwrap());
     assert!(!text.contains("canary"), "{text}");
-    assert!(text.contains("https://api.bimpe.ai"), "{text}");
+    assert!(text.contains("http://api.test"), "{text}");
+    // The default base URL is shown too.
+    assert_eq!(shown.contains("https://api.bimpe.ai"), TLS, "{shown}");
 }
 
 #[test]

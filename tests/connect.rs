@@ -51,6 +51,12 @@ fn trickle(connection: &mut Connection, bytes: &str) {
     }
 }
 
+/// The base URLs that this build can reach.
+fn base_urls() -> impl Iterator<Item = &'static str> {
+    let https = cfg!(any(feature = "rustls", feature = "native-tls")).then_some("https://api.test");
+    https.into_iter().chain(["http://api.test"])
+}
+
 fn through(proxy: &Server, base_url: &str) -> ClientBuilder {
     Client::builder(KEY)
         .base_url(base_url)
@@ -99,7 +105,7 @@ fn a_proxy_that_trickles_its_response_is_bounded_by_each_limit() {
     };
     std::thread::scope(|scope| {
         for proxy in [&header, &headers, &interim, &silent] {
-            for url in ["https://api.test", "http://api.test"] {
+            for url in base_urls() {
                 scope.spawn(move || check(proxy, url));
             }
         }
@@ -131,7 +137,7 @@ fn connecting_for_a_stream_takes_no_longer_than_its_timeout() {
     assert_eq!(proxy.connections(), 2);
 }
 
-#[cfg(feature = "rustls")]
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
 #[test]
 fn a_tls_handshake_that_trickles_is_bounded() {
     // A record of 16 KiB, byte by byte.
@@ -169,7 +175,7 @@ fn an_endless_proxy_header_fails() {
         while connection.raw([b'y'; 4096]) {}
     });
     let started = Instant::now();
-    let error = retrieve(through(&proxy, "https://api.test")).unwrap_err();
+    let error = retrieve(through(&proxy, "http://api.test")).unwrap_err();
     assert!(started.elapsed() < SLACK, "{error}");
     assert!(matches!(error, Error::Connection(_)), "{error}");
     assert!(
@@ -229,89 +235,64 @@ fn a_tunnel_response_may_arrive_in_pieces() {
 
 #[test]
 fn a_refused_tunnel_error_names_the_status_and_explains_connect() {
-    for (response, url, says, retryable) in [
-        (
-            "HTTP/1.1 403 Forbidden\r\n\r\n",
-            "https://api.test",
-            "the proxy refused to connect to the host: 403 Forbidden (",
-            false,
-        ),
-        (
-            "HTTP/1.1 403 Forbidden\r\n\r\n",
-            "http://api.test",
-            "403 Forbidden; plain http goes by CONNECT too, which many proxies allow for port 443 only",
-            false,
-        ),
+    const FORBIDDEN: &str = "the proxy refused to connect to the host: 403 Forbidden";
+    const PLAIN: &str =
+        "; plain http goes by CONNECT too, which many proxies allow for port 443 only";
+    for (response, says, retryable) in [
+        ("HTTP/1.1 403 Forbidden\r\n\r\n", FORBIDDEN, false),
         (
             "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
-            "https://api.test",
             "asks for a user and password: 407 Proxy Authentication Required; give the right ones",
             false,
         ),
-        (
-            "HTTP/1.1 404\r\n\r\n",
-            "https://api.test",
-            "host: 404 (",
-            false,
-        ),
-        (
-            "HTTP/1.1 302 Found\r\n\r\n",
-            "https://api.test",
-            "302 Found",
-            false,
-        ),
-        (
-            "HTTP/1.1 429 Slow down\r\n\r\n",
-            "https://api.test",
-            "429 Slow down",
-            true,
-        ),
-        (
-            "HTTP/1.1 502 Bad Gateway\r\n\r\n",
-            "https://api.test",
-            "502 Bad Gateway",
-            true,
-        ),
-        (
-            "HTTP/1.1 503 \u{1b}[31m\r\n\r\n",
-            "https://api.test",
-            "",
-            false,
-        ),
+        ("HTTP/1.1 404\r\n\r\n", "host: 404", false),
+        ("HTTP/1.1 302 Found\r\n\r\n", "302 Found", false),
+        ("HTTP/1.1 429 Slow down\r\n\r\n", "429 Slow down", true),
+        ("HTTP/1.1 502 Bad Gateway\r\n\r\n", "502 Bad Gateway", true),
+        ("HTTP/1.1 503 \u{1b}[31m\r\n\r\n", "", false),
         (
             "SSH-2.0-OpenSSH\r\n\r\n",
-            "https://api.test",
             "the proxy's response is not HTTP",
             false,
         ),
         (
             "HTTP/1.1 20 OK\r\n\r\n",
-            "https://api.test",
             "the proxy's response is malformed: its status line \"HTTP/1.1 20 OK\" is invalid",
             false,
         ),
         (
             "",
-            "https://api.test",
             "the proxy closed the connection without a response",
             true,
         ),
     ] {
-        let proxy = proxy(response, |connection| connection.shut());
-        let error = retrieve(through(&proxy, url)).unwrap_err();
-        let line = error.to_string();
-        assert!(matches!(error, Error::Connection(_)), "{line}");
-        assert!(line.contains(says), "{line}");
-        assert!(
-            line.contains(&format!("by the proxy {}", proxy.address())),
-            "{line}"
-        );
-        assert!(
-            !line.contains(['\u{1b}', '\n']) && !line.contains("canary"),
-            "{line}"
-        );
-        assert_eq!(error.is_retryable(), retryable, "{line}");
-        assert!(!error.may_have_been_sent(), "{line}");
+        for url in base_urls() {
+            let proxy = proxy(response, |connection| connection.shut());
+            let error = retrieve(through(&proxy, url)).unwrap_err();
+            let line = error.to_string();
+            assert!(matches!(error, Error::Connection(_)), "{line}");
+            assert!(line.contains(says), "{line}");
+            if says == FORBIDDEN {
+                let plain = format!("{FORBIDDEN}{PLAIN} (");
+                let https = format!("{FORBIDDEN} (");
+                let expected = if url.starts_with("http:") {
+                    plain
+                } else {
+                    https
+                };
+                assert!(line.contains(&expected), "{line}");
+            }
+            assert!(
+                line.contains(&format!("by the proxy {}", proxy.address())),
+                "{line}"
+            );
+            assert!(
+                !line.contains(['\u{1b}', '\n']) && !line.contains("canary"),
+                "{line}"
+            );
+            assert_eq!(error.is_retryable(), retryable, "{line}");
+            assert!(!error.may_have_been_sent(), "{line}");
+        }
     }
 }
 
@@ -416,8 +397,10 @@ fn an_address_that_stops_working_is_replaced() {
 #[test]
 #[ignore = "is run by a_dns_lookup_that_cannot_start_a_thread_fails_normally"]
 fn in_a_process_without_threads() {
+    let host = format!("{}.test", "a".repeat(64));
     let client = Client::builder(KEY)
-        .base_url(format!("https://{}.test", "a".repeat(64)))
+        .base_url(format!("http://{host}"))
+        .allow_http(host)
         .no_proxy()
         .max_retries(0)
         .build()

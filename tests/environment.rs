@@ -38,6 +38,17 @@ fn from_env(variables: &[(&str, &[u8])]) -> String {
 }
 
 const KEY: (&str, &[u8]) = ("BIMPEAI_API_KEY", b"sk_1");
+
+/// A base URL that needs no TLS, and goes through the proxy for plain http.
+const PLAIN: [(&str, &[u8]); 3] = [
+    KEY,
+    ("BIMPEAI_BASE_URL", b"http://api.test"),
+    ("BIMPEAI_ALLOW_HTTP", b"api.test"),
+];
+
+/// Whether this build speaks https, as the default base URL does.
+const TLS: bool = cfg!(any(feature = "rustls", feature = "native-tls"));
+
 #[test]
 fn a_missing_api_key_says_which_variable_to_set_or_to_rename() {
     for variables in [
@@ -59,7 +70,7 @@ fn a_missing_api_key_says_which_variable_to_set_or_to_rename() {
             assert!(result.starts_with(&says), "{result}");
             assert!(!result.contains("canary"), "{result}");
             // If the right variable is set, the wrong one is ignored.
-            let result = from_env(&[(name, value), KEY]);
+            let result = from_env(&[&PLAIN[..], &[(name, value)]].concat());
             assert!(result.starts_with("built: "), "{result}");
         }
     }
@@ -82,12 +93,6 @@ fn an_invalid_api_key_is_refused_by_the_name_of_its_variable() {
     }
 }
 
-const PLAIN: [(&str, &[u8]); 3] = [
-    KEY,
-    ("BIMPEAI_BASE_URL", b"http://api.test"),
-    ("BIMPEAI_ALLOW_HTTP", b"api.test"),
-];
-
 #[test]
 fn a_variable_that_is_not_utf_8_is_refused_by_its_name_and_never_shown() {
     // Latin-1, a byte that is never UTF-8, a lone continuation byte, and a character cut short.
@@ -103,13 +108,24 @@ fn a_variable_that_is_not_utf_8_is_refused_by_its_name_and_never_shown() {
             ("BIMPEAI_ALLOW_HTTP", &[KEY]),
             ("https_proxy", &[KEY]),
             ("HTTPS_PROXY", &[KEY]),
-            ("all_proxy", &[KEY]),
-            ("ALL_PROXY", &[KEY]),
-            ("no_proxy", &[KEY]),
-            ("NO_PROXY", &[KEY, ("HTTPS_PROXY", b"http://proxy.test:1")]),
+            ("all_proxy", &PLAIN),
+            ("ALL_PROXY", &PLAIN),
+            ("no_proxy", &PLAIN),
+            (
+                "NO_PROXY",
+                &[
+                    PLAIN[0],
+                    PLAIN[1],
+                    PLAIN[2],
+                    ("HTTP_PROXY", b"http://proxy.test:1"),
+                ],
+            ),
             ("http_proxy", &PLAIN),
             ("HTTP_PROXY", &PLAIN),
         ] {
+            if !TLS && name.eq_ignore_ascii_case("https_proxy") {
+                continue;
+            }
             let mut variables = others.to_vec();
             variables.push((name, bad));
             let result = from_env(&variables);
@@ -123,22 +139,16 @@ fn a_variable_that_is_not_utf_8_is_refused_by_its_name_and_never_shown() {
 #[test]
 fn unused_environment_variables_are_not_validated() {
     let bad: &[u8] = b"\xff";
-    for variables in [
+    let plain = |others: &[(&'static str, &'static [u8])]| [&PLAIN[..], others].concat();
+    let mut sets = vec![
         // Plain http does not go through the proxy for https, and a set variable comes first.
-        [&PLAIN[..], &[("HTTPS_PROXY", bad)]].concat(),
-        vec![KEY, ("http_proxy", bad), ("HTTP_PROXY", bad)],
-        vec![
-            KEY,
-            ("https_proxy", b"http://proxy.test:1"),
-            ("HTTPS_PROXY", bad),
+        plain(&[("HTTPS_PROXY", bad)]),
+        plain(&[
+            ("http_proxy", b"http://proxy.test:1"),
+            ("HTTP_PROXY", bad),
             ("ALL_PROXY", bad),
-        ],
-        vec![
-            KEY,
-            ("no_proxy", b"*"),
-            ("NO_PROXY", bad),
-            ("HTTPS_PROXY", bad),
-        ],
+        ]),
+        plain(&[("no_proxy", b"*"), ("NO_PROXY", bad), ("HTTP_PROXY", bad)]),
         // Loopback needs no proxy.
         vec![
             KEY,
@@ -146,7 +156,17 @@ fn unused_environment_variables_are_not_validated() {
             ("HTTP_PROXY", bad),
             ("NO_PROXY", bad),
         ],
-    ] {
+    ];
+    if TLS {
+        sets.push(vec![KEY, ("http_proxy", bad), ("HTTP_PROXY", bad)]);
+        sets.push(vec![
+            KEY,
+            ("https_proxy", b"http://proxy.test:1"),
+            ("HTTPS_PROXY", bad),
+            ("ALL_PROXY", bad),
+        ]);
+    }
+    for variables in sets {
         let result = from_env(&variables);
         assert!(result.starts_with("built: "), "{variables:?}: {result}");
     }
@@ -162,8 +182,18 @@ fn environment_proxies_are_validated_like_builder_proxies() {
         (b"\"http://canary.test:1\"", "has an unknown scheme"),
         (b"canary.test:port", "port"),
     ] {
-        for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
-            let result = from_env(&[KEY, (name, url)]);
+        for (name, others) in [
+            ("HTTP_PROXY", &PLAIN[..]),
+            ("http_proxy", &PLAIN),
+            ("ALL_PROXY", &PLAIN),
+            ("all_proxy", &PLAIN),
+            ("HTTPS_PROXY", &[KEY]),
+            ("https_proxy", &[KEY]),
+        ] {
+            if !TLS && others == [KEY] {
+                continue;
+            }
+            let result = from_env(&[others, &[(name, url)]].concat());
             let start = format!("refused: {name} in the environment has ");
             assert!(result.starts_with(&start), "{name}: {result}");
             assert!(result.contains(says), "{says}: {result}");
@@ -181,7 +211,7 @@ fn environment_proxies_are_validated_like_builder_proxies() {
         b"proxy.test:3128/",
         b" http://proxy.test ",
     ] {
-        let result = from_env(&[KEY, ("HTTPS_PROXY", url)]);
+        let result = from_env(&[&PLAIN[..], &[("HTTP_PROXY", url)]].concat());
         assert!(result.starts_with("built: "), "{result}");
     }
 }

@@ -158,6 +158,7 @@ fn cancelled_while_the_stream_is_waited_for() {
     assert_closed(&server);
 }
 
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
 #[test]
 fn cancelled_in_the_middle_of_a_tls_handshake() {
     let _alone = Alone::here();

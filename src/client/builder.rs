@@ -244,6 +244,7 @@ impl ClientBuilder {
     /// // Four processes share 120 requests per minute.
     /// let client = bimpeai::Client::builder("sk_1")
     ///     .requests_per_minute(120 / 4)
+    ///     # .base_url("http://localhost") // a build without TLS has no https
     ///     .build()?;
     /// # Ok(())
     /// # }
@@ -432,6 +433,7 @@ impl ClientBuilder {
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let client = bimpeai::Client::builder("sk_1")
     ///     .resolve("api.bimpe.ai", ["192.0.2.7:443".parse()?])
+    ///     # .base_url("http://localhost") // a build without TLS has no https
     ///     .build()?;
     /// # Ok(())
     /// # }

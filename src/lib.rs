@@ -24,8 +24,8 @@
 //! }
 //! ```
 //!
-//! The [guides](guide) explain one topic each, starting with [`guide::quickstart`]. In all pages, a *call*
-//! is one API request with its retries, and the calls of [`calls`] are phone calls.
+//! The [guides](guide) explain one topic each, starting with [`guide::quickstart`]. On all pages, *call*
+//! means one API request with its retries. Only in the module [`calls`] does it mean a phone call.
 //!
 //! # Modules
 //!
@@ -50,8 +50,9 @@
 //!
 //! # API generations
 //!
-//! The live API is version 0.4. It has everything that is marked `API 0.2+`, `API 0.3+` or `API 0.4+`.
-//! Items that are marked `API 0.1 only` are for servers of the first generation: ignore them.
+//! There are two generations: API 0.1, and API 0.2 to 0.4. The live API is version 0.4. It has
+//! everything that is marked `API 0.2+`, `API 0.3+` or `API 0.4+`. Items that are marked `API 0.1
+//! only` are for servers of the first generation: ignore them.
 //!
 //! # Time limits
 //!
@@ -60,14 +61,14 @@
 //! | `timeout` | 30 s; 60 s for `conversations().send` | one attempt, with connecting and the response body | a DNS lookup, which continues in the background | [`ClientBuilder`](ClientBuilder::timeout), [`Request`](Request::timeout) |
 //! | `connect_timeout` | 10 s | DNS lookup, TCP, proxy and TLS of one connection | as above | [`ClientBuilder`](ClientBuilder::connect_timeout) |
 //! | `deadline` | none | one call with all attempts and waits; one page of a list | your code between pages | [`ClientBuilder`](ClientBuilder::deadline), [`Request`](Request::deadline) |
-//! | `max_retries` | 2 | retries of one call | an attempt in progress | [`ClientBuilder`](ClientBuilder::max_retries), [`Request`](Request::max_retries) |
+//! | `max_retries` | 2 | retries of one call | | [`ClientBuilder`](ClientBuilder::max_retries), [`Request`](Request::max_retries) |
 //! | `max_retry_wait` | 120 s | all waits that the server asks for in one call (`Retry-After`, rate limits) | an attempt in progress | [`ClientBuilder`](ClientBuilder::max_retry_wait), [`Request`](Request::max_retry_wait) |
 //! | deadline of `ask` | 60 s | a question, its retries and the reply | | [`AskRequest`](conversations::AskRequest::deadline) |
 //! | deadline of `wait` | 10 min | waiting for the end of a phone call | the phone call | [`WaitRequest`](calls::WaitRequest::deadline) |
 //! | stream `timeout` | the client's | each of the two requests that open a stream | an open stream | [`StreamRequest`](stream::StreamRequest::timeout) |
-//! | stream `idle_timeout` | 60 s | time without a message or heartbeat | the stream, which reconnects | [`StreamRequest`](stream::StreamRequest::idle_timeout) |
+//! | stream `idle_timeout` | 60 s | time without a message or heartbeat | the stream: only its connection is replaced | [`StreamRequest`](stream::StreamRequest::idle_timeout) |
 //! | stream `max_outage` | 5 min | time without a working connection | an attempt in progress | [`StreamRequest`](stream::StreamRequest::max_outage) |
-//! | stream `max_retries` | 5 until connected, then unlimited | consecutive failed connections | an attempt in progress | [`StreamRequest`](stream::StreamRequest::max_retries) |
+//! | stream `max_retries` | 5 until connected, then unlimited | consecutive failed connections | | [`StreamRequest`](stream::StreamRequest::max_retries) |
 //! | `max_response_size` | 16 MiB | the body of one response | an event stream | [`ClientBuilder`](ClientBuilder::max_response_size) |
 //!
 //! [`Client::shutdown`] cancels all calls and streams of a client and its clones. It can be called from
@@ -76,6 +77,7 @@
 //! # Retries and idempotency
 //!
 //! - Connection errors, timeouts, 408, 429 and 5xx (except 501) are retried up to twice by default.
+//!   Permanent errors, such as an unknown host, are not retried.
 //! - Retries use exponential backoff with jitter: a random 50–100 % of a delay that starts at 0.5 s
 //!   and doubles up to 8 s.
 //! - A `Retry-After` header replaces this delay.

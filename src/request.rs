@@ -18,8 +18,8 @@ use crate::http::{Http, Operation, Response, envelope};
 
 /// An API request, ready to be sent.
 ///
-/// Every operation that is not a list or a stream returns one, and [`send`](Request::send) sends
-/// it. It owns its data, so it can be built on one thread and sent from another.
+/// Most operations return one, and [`send`](Request::send) sends it. It owns its data, so it can be
+/// built on one thread and sent from another.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), bimpeai::Error> {
@@ -37,12 +37,13 @@ use crate::http::{Http, Operation, Response, envelope};
 ///
 /// Each write gets a random idempotency key when its request is created. Its retries, its clones,
 /// and repeated calls of `send` use the same key, so the server performs the write once. To perform
-/// it twice, create two requests. See [`idempotency_key`](Request::idempotency_key) for what the
-/// server returns then.
+/// it twice, create two requests. For what the server returns to a repeated `send`, see
+/// [`idempotency_key`](Request::idempotency_key).
 ///
 /// If a write is sent again while the server still works on it, the server may respond with a 409.
-/// Within one `send` such a 409 is retried. If you call `send` again after a timeout, a 409 to its
-/// first attempt is returned as an error. So wait before you send the request again.
+/// Within one `send` such a 409 is retried. If a second `send` of the same request gets a 409 at
+/// its first attempt, this is returned as an error. So wait before you send a request again after a
+/// timeout.
 ///
 /// # Lists that are not paginated
 ///
@@ -313,9 +314,9 @@ impl Client {
     /// `/api/v1/console`, such as `/agents/agt_1`. Percent-encode the ids in it. `send` returns
     /// [`Error::User`] for a path with `..`, and for one that starts with `/api/v1/`.
     ///
-    /// The result is the field `data` of the JSON response. [`Request::decode_as`],
-    /// [`Request::discard_body`] and [`Request::raw`] return something else. Every write carries an
-    /// idempotency key.
+    /// The result is the field `data` of the JSON response. [`Request::decode_as`] decodes it as a
+    /// type of yours, [`Request::discard_body`] ignores it, and [`Request::raw`] returns the
+    /// response body as bytes. Every write carries an idempotency key.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), bimpeai::Error> {

@@ -100,8 +100,8 @@ impl Agents {
     /// response is the id of the copy.
     ///
     /// If the plan allows no more agents, the live API returns a 400 with the message `Agent limit
-    /// reached for your plan`. The API's documents name the code
-    /// [`agent_limit_reached`](crate::error::ErrorCode::AgentLimitReached) instead.
+    /// reached for your plan`. The API's documents promise the code
+    /// [`agent_limit_reached`](crate::error::ErrorCode::AgentLimitReached), so test for both.
     ///
     /// Each request creates one agent, however many times it is retried. To create an agent once for all
     /// runs of a script, search for it first, as the example does. A constant idempotency key does

@@ -49,7 +49,8 @@ impl Calls {
         ListRequest::new(&self.client, root(agent_id), |call| &call.id)
     }
 
-    /// Lists all calls of the team. API 0.1 only; `calls.list()` in the SDKs of that generation.
+    /// Lists all calls of the team. The official SDKs for API 0.1 call this operation
+    /// `calls.list()`.
     ///
     /// The API has always refused this with a 501, `not_implemented`. Use [`list`](Self::list).
     ///
@@ -179,8 +180,8 @@ macro_rules! call {
                 source: Option<String>,
                 /// Number to which the call is placed (E.164).
                 destination: String,
-                /// Current status. [`is_final`](CallStatus::is_final) tells whether the call is
-                /// over.
+                /// Current status. To test whether the call is over, use
+                /// [`is_over`](Self::is_over).
                 status: CallStatus,
                 /// Direction of the call: `outbound`.
                 direction: String,
@@ -226,7 +227,8 @@ call! {
     /// # }
     /// ```
     CallDetail {
-        /// Start time of the conversation.
+        /// Time at which the conversation started. The API does not document how it differs from
+        /// `answered_at`.
         started_at: Option<Timestamp>,
         /// Time at which the call was answered.
         answered_at: Option<Timestamp>,

@@ -215,8 +215,8 @@ impl ClientBuilder {
     /// with [`Error::RateLimited`] if it was never sent. [`Error::retry_after`] returns the delay.
     ///
     /// A 429 with `Retry-After` does not count towards [`max_retries`](Self::max_retries). A wait
-    /// shorter than 1 s counts as 1 s. This also limits the number of attempts of a server that
-    /// sends `Retry-After: 0`.
+    /// of less than 1 s is counted as 1 s here. So even if a server always sends `Retry-After: 0`,
+    /// the number of attempts is limited.
     pub fn max_retry_wait(mut self, wait: Duration) -> Self {
         self.retry.max_retry_wait = wait;
         self
@@ -340,8 +340,9 @@ impl ClientBuilder {
     /// [`build`](ClientBuilder::build) refuses a URL without a scheme, with an invalid port, or with
     /// a path.
     ///
-    /// An HTTP proxy is asked for a tunnel with `CONNECT`, even if the base URL is plain http. Many
-    /// proxies allow tunnels to port 443 only. Any 2xx response opens it.
+    /// An HTTP proxy is asked for a tunnel with `CONNECT`, even if the base URL is plain http. Any
+    /// 2xx response to it means that the tunnel is open. Many proxies allow tunnels to port 443
+    /// only.
     ///
     /// Default: the proxy that the environment names.
     ///

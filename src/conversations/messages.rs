@@ -17,8 +17,8 @@ handle! {
 }
 
 impl Messages {
-    /// Lists the messages of a conversation, in the order of the API unless
-    /// [`sort`](ListRequest::sort) is set.
+    /// Lists the messages of a conversation. The API does not document their order: to be sure of
+    /// it, set [`sort`](ListRequest::sort).
     ///
     /// API 0.1 does not support [`search`](ListRequest::search) and [`sort`](ListRequest::sort) here.
     ///
@@ -61,7 +61,7 @@ impl Messages {
     ///
     /// The body is a [`SendMessage`], or a string, which is sent with the role `user`.
     ///
-    /// The assistant replies to a message with the role `user`, which is the default. Its reply
+    /// If the message has the role `user` (the default), the assistant replies to it. Its reply
     /// arrives on the [`stream`](Self::stream) and in the [`list`](Self::list). To let a person
     /// take over, [pause the assistant](super::Conversations::set_ai_status) and set the role
     /// `assistant`.

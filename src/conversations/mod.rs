@@ -94,8 +94,9 @@ impl Conversations {
     ///
     /// The server usually waits for the assistant and returns its reply. It returns the sent
     /// message instead in three cases: the assistant is paused, the message has the role
-    /// `assistant`, or the reply is delivered later. The [`role`](Message::role) of the result
-    /// tells them apart. [`ask`](Self::ask) also waits for a reply that is delivered later.
+    /// `assistant`, or the reply is delivered later. If you sent a message with the role `user`, a
+    /// result with the role `assistant` is the reply, and one with the role `user` is your own
+    /// message. [`ask`](Self::ask) also waits for a reply that is delivered later.
     ///
     /// Default timeout of one attempt: 60 s.
     ///

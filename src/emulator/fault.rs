@@ -270,14 +270,14 @@ impl Fault {
         Fault::stream(StreamFault::GarbageLines(after_messages))
     }
 
-    /// Sends a `message` event whose data is not JSON after `after_messages` messages, then
+    /// After `after_messages` messages, sends a message event whose data is not JSON, then
     /// continues.
     pub fn malformed_message(after_messages: usize) -> Fault {
         Fault::stream(StreamFault::MalformedMessage(after_messages))
     }
 
-    /// Sends up to `messages` messages again that precede the position which the client asked for.
-    /// This tests the detection of duplicates.
+    /// When a client resumes from a position, also sends again the last `messages` messages before
+    /// it. This tests the detection of duplicates.
     pub fn replay(messages: usize) -> Fault {
         Fault::stream(StreamFault::Replay(messages))
     }

@@ -1,11 +1,11 @@
 //! An in-process Console API for tests, examples and trials without an API key.
 //!
 //! The emulator runs in memory, on a port of 127.0.0.1. It serves all operations of both
-//! generations of the API and follows their rules: required fields, lengths, enums, error codes,
-//! pagination, idempotent replay, single-use stream tickets and live streams with heartbeats. It
-//! starts with a public library of workflows. An agent that uses one of them replies to messages
-//! from its knowledge bases. Unlike the live API, it adds one test conversation with a message of a
-//! customer to each new agent, so that lists are not empty.
+//! generations of the API (0.1, and 0.2 to 0.4) and follows their rules: required fields, lengths,
+//! enums, error codes, pagination, idempotent replay, single-use stream tickets and live streams
+//! with heartbeats. It starts with a public library of workflows. An agent with one of these
+//! workflows replies with text from its knowledge bases. Unlike the live API, it adds one test
+//! conversation with a message of a customer to each new agent, so that lists are not empty.
 //!
 //! It also has tools for tests:
 //!
@@ -49,19 +49,18 @@
 //! Where the API's documents leave a choice, the emulator behaves as follows:
 //!
 //! - Lists are in the order of creation, oldest first, unless `sort` says otherwise.
-//! - By default both [generations](Generation) are served. `agents.create` with a `workflow_id`
-//!   follows the current rules, without one those of API 0.1. `workflows.create` with a
-//!   `prompt_config` follows those of API 0.1.
+//! - By default both [generations](Generation) are served. `agents.create` follows the current
+//!   rules if the body has a `workflow_id`, and those of API 0.1 if it has none. `workflows.create`
+//!   follows those of API 0.1 if the body has a `prompt_config`.
 //! - Workflows of the public library return 404 to an update or a delete.
 //! - Each retrieval of a call advances its status: queued, ringing, answered, ended. The last four
 //!   digits of the number select another course: 0000 is busy, 9999 fails, 8888 is not picked up,
-//!   7777 reaches a voicemail, and 6666 is transferred. [`call_step`](EmulatorBuilder::call_step)
-//!   lets time pass instead of retrievals.
+//!   7777 reaches a voicemail, and 6666 is transferred. With
+//!   [`call_step`](EmulatorBuilder::call_step), the status advances with time instead.
 //! - Credentials of an integration that contain "bad" or "invalid" are refused, so that a test can
 //!   provoke this error.
 //! - Up to 10,000 stream tickets can wait to be used. Beyond that, the oldest expire early.
-//! - UUIDs are compared without case: the ids of webchat visitors, and idempotency keys that are
-//!   UUIDs.
+//! - The ids of webchat visitors and idempotency keys that are UUIDs are compared without case.
 //! - `HEAD` returns the headers of `GET` without the body.
 //! - Any result of a write, except a validation error, is stored and replayed to the same
 //!   `Idempotency-Key`. Stored results take up to 32 MiB, request bodies included. Beyond that the

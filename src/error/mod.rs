@@ -25,9 +25,10 @@ pub use crate::headers::RateLimit;
 /// ticket or a body.
 ///
 /// For an I/O failure, the text ends with the message of the system, such as `Too many open files
-/// (os error 24)`. [`source`](std::error::Error::source) does not repeat this message. It returns a
-/// [`std::io::Error`] that has only the [`kind`](std::io::Error::kind), or `None` if the kind is
-/// `Other`. [`ConnectionError::io_error`] returns the system's error itself.
+/// (os error 24)`. So that programs do not print this message twice,
+/// [`source`](std::error::Error::source) returns a [`std::io::Error`] with the
+/// [`kind`](std::io::Error::kind) only, or `None` if the kind is `Other`.
+/// [`ConnectionError::io_error`] returns the system's error itself.
 ///
 /// ```no_run
 /// use bimpeai::{Client, Error};
@@ -60,8 +61,8 @@ pub enum Error {
     /// The server returned a status other than 2xx, whatever the response body is.
     #[doc(alias = "APIError")]
     Api(Box<ApiError>),
-    /// The request was not sent: the rate limit resets only after `deadline` or `max_retry_wait`
-    /// would have been exceeded.
+    /// The request was not sent, because waiting for the rate limit to reset would take longer than
+    /// `deadline` or `max_retry_wait` allows.
     ///
     /// If the server itself returned a 429, the error is [`Error::Api`].
     RateLimited(Box<RateLimitedError>),

@@ -205,7 +205,18 @@ impl<T: DeserializeOwned> ListRequest<T> {
     /// Iterates over the pages, starting with the one that [`page`](Self::page) sets. Each is
     /// fetched when it is needed.
     ///
-    /// Items that the previous page already had are removed.
+    /// Yields `Result<Page<T>, Error>`. Items that the previous page already had are removed.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), bimpeai::Error> {
+    /// # let client = bimpeai::Client::from_env()?;
+    /// for page in client.agents().list().limit(100).pages() {
+    ///     let page = page?;
+    ///     println!("{} agents", page.data.len());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn pages(self) -> Pages<T> {
         Pages::from(Some(Box::new(self)))
     }
@@ -242,8 +253,8 @@ impl<T: DeserializeOwned + Send + 'static> ListRequest<T> {
 
     /// Returns the first item that matches, or `None` if no item does.
     ///
-    /// Fetches no page after the one with that item. To fetch fewer pages, call
-    /// [`search`](Self::search) first where the list has it.
+    /// Fetches no page after the one with that item. To fetch fewer pages, narrow the list with
+    /// [`search`](Self::search).
     ///
     /// # Errors
     ///

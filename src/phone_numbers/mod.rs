@@ -1,4 +1,4 @@
-//! Phone numbers of the team and requests for more: `client.phone_numbers()`.
+//! The team's phone numbers, and applications for more of them. Handle: `client.phone_numbers()`.
 
 mod requests;
 

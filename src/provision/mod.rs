@@ -82,8 +82,8 @@ impl Agents {
 
     /// Reads an agent back as a specification: a backup, or a template for a similar agent.
     ///
-    /// Applying the result to the same agent changes nothing. Secrets, and the definitions of an
-    /// API's tools, are not part of it, because the API does not return them.
+    /// Applying the result to the same agent changes nothing. It contains no secrets and no tool
+    /// definitions of HTTP API integrations, because the Console API does not return them.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -39,8 +39,9 @@ pub use request::StreamRequest;
 /// - Any other error is the last item and says why the stream ended. After it, `next` returns
 ///   `None`.
 ///
-/// After [`StreamHandle::cancel`] the stream ends without an error. After [`Client::shutdown`](crate::Client::shutdown) it
-/// yields one [`Error::Cancelled`] and ends. Dropping it closes its connection and ends its thread.
+/// After [`StreamHandle::cancel`] an open stream ends without an error. After
+/// [`Client::shutdown`](crate::Client::shutdown) it yields one [`Error::Cancelled`] and ends.
+/// Dropping it closes its connection and ends its thread.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), bimpeai::Error> {
@@ -128,7 +129,7 @@ impl MessageStream {
     ///
     /// The opening time is the server's time (RFC 3339), minus 10 s as a safety margin. A run that
     /// starts there may receive messages of those 10 s again. If the server sends no `Date` header,
-    /// the opening time is `None` until the first heartbeat.
+    /// this returns `None` until the first heartbeat, which carries the server's time.
     ///
     /// Store the position after your program has processed the message. If a message id is longer
     /// than 1,024 bytes, it cannot be sent in a request, and this keeps returning the previous

@@ -124,8 +124,9 @@ impl StreamRequest {
     ///
     /// - A connection that breaks after a new message or heartbeat was received, or after 8 s. It
     ///   resets the count to zero.
-    /// - A 429 or 503 with `Retry-After`. The stream waits as long as the server asks, up to the
-    ///   client's `max_retry_wait`. The count does not change.
+    /// - A 429 or 503 with `Retry-After`. The stream waits as long as the server asks, and the
+    ///   count does not change. If the server asks for more than the client's `max_retry_wait`, the
+    ///   stream ends with the server's error.
     pub fn max_retries(mut self, retries: u32) -> Self {
         self.options.max_retries = Some(retries);
         self

@@ -142,7 +142,7 @@ macro_rules! body {
                 self
             }
 
-            #[doc = concat!("Sends `null` as `", stringify!($null), "`, which is not the same as leaving it out.")]
+            #[doc = concat!("Sends `null` as `", stringify!($null), "`, which clears it. See the type for where the API accepts `null`.")]
             #[must_use]
             pub fn $clear(mut self) -> Self {
                 self.$null = $crate::types::Patch::Null;
@@ -156,7 +156,7 @@ macro_rules! body {
                 self
             }
 
-            #[doc = concat!("Sends `null` as `", stringify!($nlist), "`, which is not the same as leaving it out.")]
+            #[doc = concat!("Sends `null` as `", stringify!($nlist), "`, which clears it. See the type for where the API accepts `null`.")]
             #[must_use]
             pub fn $nclear(mut self) -> Self {
                 self.$nlist = $crate::types::Patch::Null;

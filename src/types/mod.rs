@@ -6,8 +6,8 @@
 //!   or sends `null`, it holds its empty value (`""`, `0`, `false`, an empty list). A field that
 //!   may be null is an [`Option`]. Decoding fails only if `id` is missing.
 //! * Enums are open: a value this version does not know is `Other(text)`.
-//! * In request bodies, a field that can be set to `null` is a [`Patch`]. Other fields are plain
-//!   values, such as `String`.
+//! * In request bodies, an optional field is an [`Option`], or a [`Patch`] if it can also be set to
+//!   `null`.
 //! * A time is a [`Timestamp`]. It keeps the received text and converts to
 //!   [`SystemTime`](std::time::SystemTime).
 //! * A value that must not be printed is a [`Secret`].

@@ -297,7 +297,7 @@ object! {
         guide: Option<WorkflowGuide>,
         /// Frequently asked questions. Entries that cannot be decoded are left out. API 0.2+.
         [lenient] faq: Option<Vec<WorkflowFaq>>,
-        /// Steps of the setup, in order. API 0.2+.
+        /// What a team has to do before an agent can use the workflow, in order. API 0.2+.
         setup_steps: Vec<SetupStep>,
         /// Time that the setup takes, in minutes. API 0.2+.
         setup_time: Option<f64>,
@@ -362,7 +362,7 @@ body! {
             actions: String,
             /// Questions and answers about the workflow. API 0.2+.
             faq: WorkflowFaqInput,
-            /// Steps of the setup, in order. API 0.2+.
+            /// What a team has to do before an agent can use the workflow, in order. API 0.2+.
             setup_steps: SetupStep,
         }
     }
@@ -408,7 +408,7 @@ body! {
             actions: String,
             /// Questions and answers about the workflow. API 0.2+.
             faq: WorkflowFaqInput,
-            /// Steps of the setup, in order. API 0.2+.
+            /// What a team has to do before an agent can use the workflow, in order. API 0.2+.
             setup_steps: SetupStep,
         }
     }

@@ -241,6 +241,30 @@ mod tests {
         assert!(waits.iter().any(|wait| *wait != waits[0]));
     }
 
+    #[test]
+    fn delays_start_small_however_long_the_attempts_have_taken() {
+        let mut backoff = Backoff::new();
+        // `None` on a system whose clock has just started and cannot go back.
+        if let Some(hour_ago) = backoff.0.start_time.checked_sub(3600 * SECOND) {
+            backoff.0.start_time = hour_ago;
+        }
+        for longest in [0.501, 1.001] {
+            let wait = backoff.next_wait().as_secs_f64();
+            assert!(wait <= longest, "{wait}");
+        }
+    }
+
+    #[test]
+    fn the_system_clock_waits_until_it_is_cancelled() {
+        const WAIT: Duration = Duration::from_millis(20);
+        let cancel = Cancel::default();
+        let started = SystemClock.now();
+        assert!(SystemClock.wait(WAIT, &cancel));
+        assert!(SystemClock.now() - started >= WAIT);
+        cancel.cancel();
+        assert!(!SystemClock.wait(3600 * SECOND, &cancel));
+    }
+
     fn budget() -> Budget {
         Budget::new(RetryPolicy::default())
     }

@@ -438,11 +438,11 @@ mod tests {
         assert_eq!(queue.state().spares.len(), IDLE_SPARES);
     }
 
-    /// Takes all batches once the reader waits for room. Returns how many it could add before, and how
-    /// many there were.
-    fn fill(batches: impl Iterator<Item = Batch> + Send + 'static) -> (usize, usize) {
+    /// Adds batches to a queue for this number of messages, and takes all of them once the reader waits
+    /// for room. Returns how many it could add before, and how many there were.
+    fn fill(limit: usize, batches: impl Iterator<Item = Batch> + Send + 'static) -> (usize, usize) {
         let queue = Arc::new(Queue::default());
-        queue.bound(usize::MAX);
+        queue.bound(limit);
         let filling = queue.clone();
         let reader = std::thread::spawn(move || {
             for batch in batches {
@@ -480,7 +480,7 @@ mod tests {
             batch
         };
         let batches = std::iter::repeat_with(with_data).take(50);
-        assert_eq!(fill(batches), (6, 50));
+        assert_eq!(fill(usize::MAX, batches), (6, 50));
 
         let tiny = || {
             let mut batch = Batch::default();
@@ -493,7 +493,7 @@ mod tests {
             }
             batch
         };
-        let (full, taken) = fill(std::iter::repeat_with(tiny).take(200));
+        let (full, taken) = fill(usize::MAX, std::iter::repeat_with(tiny).take(200));
         let each = 128 * size_of::<Event>() + size_of::<Batch>();
         assert_eq!((full, taken), (MOST_BYTES.div_ceil(each), 200));
 
@@ -516,7 +516,22 @@ mod tests {
             Batch::of(Kind::Disconnected(Box::new(Disconnection { error, wait })))
         };
         let batches = std::iter::repeat_with(with_body).take(10);
-        assert_eq!(fill(batches), (3, 10));
+        assert_eq!(fill(usize::MAX, batches), (3, 10));
+    }
+
+    #[test]
+    fn the_limit_counts_messages_and_not_batches() {
+        let of_three = || {
+            let mut batch = Batch::default();
+            for _ in 0..3 {
+                batch.push(Event::new(Kind::Message, None));
+            }
+            batch
+        };
+        for (limit, before) in [(1, 1), (3, 1), (4, 2), (6, 2), (7, 3)] {
+            let batches = std::iter::repeat_with(of_three).take(4);
+            assert_eq!(fill(limit, batches), (before, 4), "limit {limit}");
+        }
     }
 
     #[test]

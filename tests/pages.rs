@@ -612,6 +612,32 @@ fn a_request_for_any_list_iterates_over_all_its_pages() {
     assert_eq!(list.into_iter().map(Result::unwrap).count(), 8);
 }
 
+#[test]
+fn a_query_parameter_that_is_set_twice_is_sent_twice_on_every_page() {
+    let server = paged(4);
+    let tagged = || {
+        let things = server.client().request("GET", "/things");
+        things.query("tag", "a").query("page", 2).query("tag", "b")
+    };
+    tagged().send().unwrap();
+    let list = tagged().query("page", 3).decode_as::<Vec<Value>>();
+    assert_eq!(list.into_iter().map(Result::unwrap).count(), 4);
+    let requests = server.requests();
+    let targets = requests.iter().map(|request| &*request.target);
+    let queries: Vec<_> = targets
+        .filter_map(|target| target.strip_prefix("/api/v1/console/things?"))
+        .collect();
+    // A list starts at the last page that is named.
+    assert_eq!(
+        queries,
+        [
+            "tag=a&page=2&tag=b",
+            "page=3&tag=a&tag=b",
+            "page=4&tag=a&tag=b"
+        ]
+    );
+}
+
 /// Serves two pages with the same data.
 fn stuck_at_any(data: &'static str) -> Server {
     Server::answering(move |connection, request, _| {

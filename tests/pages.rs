@@ -785,9 +785,7 @@ fn a_dropped_iterator_ends_the_retries_of_the_next_page() {
     let mut agents = client.agents().list().prefetch().into_iter();
     drop(client);
     assert_eq!(agents.next().unwrap().unwrap().id, "a");
-    while server.requests().len() < 3 {
-        std::thread::yield_now();
-    }
+    support::eventually("three requests", || server.requests().len() >= 3);
     drop(agents);
     let limit = Duration::from_secs(10);
     is_closed

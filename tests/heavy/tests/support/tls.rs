@@ -111,6 +111,11 @@ pub fn serve(config: ServerConfig, answer: &'static str, orderly: bool) -> TlsSe
                 let _ = stream.flush();
             }
             let _ = stream.sock.shutdown(std::net::Shutdown::Write);
+            if !head.ends_with(b"\r\n\r\n") {
+                // A socket that is closed with unread bytes sends a reset, which may overtake the
+                // alert that says why. So the client closes first.
+                let _ = std::io::copy(&mut stream.sock, &mut std::io::sink());
+            }
         }
     });
     TlsServer { port, requests }

@@ -19,16 +19,18 @@ use crate::error::{
 };
 
 mod connecting;
-
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
-pub(crate) use connecting::handshake;
-pub(crate) use connecting::{
-    Peer, lookup, not_connected, proxy_closed, proxy_head_too_large, proxy_malformed, proxy_refused,
-};
-use connecting::{tls_error, tls_failed};
+mod tls;
 
 #[cfg(feature = "socks")]
 pub(crate) use connecting::socks;
+pub(crate) use connecting::{
+    Peer, lookup, not_connected, proxy_closed, proxy_head_too_large, proxy_malformed, proxy_refused,
+};
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+pub(crate) use tls::handshake;
+#[cfg(all(feature = "native-tls", not(feature = "rustls")))]
+pub(crate) use tls::of_system as tls_of_system;
 
 /// Why there is no response, and how far the exchange got.
 #[derive(Debug)]
@@ -311,8 +313,9 @@ impl std::error::Error for ConnectionFailure {}
 /// Returns the failure for an I/O error of a connection.
 fn lost(error: io::Error, trace: ExchangeTrace) -> ConnectionFailure {
     use io::ErrorKind;
-    if let Some((kind, why)) = tls_error(&error) {
-        return tls_failed(kind, &why, Peer::Server);
+    #[cfg(feature = "rustls")]
+    if let Some(failure) = tls::of_rustls(&error, Peer::Server) {
+        return failure;
     }
     let what = match error.kind() {
         ErrorKind::UnexpectedEof if trace.received => {

@@ -1,4 +1,4 @@
-//! Whom to trust, and what to show; nothing of it in a build without TLS.
+//! The settings of TLS: root certificates and the client certificate.
 
 use ureq::config::ConfigBuilder;
 use ureq::typestate::AgentScope;
@@ -45,17 +45,17 @@ mod settings {
 
     use super::*;
 
-    /// What the builder was told: read as it is told, so that who tells it nothing links nothing
-    /// that reads it.
+    /// The builder's settings. They are parsed when they are set, so that a program without any
+    /// links no parser.
     #[derive(Default)]
     pub(crate) struct TlsSettings {
-        /// Trusted, and nothing else is; none where the usual roots are.
+        /// If empty, the usual roots are trusted.
         roots: Vec<Certificate<'static>>,
         client: Option<ClientCert>,
     }
 
     impl TlsSettings {
-        /// Trusts certificates in PEM, besides those that were given before.
+        /// Trusts root certificates (PEM), besides those that were set before.
         pub(crate) fn trust(&mut self, pem: &[u8]) -> Result<(), Error> {
             let roots = certificates("root certificates", pem)?;
             check_roots(&roots)?;
@@ -63,13 +63,12 @@ mod settings {
             Ok(())
         }
 
-        /// Shows a certificate with its chain, which has this key, all in PEM.
+        /// Sets the client certificate with its chain, and its private key (PEM).
         pub(crate) fn show(&mut self, chain: &[u8], key: &str) -> Result<(), Error> {
             let chain = certificates("client certificates", chain)?;
-            let pem = key.as_bytes();
-            let key = PrivateKey::from_pem(pem)
+            let key = PrivateKey::from_pem(key.as_bytes())
                 .map_err(|_| Error::user("the client certificate's key is not valid PEM"))?;
-            check_pair(&chain, pem)?;
+            check_pair(&chain, &key)?;
             self.client = Some(ClientCert::new_with_certs(&chain, key));
             Ok(())
         }
@@ -119,43 +118,78 @@ fn certificates(what: &str, pem: &[u8]) -> Result<Vec<ureq::tls::Certificate<'st
     Ok(found)
 }
 
-/// ureq leaves out a root that it cannot read, and then trusts nobody.
-#[cfg(feature = "rustls")]
+/// Refuses a root that is not a certificate: ureq would leave it out, and then trust nobody.
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
 fn check_roots(roots: &[ureq::tls::Certificate<'_>]) -> Result<(), Error> {
+    #[cfg(feature = "rustls")]
     let mut store = rustls::RootCertStore::empty();
     for root in roots {
-        if store.add(root.der().into()).is_err() {
+        #[cfg(feature = "rustls")]
+        let parsed = store.add(root.der().into());
+        #[cfg(not(feature = "rustls"))]
+        let parsed = native_tls::Certificate::from_der(root.der());
+        if parsed.is_err() {
             return Err(Error::user("a root certificate is not valid PEM"));
         }
     }
     Ok(())
 }
 
-/// ureq panics at the first connection where a key is not that of its certificate.
-#[cfg(feature = "rustls")]
-fn check_pair(chain: &[ureq::tls::Certificate<'_>], key: &[u8]) -> Result<(), Error> {
-    use rustls::pki_types::PrivateKeyDer;
-    use rustls::pki_types::pem::PemObject as _;
-    let chain = chain.iter().map(|one| one.der().to_vec().into()).collect();
-    let provider = rustls::crypto::ring::default_provider();
-    let fits = PrivateKeyDer::from_pem_slice(key)
-        .is_ok_and(|key| rustls::sign::CertifiedKey::from_der(chain, key, &provider).is_ok());
-    if fits {
+/// Refuses a key that is not that of its certificate: ureq would panic with rustls, and fail with
+/// the system's library, at the first connection.
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+fn check_pair(
+    chain: &[ureq::tls::Certificate<'_>],
+    key: &ureq::tls::PrivateKey<'_>,
+) -> Result<(), Error> {
+    if belong_together(chain, key) {
         return Ok(());
     }
-    Err(Error::user(
+    let formats = match cfg!(feature = "rustls") {
+        true => "",
+        false => "; the feature `native-tls` reads keys in PKCS#8 only (BEGIN PRIVATE KEY)",
+    };
+    Err(Error::user(format!(
         "the client certificate and its key do not belong together, or one of them is of a kind \
-         that is not known",
-    ))
+         that is not known{formats}"
+    )))
+}
+
+#[cfg(feature = "rustls")]
+fn belong_together(chain: &[ureq::tls::Certificate<'_>], key: &ureq::tls::PrivateKey<'_>) -> bool {
+    use rustls::pki_types::PrivateKeyDer;
+    let chain = chain.iter().map(|one| one.der().to_vec().into()).collect();
+    let provider = rustls::crypto::ring::default_provider();
+    PrivateKeyDer::try_from(key.der().to_vec())
+        .is_ok_and(|key| rustls::sign::CertifiedKey::from_der(chain, key, &provider).is_ok())
+}
+
+/// Makes a connector as ureq does: OpenSSL compares the two only then. SChannel does not compare them.
+#[cfg(all(feature = "native-tls", not(feature = "rustls")))]
+fn belong_together(chain: &[ureq::tls::Certificate<'_>], key: &ureq::tls::PrivateKey<'_>) -> bool {
+    let chain: String = chain
+        .iter()
+        .map(|one| pem("CERTIFICATE", one.der()))
+        .collect();
+    let key = pem("PRIVATE KEY", key.der());
+    native_tls::Identity::from_pkcs8(chain.as_bytes(), key.as_bytes())
+        .and_then(|identity| {
+            native_tls::TlsConnector::builder()
+                .identity(identity)
+                .build()
+        })
+        .is_ok()
 }
 
 #[cfg(all(feature = "native-tls", not(feature = "rustls")))]
-fn check_roots(_: &[ureq::tls::Certificate<'_>]) -> Result<(), Error> {
-    Ok(())
-}
-
-/// The operating system's library refuses a wrong pair itself, when it connects.
-#[cfg(all(feature = "native-tls", not(feature = "rustls")))]
-fn check_pair(_: &[ureq::tls::Certificate<'_>], _: &[u8]) -> Result<(), Error> {
-    Ok(())
+fn pem(label: &str, der: &[u8]) -> String {
+    use base64::Engine as _;
+    let mut pem = format!("-----BEGIN {label}-----\n");
+    // 48 bytes make a line of 64 characters.
+    for line in der.chunks(48) {
+        base64::prelude::BASE64_STANDARD.encode_string(line, &mut pem);
+        pem.push('\n');
+    }
+    pem.push_str(&format!("-----END {label}-----\n"));
+    pem
 }

@@ -6,6 +6,8 @@
 
 mod early;
 mod socket;
+#[cfg(all(feature = "native-tls", not(feature = "rustls")))]
+mod system_tls;
 #[cfg(test)]
 mod tests;
 mod traced;
@@ -152,6 +154,9 @@ impl Connector {
             return Ok(transport);
         }
         let details = stage(details, uri, deadline, &NoResolver, NoResolver.empty())?;
+        #[cfg(not(feature = "rustls"))]
+        return system_tls::connect(&self.tls, &details, transport, peer);
+        #[cfg(feature = "rustls")]
         match self.tls.connect(&details, Some(transport)) {
             Ok(Some(secured)) => Ok(Box::new(secured)),
             Ok(None) => Err(ureq::Error::TlsRequired),

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use super::super::resolver;
 use super::super::tests::support::{self, Connection, Request, Server};
+use super::super::tls::TlsSettings;
 use super::*;
 use crate::client::Client;
 
@@ -36,7 +37,7 @@ fn serve(first: &'static str) -> SocketAddr {
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 
 /// Writes this to every connection and closes it.
-#[cfg(feature = "rustls")]
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
 fn greet(greeting: &'static str) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -59,7 +60,10 @@ fn agent(lookup: super::super::resolver::Lookup, proxy: Option<&str>) -> ureq::A
     let proxy = proxy.map(|url| ureq::Proxy::new(url).unwrap());
     let resolver = Resolver::new(Vec::new(), lookup);
     let config = ureq::Agent::config_builder().proxy(proxy.clone());
-    let config = config.timeout_connect(Some(Duration::from_secs(10)));
+    let mut config = config.timeout_connect(Some(Duration::from_secs(10)));
+    if let Some(tls) = TlsSettings::default().resolve() {
+        config = tls.apply(config);
+    }
     Arc::new(Connector::new(resolver, proxy)).agent(config.build())
 }
 
@@ -130,7 +134,7 @@ fn a_proxy_that_moved_is_found_after_one_failure() {
     assert_eq!(ZONE.asked(), asked + 1, "an address that works is kept");
 }
 
-#[cfg(feature = "rustls")]
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
 #[test]
 fn a_host_whose_tls_fails_is_looked_up_again() {
     static ZONE: Zone = Zone::new();

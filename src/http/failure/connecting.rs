@@ -1,6 +1,5 @@
-//! Why a connection was not established: the lookup, the sockets, the proxy and TLS.
+//! Why a connection was not established: the lookup, the sockets and the proxy.
 
-use std::fmt;
 use std::io;
 
 use super::{ConnectionFailure, NOT_CONNECTED, is_http};
@@ -58,30 +57,6 @@ pub(crate) fn not_connected(error: io::Error, peer: Peer) -> ureq::Error {
         (_, Peer::Proxy) => "no connection to the proxy could be established",
     };
     ConnectionFailure::new(ConnectionKind::NotConnected, what, Some(error)).into()
-}
-
-/// The error of a TLS handshake.
-#[cfg(any(feature = "rustls", feature = "native-tls"))]
-pub(crate) fn handshake(error: ureq::Error, peer: Peer) -> ureq::Error {
-    let failure = match error {
-        ureq::Error::Tls(what) => tls_failed(ConnectionKind::TlsRefused, &what, peer),
-        #[cfg(feature = "rustls")]
-        ureq::Error::Rustls(error) => tls_failed(tls_kind(&error), &error, peer),
-        #[cfg(feature = "native-tls")]
-        ureq::Error::NativeTls(error) => tls_failed(ConnectionKind::TlsRefused, &error, peer),
-        ureq::Error::Io(error) => match tls_error(&error) {
-            Some((kind, why)) => tls_failed(kind, &why, peer),
-            None => {
-                let what = match peer {
-                    Peer::Server => "the connection was lost during the TLS handshake",
-                    Peer::Proxy => "the connection to the proxy was lost during the TLS handshake",
-                };
-                ConnectionFailure::new(ConnectionKind::NotConnected, what, Some(error))
-            }
-        },
-        other => return other,
-    };
-    failure.into()
 }
 
 /// The error of a proxy that refuses `CONNECT`.
@@ -196,157 +171,9 @@ fn is_no_such_host(error: &io::Error) -> bool {
     error.raw_os_error().is_none() && known.into_iter().any(|known| text.ends_with(known))
 }
 
-/// Returns what TLS says, where an I/O error is one of TLS and not, say, of what unpacks a body.
-pub(super) fn tls_error(error: &io::Error) -> Option<(ConnectionKind, String)> {
-    #[cfg(feature = "rustls")]
-    return error
-        .get_ref()?
-        .downcast_ref::<rustls::Error>()
-        .map(|error| (tls_kind(error), error.to_string()));
-    #[cfg(not(feature = "rustls"))]
-    return {
-        let _ = error;
-        None
-    };
-}
-
-/// Returns what an error of rustls says about further attempts.
-#[cfg(feature = "rustls")]
-fn tls_kind(error: &rustls::Error) -> ConnectionKind {
-    use rustls::{AlertDescription, Error};
-    match error {
-        // The other side's own trouble, or bytes that were damaged on the way.
-        Error::AlertReceived(
-            AlertDescription::InternalError
-            | AlertDescription::UserCanceled
-            | AlertDescription::CloseNotify
-            | AlertDescription::BadRecordMac,
-        )
-        | Error::DecryptError
-        | Error::FailedToGetRandomBytes
-        | Error::FailedToGetCurrentTime => ConnectionKind::Lost,
-        _ => ConnectionKind::TlsRefused,
-    }
-}
-
-/// The error of a TLS handshake: what is wrong with the server's certificate or with ours, and what
-/// to do.
-pub(super) fn tls_failed(
-    kind: ConnectionKind,
-    why: &dyn fmt::Display,
-    peer: Peer,
-) -> ConnectionFailure {
-    let why = why.to_string();
-    let tls = match peer {
-        Peer::Server => "TLS failed",
-        Peer::Proxy => "TLS with the proxy failed",
-    };
-    let (suspicion, advice) = tls_advice(&why);
-    let what = format!("{tls}: {suspicion}{}{advice}", Excerpt(&why, 300));
-    ConnectionFailure::new(kind, &what, None)
-}
-
-/// What comes before and after the words of the TLS library: rustls, OpenSSL, or the system's.
-fn tls_advice(why: &str) -> (&'static str, &'static str) {
-    const UNTRUSTED: [&str; 7] = [
-        "unknownissuer",
-        "unknown issuer",
-        "badsignature",
-        "self-signed",
-        "self signed",
-        "local issuer",
-        "not trusted",
-    ];
-    let why = why.to_ascii_lowercase();
-    let says = |words: &[&str]| words.iter().any(|words| why.contains(words));
-    if says(&["expired", "not valid yet", "not yet valid"]) {
-        (
-            "",
-            "; check the clock of this machine, or have the certificate renewed",
-        )
-    } else if says(&["not valid for name", "hostname mismatch"]) {
-        (
-            "",
-            "; check the host in the URL, and whether something intercepts the connection",
-        )
-    } else if says(&["certificaterequired"]) {
-        (
-            "",
-            "; the server wants a certificate: give one with ClientBuilder::client_certificate",
-        )
-    } else if says(&UNTRUSTED) {
-        (
-            "the certificate is not trusted, so something may intercept the connection, such as a \
-             proxy or a virus scanner: ",
-            "; if the server has a private authority, trust it with \
-             ClientBuilder::root_certificates",
-        )
-    } else {
-        ("", "")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_untrusted_certificate_is_told_from_an_expired_one_in_the_words_of_any_library() {
-        for (why, suspicious, advice) in [
-            (
-                "invalid peer certificate: UnknownIssuer",
-                true,
-                "a private authority",
-            ),
-            (
-                "invalid peer certificate: BadSignature",
-                true,
-                "a private authority",
-            ),
-            (
-                "certificate verify failed (self-signed certificate in certificate chain)",
-                true,
-                "a private authority",
-            ),
-            (
-                "certificate verify failed (unable to get local issuer certificate)",
-                true,
-                "a private authority",
-            ),
-            (
-                "The certificate was not trusted.",
-                true,
-                "a private authority",
-            ),
-            (
-                "certificate verify failed (certificate has expired)",
-                false,
-                "the clock",
-            ),
-            (
-                "invalid peer certificate: certificate not valid yet",
-                false,
-                "the clock",
-            ),
-            (
-                "certificate verify failed (Hostname mismatch)",
-                false,
-                "the host in the URL",
-            ),
-            (
-                "received fatal alert: CertificateRequired",
-                false,
-                "ClientBuilder::client_certificate",
-            ),
-            ("received fatal alert: UnknownCA", false, ""),
-            ("received fatal alert: HandshakeFailure", false, ""),
-        ] {
-            let (suspicion, found) = tls_advice(why);
-            assert_eq!(suspicion.contains("may intercept"), suspicious, "{why}");
-            assert!(found.contains(advice), "{why}: {found}");
-            assert!(!advice.is_empty() || found.is_empty(), "{why}: {found}");
-        }
-    }
 
     #[test]
     fn a_host_that_does_not_exist_is_told_from_a_resolver_that_fails() {

@@ -2,7 +2,7 @@
 
 #[path = "../../support/mod.rs"]
 mod support;
-#[cfg(feature = "rustls")]
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
 #[path = "support/tls.rs"]
 mod tls_support;
 
@@ -232,7 +232,7 @@ fn through(url: &str) {
     for _ in 0..2 {
         assert_eq!(client.agents().retrieve("a").send().unwrap().id, "abc");
     }
-    #[cfg(feature = "rustls")]
+    #[cfg(any(feature = "rustls", feature = "native-tls"))]
     {
         let authority = tls_support::Authority::new("one");
         let config = tls_support::config(&authority.leaf(&["localhost"]));

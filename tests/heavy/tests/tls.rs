@@ -1,6 +1,7 @@
-//! TLS against a real server with a private authority: whom the client trusts, what it shows, and
-//! what it says when it will not.
-#![cfg(feature = "rustls")]
+//! TLS with a real server of a private authority: which certificates the client trusts and sends, and
+//! what its errors say. The tests are the same for rustls and for the system's library, except for the
+//! library's own words.
+#![cfg(any(feature = "rustls", feature = "native-tls"))]
 
 #[path = "../../support/mod.rs"]
 mod support;
@@ -15,26 +16,38 @@ use std::time::Duration;
 use bimpeai::{Client, Error};
 use support::{KEY, retrieve};
 use tls_support::{
-    ANSWER, Authority, config, config_with_client_certificates, proxy, read_head, serve,
+    ANSWER, Authority, config, config_of, config_with_client_certificates, proxy, read_head, serve,
     serve_early,
 };
+
+/// The words of rustls, which the errors quote; none of a system's library, which has its own.
+fn quoted(words: &'static str) -> &'static str {
+    match cfg!(feature = "rustls") {
+        true => words,
+        false => "",
+    }
+}
+
+/// The advice about a certificate whose authority is not trusted.
+const UNTRUSTED: &str = "; if the server has a private authority, trust it with \
+                         ClientBuilder::root_certificates";
+const OTHER_NAME: &str = "; check the host in the URL, and whether something intercepts";
+const OUT_OF_DATE: &str = "; check the clock of this machine, or have the certificate renewed";
 
 #[test]
 fn a_private_root_is_trusted_only_by_the_client_that_has_it() {
     let authority = Authority::new("one");
     let server = serve(config(&authority.leaf(&["api.test"])), ANSWER, true);
     // The warning comes first: trusting any certificate is not a solution.
-    let says = "TLS failed: the certificate is not trusted, so something may intercept the \
-                connection, such as a proxy or a virus scanner: invalid peer certificate: \
-                UnknownIssuer; if the server has a private authority, trust it with \
-                ClientBuilder::root_certificates";
-    server.refused(server.builder(), says);
-    server.refused(
-        server
-            .builder()
-            .root_certificates(Authority::new("two").pem()),
-        says,
-    );
+    let says = [
+        "TLS failed: the certificate is not trusted, so something may intercept the connection, \
+         such as a proxy or a virus scanner: ",
+        quoted("a virus scanner: invalid peer certificate: UnknownIssuer; if the server has"),
+        UNTRUSTED,
+    ];
+    server.refused(server.builder(), &says);
+    let other = Authority::new("two").pem();
+    server.refused(server.builder().root_certificates(other), &says);
     server.accepts(server.builder().root_certificates(authority.pem()));
     // Among others, and on every connection.
     let both = server
@@ -57,12 +70,8 @@ fn a_certificate_for_another_name_is_refused() {
     let authority = Authority::new("one");
     let server = serve(config(&authority.leaf(&["other.test"])), ANSWER, true);
     let builder = server.builder().root_certificates(authority.pem());
-    server.refused(builder, "certificate not valid for name \"api.test\"");
-    let builder = server.builder().root_certificates(authority.pem());
-    server.refused(
-        builder,
-        "; check the host in the URL, and whether something intercepts",
-    );
+    let words = quoted("certificate not valid for name \"api.test\"");
+    server.refused(builder, &[words, OTHER_NAME]);
 }
 
 #[test]
@@ -74,16 +83,14 @@ fn an_expired_or_future_certificate_is_refused() {
         true,
     );
     let builder = expired.builder().root_certificates(authority.pem());
-    expired.refused(builder, "certificate expired");
-    let builder = expired.builder().root_certificates(authority.pem());
-    expired.refused(builder, "; check the clock of this machine");
+    expired.refused(builder, &[quoted("certificate expired"), OUT_OF_DATE]);
     let early = serve(
         config(&authority.leaf_of_years(&["api.test"], 2090, 2091)),
         ANSWER,
         true,
     );
     let builder = early.builder().root_certificates(authority.pem());
-    early.refused(builder, "certificate not valid yet");
+    early.refused(builder, &[quoted("certificate not valid yet"), OUT_OF_DATE]);
 }
 
 #[test]
@@ -102,13 +109,9 @@ fn certificates_for_ip_addresses_are_accepted() {
         .builder()
         .base_url(by_name)
         .root_certificates(authority.pem());
-    let error = retrieve(builder).unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .contains("not valid for name \"localhost\""),
-        "{error}"
-    );
+    let line = retrieve(builder).unwrap_err().to_string();
+    let words = quoted("not valid for name \"localhost\"");
+    assert!(line.contains(words) && line.contains(OTHER_NAME), "{line}");
 }
 
 #[test]
@@ -149,9 +152,9 @@ fn a_rejected_certificate_is_not_retried() {
     let expired = config(&authority.leaf_of_years(&["api.test"], 2001, 2002));
     let wants_one = config_with_client_certificates(&leaf, &authority);
     for (config, trusts, says) in [
-        (trusted, false, "UnknownIssuer"),
-        (other_name, true, "not valid for name"),
-        (expired, true, "expired"),
+        (trusted, false, UNTRUSTED),
+        (other_name, true, OTHER_NAME),
+        (expired, true, OUT_OF_DATE),
         (wants_one, true, "the server wants a certificate"),
     ] {
         let server = serve(config, ANSWER, true);
@@ -163,6 +166,62 @@ fn a_rejected_certificate_is_not_retried() {
         assert!(error.to_string().contains(says), "{error}");
         assert_eq!(error.attempts(), 1, "{error}");
         assert!(!error.is_retryable(), "{error}");
+    }
+}
+
+#[test]
+fn a_connection_lost_in_the_handshake_is_retried() {
+    let server = support::Server::start(|connection| connection.close());
+    let builder = Client::builder(KEY).base_url(server.url().replace("http:", "https:"));
+    let error = retrieve(builder.max_retries(1)).unwrap_err();
+    assert!(matches!(error, Error::Connection(_)), "{error}");
+    let line = error.to_string();
+    let says = "the connection was lost during the TLS handshake";
+    assert!(line.contains(says), "{line}");
+    assert!(error.is_retryable(), "{line}");
+    assert_eq!(error.attempts(), 2, "{line}");
+    assert!(!error.may_have_been_sent(), "{line}");
+}
+
+#[test]
+fn bytes_that_are_not_tls_after_the_handshake_are_a_tls_failure() {
+    let authority = Authority::new("one");
+    let config = Arc::new(config(&authority.leaf(&["127.0.0.1"])));
+    let server = support::Server::start(move |mut connection| {
+        let tls = rustls::ServerConnection::new(config.clone()).unwrap();
+        let mut stream = rustls::StreamOwned::new(tls, connection.stream());
+        if read_head(&mut stream).is_some() {
+            connection.raw(ANSWER);
+            connection.closed_by_client();
+        }
+    });
+    let builder = Client::builder(KEY)
+        .base_url(server.url().replace("http:", "https:"))
+        .root_certificates(authority.pem());
+    let error = retrieve(builder).unwrap_err();
+    assert!(matches!(error, Error::Connection(_)), "{error}");
+    assert!(error.to_string().contains("TLS failed: "), "{error}");
+    assert!(!error.is_retryable(), "{error}");
+    assert_eq!(error.attempts(), 1, "{error}");
+    assert!(error.may_have_been_sent(), "{error}");
+}
+
+#[test]
+fn keys_in_other_formats_than_pkcs8_need_rustls() {
+    let own = Authority::new("one").leaf(&["a"]);
+    let builder = Client::builder(KEY).client_certificate(own.chain_pem(), own.key_pem());
+    builder.build().unwrap();
+    let sec1 = own.key_pem_of_sec1();
+    let result = Client::builder(KEY)
+        .client_certificate(own.chain_pem(), sec1)
+        .build();
+    match result {
+        Ok(_) => assert_ne!(quoted("rustls"), "", "the format is accepted"),
+        Err(error) => {
+            assert_eq!(quoted("rustls"), "", "{error}");
+            let says = "the feature `native-tls` reads keys in PKCS#8 only";
+            assert!(error.to_string().contains(says), "{error}");
+        }
     }
 }
 
@@ -345,19 +404,27 @@ fn a_body_without_tls_close_is_truncated() {
     const HEAD_AND_HALF: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{\"data\":{\"id\"";
     const TEXT: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nfirst line";
     let authority = Authority::new("one");
-    // Without a TLS close, the body may be truncated.
-    for (answer, orderly, whole) in [
-        (HEAD_AND_HALF, false, false),
-        (TEXT, false, false),
-        (TEXT, true, true),
-    ] {
-        let server = serve(config(&authority.leaf(&["api.test"])), answer, orderly);
-        let client = server
-            .builder()
-            .root_certificates(authority.pem())
-            .build()
-            .unwrap();
-        let result = client.request("GET", "/x").raw().send();
-        assert_eq!(result.is_ok(), whole, "{result:?}");
+    // Without a TLS close, the body may be truncated. TLS 1.2 and 1.3 close in different ways.
+    for version in rustls::ALL_VERSIONS {
+        for (answer, orderly, whole) in [
+            (HEAD_AND_HALF, false, false),
+            (TEXT, false, false),
+            (TEXT, true, true),
+        ] {
+            let config = config_of(&authority.leaf(&["api.test"]), &[*version]);
+            let server = serve(config, answer, orderly);
+            let client = server
+                .builder()
+                .root_certificates(authority.pem())
+                .build()
+                .unwrap();
+            let result = client.request("GET", "/x").raw().send();
+            assert_eq!(result.is_ok(), whole, "{version:?}: {result:?}");
+            if let Err(error) = result {
+                let says = "the connection closed before the body was complete";
+                assert!(error.to_string().contains(says), "{error}");
+                assert!(error.is_retryable(), "{error}");
+            }
+        }
     }
 }

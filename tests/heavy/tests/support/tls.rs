@@ -2,7 +2,7 @@
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
 use std::io::{Read, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -69,8 +69,20 @@ impl Leaf {
         self.certificate.pem()
     }
 
+    /// The key in PKCS#8.
     pub fn key_pem(&self) -> String {
         self.key.serialize_pem()
+    }
+
+    /// The same key in the older format of OpenSSL, which PKCS#8 wraps.
+    pub fn key_pem_of_sec1(&self) -> String {
+        use base64::Engine as _;
+        let der = self.key.serialize_der();
+        // Version 1, followed by the key of 32 bytes.
+        let start = [0x02, 0x01, 0x01, 0x04, 0x20];
+        let at = der.windows(start.len()).position(|it| it == start).unwrap() - 2;
+        let text = base64::prelude::BASE64_STANDARD.encode(&der[at..]);
+        format!("-----BEGIN EC PRIVATE KEY-----\n{text}\n-----END EC PRIVATE KEY-----\n")
     }
 }
 
@@ -110,7 +122,7 @@ pub fn serve(config: ServerConfig, answer: &'static str, orderly: bool) -> TlsSe
                 }
                 let _ = stream.flush();
             }
-            let _ = stream.sock.shutdown(std::net::Shutdown::Write);
+            let _ = stream.sock.shutdown(Shutdown::Write);
             if !head.ends_with(b"\r\n\r\n") {
                 // A socket that is closed with unread bytes sends a reset, which may overtake the
                 // alert that says why. So the client closes first.
@@ -179,9 +191,17 @@ pub fn read_head(stream: &mut impl Read) -> Option<String> {
     Some(String::from_utf8_lossy(&head).into_owned())
 }
 
+/// A server without client certificates, of any version of TLS that the client offers.
 pub fn config(leaf: &Leaf) -> ServerConfig {
+    config_of(leaf, rustls::DEFAULT_VERSIONS)
+}
+
+pub fn config_of(
+    leaf: &Leaf,
+    versions: &[&'static rustls::SupportedProtocolVersion],
+) -> ServerConfig {
     ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(versions)
         .unwrap()
         .with_no_client_auth()
         .with_single_cert(leaf.chain(), leaf.key())
@@ -216,14 +236,16 @@ impl TlsServer {
         assert_eq!(agent.id, "abc");
     }
 
-    /// The line of the error, after checking that nothing was sent.
+    /// Checks that TLS fails with these words, and that nothing is sent.
     #[track_caller]
-    pub fn refused(&self, builder: ClientBuilder, says: &str) {
+    pub fn refused(&self, builder: ClientBuilder, says: &[&str]) {
         let error = retrieve(builder).unwrap_err();
         let line = error.to_string();
         assert!(matches!(error, Error::Connection(_)), "{line}");
         assert!(line.contains("TLS failed: "), "{line}");
-        assert!(line.contains(says), "{line}");
+        for words in says {
+            assert!(line.contains(words), "{words:?}: {line}");
+        }
         assert!(!error.may_have_been_sent(), "{line}");
         assert_eq!(self.requests.load(Ordering::SeqCst), 0);
     }

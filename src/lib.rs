@@ -112,7 +112,9 @@
 //!
 //! * `rustls` (default): TLS by rustls with bundled roots; needs no system library.
 //! * `platform-verifier`: rustls with the operating system's certificate store.
-//! * `native-tls`: TLS by the operating system's library.
+//! * `native-tls`: TLS by the operating system's library: OpenSSL, Secure Transport or SChannel. Client
+//!   keys in PKCS#8 only; see [`guide::network`] for its other limits. Without effect if `rustls` is
+//!   enabled too, so disable the default features.
 //! * `socks`: SOCKS proxies.
 //! * `gzip`: requests compressed responses.
 //! * `batch`: resumable bulk jobs, such as an import of thousands of agents. Needs Rust 1.89.

@@ -388,6 +388,8 @@ impl ClientBuilder {
     /// Trusts these root certificates (PEM, one or more) and no others, for a server with a private
     /// authority.
     ///
+    /// [`build`](Self::build) returns [`Error::User`] if one of them is not a certificate.
+    ///
     /// ```no_run
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let client = bimpeai::Client::builder_from_env()?
@@ -406,6 +408,13 @@ impl ClientBuilder {
     }
 
     /// Sets the client certificate (PEM, with its chain) and its private key (PEM), for mTLS.
+    ///
+    /// The key is in PKCS#8, PKCS#1 or SEC1. With the feature `native-tls` it is in PKCS#8
+    /// (`BEGIN PRIVATE KEY`), and on Windows an RSA key. It must not be encrypted.
+    ///
+    /// [`build`](Self::build) returns [`Error::User`] if the key cannot be read, or belongs to another
+    /// certificate. SChannel, the library of `native-tls` on Windows, does not compare the two: the
+    /// server then refuses the connection.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {

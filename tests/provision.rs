@@ -1,5 +1,7 @@
 //! Agents as data: apply, plan and export, on the emulator.
 
+mod support;
+
 use std::sync::{Arc, Mutex};
 
 use bimpeai::agents::{
@@ -315,6 +317,76 @@ fn a_workflow_of_another_owner_is_copied_before_it_is_changed() {
     assert_eq!(send(&client, &spec), [""; 0]);
 }
 
+/// The agent "Scribe" follows a workflow of somebody else. Owned are these, with what they are
+/// copies of; "Other" uses the second one.
+fn foreign_workflow(owned: &'static [(&'static str, &'static str)]) -> support::Server {
+    let agent = |id: &str, name: &str, workflow: &str| json!({"id": id, "name": name, "workflow_id": workflow});
+    support::Server::answering(move |connection, request, _| {
+        let data = match (&*request.method, request.path().rsplit('/').next().unwrap()) {
+            ("GET", "agents") => json!([
+                agent("a_1", "Scribe", "w_public"),
+                agent("a_2", "Other", "w_used"),
+            ]),
+            ("GET", "workflows") => owned
+                .iter()
+                .map(|(id, source)| {
+                    let name = format!("Copy of {source}");
+                    json!({"id": id, "name": name, "is_owner": true, "source_workflow_id": source})
+                })
+                .collect(),
+            ("GET" | "PATCH", "w_public") => json!({"id": "w_public", "name": "Notes"}),
+            ("POST", "clone") => json!({"id": "w_new", "name": "Notes", "is_owner": true}),
+            (_, id) => json!({"id": id, "name": "Notes", "is_owner": true}),
+        };
+        connection.data(&data.to_string());
+    })
+}
+
+#[test]
+fn an_agent_moves_from_a_workflow_of_another_owner_to_a_copy_that_nobody_uses() {
+    const USED: &[(&str, &str)] = &[("w_else", "w_another"), ("w_used", "w_public")];
+    const UNUSED: &[(&str, &str)] = &[USED[0], USED[1], ("w_free", "w_public")];
+    let spec = AgentSpec::new("Scribe").workflow(WorkflowSpec::new().system_prompt("New."));
+    for (owned, id, expected) in [
+        (
+            UNUSED,
+            "w_free",
+            &["PATCH /workflows/w_free", "PATCH /agents/a_1"][..],
+        ),
+        (
+            USED,
+            "w_new",
+            &[
+                "POST /workflows/clone",
+                "PATCH /workflows/w_new",
+                "PATCH /agents/a_1",
+            ],
+        ),
+    ] {
+        let server = foreign_workflow(owned);
+        let applied = server.client().agents().apply(&spec).send().unwrap();
+        assert_eq!(applied.workflow_id.as_deref(), Some(id));
+        let requests = server.requests();
+        let writes: Vec<_> = requests
+            .iter()
+            .filter(|sent| sent.method != "GET")
+            .collect();
+        let named: Vec<String> = writes
+            .iter()
+            .map(|sent| {
+                format!(
+                    "{} {}",
+                    sent.method,
+                    sent.path().replace("/api/v1/console", "")
+                )
+            })
+            .collect();
+        assert_eq!(named, expected);
+        let moved = writes.last().unwrap().text();
+        assert_eq!(moved, json!({"workflow_id": id}).to_string());
+    }
+}
+
 #[test]
 fn a_shared_workflow_is_reported_before_it_is_changed() {
     let (_emulator, client) = start();
@@ -395,6 +467,37 @@ fn a_changed_tool_is_replaced_and_a_changed_token_needs_renew() {
             r#"+ tool "find_order""#
         ]
     );
+}
+
+#[test]
+fn renew_replaces_the_tools_that_have_secrets_of_their_own() {
+    let (_emulator, client) = start();
+    let secret = CustomApiCreateTool::new("pay", ToolHttpMethod::Post, "/payments")
+        .headers_template(json!({"X-Token": "t_1"}));
+    let api = orders("t_1", "/orders/{{number}}").tools([tool("/orders/{{number}}"), secret]);
+    let spec = spec().custom_apis([api]);
+    send(&client, &spec);
+    assert_eq!(send(&client, &spec), [""; 0]);
+    let custom_api = client.agents().integrations().custom_api();
+    let agent = client.agents().list().first().unwrap().unwrap();
+    let api = custom_api.list(&agent.id).send().unwrap().remove(0);
+    // New secrets of the API would replace all of its tools.
+    let without = CustomApiSpec::new("Orders")
+        .base_url("https://orders.example.com")
+        .auth_type("bearer")
+        .tools(spec.custom_apis.as_ref().unwrap()[0].tools.clone().unwrap());
+    let spec = spec.custom_apis([without]);
+    let ids = || -> Vec<String> {
+        let tools = custom_api.tools().list(&agent.id, &api.id).send().unwrap();
+        tools.into_iter().map(|tool| tool.id).collect()
+    };
+    let before = ids();
+    let applied = client.agents().apply(&spec).renew().send().unwrap();
+    let changes: Vec<String> = applied.changes.iter().map(ToString::to_string).collect();
+    assert_eq!(changes, [r#"~ tool "pay": secrets"#]);
+    let after = ids();
+    assert_eq!(before[0], after[0]);
+    assert_ne!(before[1], after[1]);
 }
 
 #[test]

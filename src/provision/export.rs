@@ -243,4 +243,13 @@ mod tests {
             assert_eq!(names(&others), expected);
         }
     }
+    #[test]
+    fn only_the_named_fields_that_have_a_value_are_exported() {
+        let from = json!({"name": "A", "persona": "", "language": null, "id": "agt_1"});
+        let Value::Object(from) = from else {
+            panic!("not an object")
+        };
+        let exported: Map<String, Value> = picked(from, PROFILE).unwrap();
+        assert_eq!(Value::Object(exported), json!({"name": "A"}));
+    }
 }

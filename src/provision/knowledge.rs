@@ -145,3 +145,36 @@ fn parts_of<'a>(
         .chain(parts.into_iter().map(|part| part.1))
         .collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn a_page_and_a_text_with_its_own_specification_are_not_parts_of_another() {
+        let names = [
+            ("Menu (3/3)", "text"),
+            ("Menu (1/3)", "text"),
+            ("Menu (2/3)", "url"),
+            ("Other (1/2)", "text"),
+        ];
+        let items = names
+            .iter()
+            .map(|(name, kind)| json!({"id": name, "name": name, "type": kind}));
+        let existing: Vec<KnowledgeBaseItem> =
+            serde_json::from_value(Value::Array(items.collect())).unwrap();
+        let menu = KnowledgeSpec::text("Menu", "x");
+        let parts = |all: &[KnowledgeSpec]| -> Vec<String> {
+            let parts = parts_of(&existing, &menu, all).unwrap();
+            parts.iter().map(|item| item.name.clone()).collect()
+        };
+        assert_eq!(
+            parts(std::slice::from_ref(&menu)),
+            ["Menu (1/3)", "Menu (3/3)"]
+        );
+        let own = KnowledgeSpec::text("menu (1/3)", "y");
+        assert_eq!(parts(&[menu.clone(), own]), ["Menu (3/3)"]);
+    }
+}

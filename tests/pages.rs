@@ -199,6 +199,9 @@ fn a_list_that_became_shorter_ends_without_an_error() {
     // A page beyond the last is empty, and says so.
     let server = stuck(|number| page(NONE, number, 3, false));
     assert!(ids(server.client().agents().list().page(99)).is_empty());
+    // The last page of a list need not have a number.
+    let server = stuck(|_| page(&["a"], 0, 1, false));
+    assert_eq!(ids(server.client().agents().list()), ["a"]);
     // Some servers take page 0 for page 1.
     let server = stuck(|_| page(&["a"], 1, 1, false));
     assert_eq!(ids(server.client().agents().list().page(0)), ["a"]);

@@ -266,7 +266,7 @@ fn every_attempt_is_reported_with_its_wait() {
             attempt.number(),
             attempt.status(),
             attempt.error().is_some(),
-            attempt.next_wait().is_some(),
+            attempt.next_wait(),
             attempt.operation().to_owned(),
         ));
     });
@@ -278,14 +278,20 @@ fn every_attempt_is_reported_with_its_wait() {
         .send()
         .unwrap();
     let operation = || "GET /agents/a".to_owned();
+    let seen = seen.lock().unwrap();
+    let waits = [seen[0].3, seen[1].3];
     assert_eq!(
-        *seen.lock().unwrap(),
+        *seen,
         [
-            (1, Some(429), true, true, operation()),
-            (2, None, true, true, operation()),
-            (3, Some(200), false, false, operation()),
+            (1, Some(429), true, waits[0], operation()),
+            (2, None, true, waits[1], operation()),
+            (3, Some(200), false, None, operation()),
         ]
     );
+    for (wait, most) in waits.into_iter().zip([500, 1000]) {
+        let wait = wait.unwrap().as_millis();
+        assert!((most / 2..=most).contains(&wait), "{wait} ms of {most}");
+    }
 }
 
 #[test]

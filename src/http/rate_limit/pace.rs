@@ -253,4 +253,100 @@ mod tests {
         }
         assert!(pace.interval() <= 30.5);
     }
+
+    fn assert_close(number: f64, expected: f64) {
+        assert!((number - expected).abs() < 1e-6, "{number}, not {expected}");
+    }
+
+    #[test]
+    fn a_rate_grows_by_the_documented_part_a_second() {
+        let (start, none) = (Instant::now(), Duration::ZERO);
+        // What remains, whether the rate is a guess, the time since nothing remained, the growth.
+        for (room, guess, since_empty, growth) in [
+            (Some(0.5), false, none, WITH_TIME),
+            (Some(1.0), false, none, WITH_TIME + WITH_ROOM),
+            (Some(2.0), false, none, WITH_TIME + 4.0 * WITH_ROOM),
+            (Some(3.0), true, none, WITH_TIME + 9.0 * WITH_ROOM),
+            (None, true, none, OF_GUESS),
+            (None, false, none, BLIND),
+            (None, false, 30 * SECOND, 2.0 * BLIND),
+            (None, false, 60 * SECOND, 3.0 * BLIND),
+            (None, false, 75 * SECOND, 3.5 * BLIND),
+        ] {
+            let mut pace = Pace::new(start, 1.0, guess, 0.0);
+            if let Some(room) = room {
+                pace.saw(room, false, None);
+            }
+            let before = pace.interval();
+            pace.advance(start + SECOND, since_empty, room.is_none());
+            assert_close((before / pace.interval()).ln(), growth);
+        }
+    }
+
+    #[test]
+    fn a_rate_stays_a_guess_until_less_than_the_target_remains() {
+        let start = Instant::now();
+        for (room, growth) in [(1.0, OF_GUESS), (0.9, BLIND)] {
+            let mut pace = Pace::new(start, 1.0, true, 0.0);
+            pace.saw(room, true, None);
+            pace.advance(start + SECOND, Duration::ZERO, true);
+            assert_close(-pace.interval().ln(), growth);
+        }
+    }
+
+    #[test]
+    fn a_rate_falls_in_proportion_to_what_is_missing() {
+        for room in [0.25_f64, 0.5, 0.75] {
+            let mut pace = Pace::new(Instant::now(), 1.0, false, 0.0);
+            pace.saw(room, false, None);
+            assert_close(pace.interval().ln(), TIGHT * (1.0 - room));
+        }
+    }
+
+    #[test]
+    fn a_pace_ends_above_the_rate_that_limits_nothing() {
+        for (rate, is_over) in [(199.0, false), (200.0, false), (200.1, true), (1e9, true)] {
+            let pace = Pace::new(Instant::now(), rate, false, 0.0);
+            assert_eq!(pace.is_over(), is_over, "{rate}");
+        }
+    }
+
+    #[test]
+    fn a_guess_is_one_attempt_per_named_wait_but_no_more_than_two_a_second() {
+        for (millis, rate) in [(0, 2.0), (500, 2.0), (1000, 1.0), (2000, 0.5)] {
+            assert_close(guess(Duration::from_millis(millis)), rate);
+        }
+    }
+
+    #[test]
+    fn a_late_attempt_does_not_move_the_slots_of_a_told_share() {
+        let start = Instant::now();
+        let mut random: Random = Box::new(|| 0.0);
+        let second = |share: &ToldShare| {
+            let next = share.slot(start) - start;
+            next.as_secs_f64() / share.interval()
+        };
+        // An attempt that is late by so many intervals, and the slot of the one after it.
+        for (late, next) in [
+            (0.0, 2.0),
+            (0.25, 2.0),
+            (0.75, 2.0),
+            (1.5, 3.0),
+            (2.75, 4.0),
+        ] {
+            let mut share = ToldShare::new(90.0).unwrap();
+            share.take(start, &mut random);
+            assert_close(second(&share), 1.0);
+            let interval = Duration::from_secs_f64(share.interval());
+            share.take(start + interval.mul_f64(1.0 + late), &mut random);
+            assert_close(second(&share), next);
+        }
+    }
+
+    #[test]
+    fn a_refusal_halves_the_rate_of_a_told_share() {
+        for (told, rate) in [(60.0, 0.475), (6.0, 0.0475)] {
+            assert_close(ToldShare::new(told).unwrap().after_refusal(), rate);
+        }
+    }
 }

@@ -166,3 +166,103 @@ impl Share {
         (self.dropped / self.own).max(1.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Heard {
+        share: Share,
+        now: Instant,
+    }
+
+    impl Heard {
+        fn new() -> Self {
+            Heard {
+                share: Share::new(),
+                now: Instant::now(),
+            }
+        }
+
+        /// A response to a request sent after the response before.
+        fn hear(&mut self, remaining: u64, limit: u64, was_closed_before: bool) -> Verdict {
+            let (now, limit) = (self.now, Some(limit));
+            self.share
+                .observe(now, now, remaining, limit, was_closed_before)
+        }
+    }
+
+    #[test]
+    fn the_first_share_expects_as_many_others_as_the_limit_has_room_for() {
+        for (remaining, limit, verdict) in [
+            (1, 1, Verdict::UpTo(1)),
+            (4, 5, Verdict::UpTo(1)),
+            (2, 5, Verdict::Perhaps(0.5)),
+            (0, 5, Verdict::Nothing),
+            (64, 120, Verdict::UpTo(4)),
+            (4, 120, Verdict::Perhaps(0.25)),
+            (256, 1000, Verdict::UpTo(128)),
+        ] {
+            let mut heard = Heard::new();
+            assert!(!heard.share.is_known());
+            assert_eq!(heard.hear(remaining, limit, false), verdict, "{remaining}");
+            assert!(heard.share.is_known());
+        }
+    }
+
+    #[test]
+    fn responses_that_tell_the_same_shrink_the_crowd() {
+        let mut heard = Heard::new();
+        assert_eq!(heard.hear(8, 120, false), Verdict::Perhaps(0.5));
+        // 16 · 0.9 were used up for 1 · 0.9 + 1 requests.
+        assert_eq!(heard.hear(8, 120, false), Verdict::UpTo(1));
+        assert!(!heard.share.is_alone());
+        for _ in 0..10 {
+            heard.hear(8, 120, false);
+        }
+        assert_eq!(heard.hear(8, 120, false), Verdict::UpTo(8));
+        assert!(heard.share.is_alone());
+    }
+
+    #[test]
+    fn two_that_use_up_a_limit_are_not_alone() {
+        for (limit, is_alone) in [(2, true), (3, false), (4, false)] {
+            let mut heard = Heard::new();
+            heard.hear(1, limit, false);
+            assert_eq!(heard.share.is_alone(), is_alone, "{limit}");
+        }
+    }
+
+    #[test]
+    fn a_limit_of_another_kind_does_not_set_the_target() {
+        for (limit, served, target) in [
+            (6000, 49, 3.0),
+            // After 50 responses, more than a fortieth of the limit would have been seen.
+            (6000, 50, 1.0),
+            (201, 50, 1.0),
+            (200, 50, 3.0),
+            (200, 49, 3.0),
+            (20, 50, 2.0),
+        ] {
+            let mut heard = Heard::new();
+            heard.hear(5, limit, false);
+            let room = heard.share.room(served);
+            assert_eq!(room, 5.0 / target, "{limit} after {served}");
+        }
+    }
+
+    #[test]
+    fn a_window_of_a_limit_of_zero_says_nothing_of_the_part() {
+        let mut heard = Heard::new();
+        assert_eq!(heard.hear(0, 0, false), Verdict::Nothing);
+        heard.share.window_ends(1);
+        for _ in 0..40 {
+            heard.hear(100, 120, true);
+        }
+        // A tenth of the limit.
+        heard.share.window_ends(12);
+        heard.share.forget_remaining();
+        assert_eq!(heard.hear(60, 120, true), Verdict::UpTo(6));
+        assert!(heard.share.is_alone());
+    }
+}

@@ -1,9 +1,10 @@
 //! Why a job ends early.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use crate::http::cancel::Dependent;
+use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// What ends a job early.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,6 +5,7 @@
 // `src/stream/queue.rs` closes the connections of a `ureq::Agent`.
 extern crate self as ureq;
 
+mod batch;
 #[path = "../../../benches/support/headers.rs"]
 mod headers;
 mod http;

@@ -48,7 +48,7 @@ pub(crate) fn coin() -> bool {
     false
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(runtime::sync::Mutex<T>);
 
 /// The guard of the runtime, and the mutex to lock again after a wait.
@@ -79,6 +79,7 @@ impl<T> DerefMut for MutexGuard<'_, T> {
     }
 }
 
+#[derive(Debug)]
 pub(crate) struct Condvar(runtime::sync::Condvar);
 
 impl Default for Condvar {

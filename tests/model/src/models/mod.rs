@@ -43,6 +43,11 @@ impl Model {
 
 /// Returns all models.
 pub(crate) fn all() -> impl Iterator<Item = &'static Model> {
-    let parts = [crate::stream::models::MODELS, cancel::MODELS, gate::MODELS];
+    let parts = [
+        crate::stream::models::MODELS,
+        crate::batch::models::MODELS,
+        cancel::MODELS,
+        gate::MODELS,
+    ];
     parts.into_iter().flatten()
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::{After, CallInfo, Excerpt};
 use crate::headers::Headers;
 
-/// Details of a call that this crate refused. Nothing was sent.
+/// Details of a call with invalid arguments or settings. Nothing was sent.
 #[derive(Clone)]
 pub struct UserError {
     pub(super) operation: Option<String>,
@@ -17,7 +17,7 @@ pub struct UserError {
 }
 
 impl UserError {
-    /// Returns what was refused, why, and what to do.
+    /// Returns what is invalid, why, and what to do.
     pub fn message(&self) -> &str {
         &self.what
     }
@@ -142,6 +142,14 @@ impl UnwindSafe for ConnectionError {}
 impl RefUnwindSafe for ConnectionError {}
 
 /// Details of a response that was not received in time.
+///
+/// ```no_run
+/// # let client = bimpeai::Client::from_env().unwrap();
+/// let result = client.agents().retrieve("agt_1").send();
+/// if let Err(bimpeai::Error::Timeout(error)) = result {
+///     println!("not within {:?}", error.limit());
+/// }
+/// ```
 #[derive(Clone)]
 pub struct TimeoutError {
     pub(crate) call: CallInfo,
@@ -239,7 +247,16 @@ impl fmt::Display for CancelledError {
     }
 }
 
-/// Details of a response that is not what the API documents.
+/// Details of a response that does not have the documented form.
+///
+/// ```no_run
+/// # let client = bimpeai::Client::from_env().unwrap();
+/// let result = client.agents().retrieve("agt_1").send();
+/// if let Err(bimpeai::Error::Decode(error)) = result {
+///     eprintln!("{error}"); // names the field
+///     std::fs::write("response.json", error.body()).unwrap();
+/// }
+/// ```
 #[derive(Clone)]
 pub struct DecodeError {
     pub(crate) call: CallInfo,
@@ -284,6 +301,22 @@ impl fmt::Display for DecodeError {
 }
 
 /// Details of a message that a stream skipped.
+///
+/// ```no_run
+/// # fn main() -> Result<(), bimpeai::Error> {
+/// # let client = bimpeai::Client::from_env()?;
+/// let messages = client.conversations().messages();
+/// for message in messages.stream("agt_1", "cnv_1") {
+///     match message {
+///         Err(bimpeai::Error::SkippedMessage(skipped)) => {
+///             eprintln!("skipped {:?}", skipped.id());
+///         }
+///         message => println!("{}", message?.id),
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct SkippedMessageError {
     pub(crate) call: CallInfo,

@@ -196,6 +196,18 @@ impl<T> Drop for Ahead<T> {
 }
 
 /// An iterator over the items of all pages of a list. It ends after an error.
+///
+/// ```no_run
+/// # fn main() -> Result<(), bimpeai::Error> {
+/// # let client = bimpeai::Client::from_env()?;
+/// let agents = client.agents().list().limit(100);
+/// let mut first_ten = agents.into_iter().take(10);
+/// while let Some(agent) = first_ten.next().transpose()? {
+///     println!("{}", agent.name);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub struct Items<T> {
     /// What is left of the current page.
     items: VecDeque<T>,

@@ -114,13 +114,6 @@ macro_rules! body {
                 }
             }
 
-            $( $( $(#[doc = $opt_doc])*
-            #[must_use]
-            pub fn $opt(mut self, $opt: impl Into<$opt_type>) -> Self {
-                self.$opt = Some($opt.into());
-                self
-            } )* )?
-
             $( $( $(#[doc = $num_doc])*
             #[must_use]
             pub fn $num(mut self, $num: $num_type) -> Self {
@@ -132,6 +125,13 @@ macro_rules! body {
             #[must_use]
             pub fn $list(mut self, $list: impl IntoIterator<Item = impl Into<$list_type>>) -> Self {
                 self.$list = Some($list.into_iter().map(Into::into).collect());
+                self
+            } )* )?
+
+            $( $( $(#[doc = $opt_doc])*
+            #[must_use]
+            pub fn $opt(mut self, $opt: impl Into<$opt_type>) -> Self {
+                self.$opt = Some($opt.into());
                 self
             } )* )?
 

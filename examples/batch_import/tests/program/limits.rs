@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! BIMPEAI_LIMITS_ROWS=10000 BIMPEAI_LIMITS_PROCESSES=16 BIMPEAI_LIMITS_KILLS=20 \
-//!     cargo test --release -p batch_import --test program limits::killed -- --nocapture --test-threads 1
+//!     cargo test --release -p batch_import limits::killed -- --nocapture --test-threads 1
 //! ```
 //!
 //! `BIMPEAI_LIMITS_SEED=7` runs that seed alone, `BIMPEAI_LIMITS_PER_SECOND=2` and

@@ -25,7 +25,7 @@ const AFTER_REFUSAL_OF_TOLD: f64 = 0.5;
 /// What it leaves of a rate that was measured between two refusals.
 const OF_MEASURED: f64 = 0.3;
 /// Attempts per named wait of a client that knows nothing.
-const GUESS: f64 = 1.0;
+const GUESS: f64 = 2.0;
 /// Attempts are not further apart than 30 s.
 const MIN_RATE: f64 = 1.0 / 30.0;
 /// A rate per second that limits nothing.

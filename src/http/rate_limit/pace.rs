@@ -312,8 +312,8 @@ mod tests {
     }
 
     #[test]
-    fn a_guess_is_one_attempt_per_named_wait_but_no_more_than_two_a_second() {
-        for (millis, rate) in [(0, 2.0), (500, 2.0), (1000, 1.0), (2000, 0.5)] {
+    fn a_guess_is_two_attempts_per_named_wait_but_no_more_than_four_a_second() {
+        for (millis, rate) in [(0, 4.0), (500, 4.0), (1000, 2.0), (2000, 1.0)] {
             assert_close(guess(Duration::from_millis(millis)), rate);
         }
     }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Imports a file with GNU parallel: one process for each shard.
+# Imports a file with GNU parallel: one process for each shard, all of them at once.
 #
 #     ./parallel.sh agents.jsonl 8
 #
@@ -8,8 +8,14 @@
 set -eu
 input=${1:?usage: parallel.sh FILE [SHARDS]}
 shards=${2:-4}
+journal=$input.journal
+mkdir -p -m 700 "$journal"
 
-# 3 (some rows failed) is worth another try; the other codes are not.
-exec parallel --joblog "$input.joblog" --resume-failed --line-buffer --tag \
-    "${BATCH_IMPORT:-batch_import}" --input "$input" --journal "$input.journal" \
+# parallel knows its jobs by number alone, so each content and each number of shards has its own log.
+# It is in the journal's folder: without the journal, nothing is done.
+log=$journal/parallel-$shards-$(cksum <"$input" | cut -d ' ' -f 1).log
+
+# The jobs wait for the API, not for a CPU.
+exec parallel --jobs "$shards" --joblog "$log" --resume-failed --line-buffer --tag --quote \
+    "${BATCH_IMPORT:-batch_import}" --input "$input" --journal "$journal" \
     --shard "{}/$shards" ::: $(seq 0 $((shards - 1)))

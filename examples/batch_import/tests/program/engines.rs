@@ -38,29 +38,121 @@ fn write_program(folder: &Folder, name: &str, text: &str) {
     std::fs::set_permissions(path, mode).unwrap();
 }
 
-#[test]
-fn gnu_parallel_runs_all_shards_and_then_those_that_failed() {
+/// Runs `parallel.sh` with GNU parallel, or says why not.
+fn parallel(emulator: &Emulator, folder: &Folder) -> Option<Command> {
     let real = std::env::var("PATH").unwrap_or_default();
     let is_here = std::env::split_paths(&real).any(|folder| folder.join("parallel").exists());
     if !is_here {
         println!("did not run: GNU parallel is not installed");
-        return;
+        return None;
     }
+    let mut command = script("parallel.sh", emulator, folder);
+    // It keeps files there.
+    command.env("HOME", &folder.0);
+    Some(command)
+}
+
+#[test]
+fn gnu_parallel_runs_all_shards_and_then_those_that_failed() {
     let (emulator, folder) = (quiet().start().unwrap(), Folder::new());
+    let start = || parallel(&emulator, &folder);
+    let Some(mut command) = start() else { return };
     // Refused until the second run: some shards fail.
     let refused = Fault::status(422).on("POST", "/agents");
     emulator.fault(refused.every(7).times(3));
-    let mut command = script("parallel.sh", &emulator, &folder);
     let first = run(command.arg("4"));
     assert!(matches!(first.code, Some(1..=4)), "{first:?}");
-    let mut command = script("parallel.sh", &emulator, &folder);
-    let second = run(command.arg("4"));
+    let second = run(start().unwrap().arg("4"));
     assert_eq!(second.code, Some(0), "{second:?}");
     assert_each_once(&emulator, 24);
     // Nothing is left, and so nothing is run.
-    let mut command = script("parallel.sh", &emulator, &folder);
-    let third: Ended = run(command.arg("4"));
+    let third: Ended = run(start().unwrap().arg("4"));
     assert_eq!((third.code, &*third.stdout), (Some(0), ""), "{third:?}");
+}
+
+/// They wait for the API, so that their number does not depend on the number of CPUs.
+#[test]
+fn gnu_parallel_runs_all_shards_at_once() {
+    let (emulator, folder) = (quiet().start().unwrap(), Folder::new());
+    let Some(mut command) = parallel(&emulator, &folder) else {
+        return;
+    };
+    let shards = std::thread::available_parallelism().unwrap().get() + 2;
+    let waits = format!(
+        "#!/bin/sh\ncd '{}' || exit\n: >started-$$\nfor _ in $(seq 200); do\n\
+         [ $(ls started-* | wc -l) -lt {shards} ] || exit 0\nsleep 0.1\ndone\nexit 9\n",
+        folder.0.display()
+    );
+    write_program(&folder, "waits", &waits);
+    command.env("BATCH_IMPORT", folder.0.join("waits"));
+    let ended = run(command.arg(shards.to_string()));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+}
+
+#[test]
+fn gnu_parallel_takes_paths_with_spaces_and_quotes() {
+    let emulator = quiet().start().unwrap();
+    let outer = Folder::new();
+    let folder = outer.0.join("Ada's \"new\" $agents");
+    std::fs::create_dir(&folder).unwrap();
+    let folder = Folder(folder);
+    let Some(mut command) = parallel(&emulator, &folder) else {
+        return;
+    };
+    let ended = run(command.arg("3"));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_each_once(&emulator, 24);
+}
+
+#[test]
+fn another_number_of_shards_continues_a_run_of_gnu_parallel() {
+    let (emulator, folder) = (quiet().start().unwrap(), Folder::new());
+    let Some(mut command) = parallel(&emulator, &folder) else {
+        return;
+    };
+    // The last shard fails.
+    let program = example("batch_import");
+    let fails = format!(
+        "#!/bin/sh\ncase $* in *2/3*) exit 3; esac\nexec '{}' \"$@\"\n",
+        program.get_program().display()
+    );
+    write_program(&folder, "fails", &fails);
+    command.env("BATCH_IMPORT", folder.0.join("fails"));
+    let first = run(command.arg("3"));
+    assert_eq!(first.code, Some(1), "{first:?}");
+    let second = run(parallel(&emulator, &folder).unwrap().arg("4"));
+    assert_eq!(second.code, Some(0), "{second:?}");
+    assert_each_once(&emulator, 24);
+}
+
+#[test]
+fn gnu_parallel_imports_rows_that_were_added_to_the_file() {
+    let (emulator, folder) = (quiet().start().unwrap(), Folder::new());
+    let start = || parallel(&emulator, &folder);
+    let Some(mut command) = start() else { return };
+    folder.rows(10);
+    let first = run(command.arg("3"));
+    assert_eq!(first.code, Some(0), "{first:?}");
+    assert_each_once(&emulator, 10);
+    let second = run(start().unwrap().arg("3"));
+    assert_eq!(second.code, Some(0), "{second:?}");
+    assert_each_once(&emulator, 24);
+}
+
+/// The log goes with the journal.
+#[test]
+fn gnu_parallel_imports_everything_again_without_the_journal() {
+    let (emulator, folder) = (quiet().start().unwrap(), Folder::new());
+    let start = || parallel(&emulator, &folder);
+    let Some(mut command) = start() else { return };
+    let first = run(command.arg("2"));
+    assert_eq!(first.code, Some(0), "{first:?}");
+    std::fs::remove_dir_all(folder.0.join("agents.jsonl.journal")).unwrap();
+    let second = run(start().unwrap().arg("2"));
+    assert_eq!(second.code, Some(0), "{second:?}");
+    // The emulator remembers the requests, and replays its responses.
+    assert!(second.stdout.contains(r#""finished":"#), "{second:?}");
+    assert_each_once(&emulator, 24);
 }
 
 /// `srun` and `scontrol` are scripts here; a task that is interrupted asks to be requeued.

@@ -204,6 +204,9 @@ fn the_kubernetes_job_counts_its_shards_and_has_a_rule_for_each_exit_code() {
             .to_owned()
     };
     assert_eq!(after("completions:"), after("BIMPEAI_SHARD_COUNT\n"));
+    // Required by the schema until Kubernetes 1.33.
+    let (_, condition) = text.split_once("- type: DisruptionTarget\n").unwrap();
+    assert!(condition.trim_start().starts_with("status: \"True\"\n"));
     let (_, rules) = text.split_once("rules:").unwrap();
     let mut codes = Vec::new();
     for line in rules.lines().filter(|line| line.contains("values: [")) {

@@ -519,3 +519,17 @@ fn join(writing: JoinHandle<Result<(), String>>) -> Result<(), String> {
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_error_or_panic_of_the_journal_thread_is_the_error_of_the_job() {
+        let joined = |run: fn() -> Result<(), String>| join(spawn("test", run).unwrap());
+        assert_eq!(joined(|| Ok(())), Ok(()));
+        assert_eq!(joined(|| Err("full".to_owned())), Err("full".to_owned()));
+        let error = joined(|| panic!("a panic of a test")).unwrap_err();
+        assert!(error.contains("panicked"), "{error}");
+    }
+}

@@ -272,3 +272,118 @@ impl fmt::Debug for BatchError {
 }
 
 impl StdError for BatchError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn in_doubt() -> InDoubt {
+        InDoubt {
+            row: "r-1".to_owned(),
+            step: "agent".to_owned(),
+            operation: "POST /agents".to_owned(),
+            started: 1_500,
+            age: Duration::from_secs(90_000),
+            ambiguous: false,
+        }
+    }
+
+    fn changed(done: bool) -> ChangedStep {
+        ChangedStep {
+            step: "agent".to_owned(),
+            operation: "POST /agents".to_owned(),
+            done,
+        }
+    }
+
+    #[test]
+    fn the_error_of_a_step_says_what_to_do() {
+        let names = |name: &str| StepError::Name(name.to_owned());
+        let changed = |done| StepError::Changed(changed(done));
+        for (error, expected) in [
+            (names(""), "the name of a step is empty"),
+            (
+                names("menu"),
+                "the row has two steps named \"menu\"; give each step of a row its own name",
+            ),
+            (StepError::Stopping, "not sent: the job is ending"),
+            (StepError::Journal("no room".to_owned()), "no room"),
+            (
+                changed(true),
+                "step \"agent\" (POST /agents) is done, with another request; undo the change to \
+                 the row, or import the changed row under another key (requests must depend on the \
+                 row and earlier results alone)",
+            ),
+            (
+                changed(false),
+                "step \"agent\" (POST /agents) was started with another request, whose result is \
+                 unknown; undo the change to the row until it is known, or import the changed row \
+                 under another key (requests must depend on the row and earlier results alone)",
+            ),
+            (
+                StepError::InDoubt(in_doubt()),
+                "step \"agent\" (POST /agents) was sent 25 h 0 min ago, its result is unknown, and \
+                 the server may have forgotten its idempotency key; find out whether it was done, \
+                 and decide with Batch::reconcile",
+            ),
+            (
+                StepError::InDoubt(InDoubt {
+                    ambiguous: true,
+                    ..in_doubt()
+                }),
+                "step \"agent\" (POST /agents) was started by two processes that disagree about it; \
+                 find out whether it was done, and decide with Batch::reconcile",
+            ),
+        ] {
+            assert_eq!(error.to_string(), expected);
+            assert_eq!(format!("{error:?}"), expected);
+            assert!(error.source().is_none());
+        }
+    }
+
+    #[test]
+    fn a_step_in_doubt_and_a_changed_step_tell_their_parts() {
+        let doubt = in_doubt();
+        assert_eq!(
+            (doubt.row(), doubt.step(), doubt.operation()),
+            ("r-1", "agent", "POST /agents")
+        );
+        assert_eq!(doubt.started(), UNIX_EPOCH + Duration::from_millis(1_500));
+        for done in [true, false] {
+            let changed = changed(done);
+            assert_eq!((changed.step(), changed.is_done()), ("agent", done));
+        }
+    }
+
+    #[test]
+    fn the_error_of_a_row_keeps_what_it_was_made_of() {
+        let text = RowError::new("no phone number");
+        assert_eq!(text.to_string(), "no phone number");
+        assert_eq!(format!("{text:?}"), "\"no phone number\"");
+        assert!(text.as_step().is_none() && text.as_call().is_none());
+        let step = RowError::from(StepError::Stopping);
+        assert!(matches!(step.as_step(), Some(StepError::Stopping)));
+        let call = RowError::from(Error::user("wrong"));
+        assert!(call.as_step().is_none() && call.as_call().is_some());
+    }
+
+    #[test]
+    fn the_error_of_a_step_has_the_source_of_its_call() {
+        let server = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let url = format!("http://{}", server.local_addr().unwrap());
+        drop(server);
+        let client = crate::Client::builder("sk_canary").base_url(url);
+        let client = client.max_retries(0).build().unwrap();
+        let error = client.agents().retrieve("a").send().unwrap_err();
+        let source = error.source().expect("a source").to_string();
+        let error = StepError::Call(error);
+        assert_eq!(error.source().expect("a source").to_string(), source);
+    }
+
+    #[test]
+    fn the_error_of_a_job_prints_its_message() {
+        let error = BatchError::setting("threads must not be zero");
+        assert_eq!(error.to_string(), "threads must not be zero");
+        assert_eq!(format!("{error:?}"), error.to_string());
+    }
+}

@@ -397,4 +397,69 @@ mod tests {
 "
         );
     }
+    #[test]
+    fn numbers_are_grouped_in_threes() {
+        for (number, text) in [
+            (0, "0"),
+            (100, "100"),
+            (1_000, "1,000"),
+            (123_456, "123,456"),
+            (u64::MAX, "18,446,744,073,709,551,615"),
+        ] {
+            assert_eq!(Grouped(number).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn progress_counts_the_rows_of_every_outcome() {
+        let progress = Progress {
+            finished: 1,
+            skipped: 20,
+            failed: 300,
+            in_doubt: 4_000,
+            other_shards: 50_000,
+            elapsed: Duration::from_secs(1),
+        };
+        assert_eq!(progress.rows(), 54_321);
+    }
+
+    #[test]
+    fn a_problem_is_one_line_and_tells_doubt_from_failure() {
+        let problem = |kind: &str, step: Option<&str>| Problem {
+            row: "r-1".to_owned(),
+            number: 7,
+            step: step.map(str::to_owned),
+            kind: kind.to_owned(),
+            message: "no".to_owned(),
+        };
+        let doubt = problem(IN_DOUBT, Some("agent"));
+        assert!(doubt.is_in_doubt());
+        assert_eq!(doubt.to_string(), "row 7 (\"r-1\"), step \"agent\": no");
+        let failed = problem("timeout", None);
+        assert!(!failed.is_in_doubt());
+        assert_eq!(failed.to_string(), "row 7 (\"r-1\"): no");
+    }
+
+    #[test]
+    fn a_plan_shows_what_there_is() {
+        assert_eq!(Plan::default().to_string(), "0 rows to do\n");
+        let plan = Plan {
+            to_do: 1,
+            begun: 1,
+            in_doubt: 1,
+            finished: 1_000,
+            other_shards: 2,
+            bad_keys: 3,
+        };
+        assert_eq!(
+            plan.to_string(),
+            "1 row to do
+  begun        1
+  in doubt     1
+  finished     1,000
+  other shards 2
+  bad keys     3
+"
+        );
+    }
 }

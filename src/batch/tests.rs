@@ -62,7 +62,7 @@ fn rows_of_another_process_are_noticed_before_the_server_forgets_them() {
         batch.clock = clock;
         batch
     };
-    for (hours, sent) in [(11, 6), (13, 4), (30, 4)] {
+    for (hours, sent) in [(11, 6), (12, 4), (13, 4), (30, 4)] {
         let rows = [format!("first-{hours}"), format!("second-{hours}")];
         emulator.clear_requests();
         let report = batch()

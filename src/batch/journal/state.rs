@@ -371,6 +371,46 @@ mod tests {
                 1,
             ),
             (
+                "void here, sent elsewhere before",
+                vec![(other, start(0, 5)), (own, start(0, 9)), (own, void(0))],
+                open(0, 5, false),
+                0,
+            ),
+            (
+                "another key is void",
+                vec![(own, start(1, 5)), (own, void(0))],
+                open(1, 5, true),
+                0,
+            ),
+            (
+                "an earlier key is refused",
+                vec![(own, start(1, 5)), (own, refuse(0, 4, false))],
+                open(1, 5, true),
+                1,
+            ),
+            (
+                "a later key is refused",
+                vec![(own, start(0, 5)), (own, refuse(1, 6, false))],
+                None,
+                2,
+            ),
+            (
+                "sent elsewhere first, refused by something before the API",
+                vec![
+                    (other, start(0, 4)),
+                    (own, start(0, 5)),
+                    (own, refuse(0, 6, false)),
+                ],
+                open(0, 4, false),
+                1,
+            ),
+            (
+                "sent here, and elsewhere before",
+                vec![(own, start(0, 9)), (other, start(0, 5))],
+                open(0, 5, true),
+                0,
+            ),
+            (
                 "refused by something before the API, sent elsewhere",
                 vec![
                     (own, start(0, 5)),
@@ -453,15 +493,45 @@ mod tests {
                 at: 5,
             })
         };
-        for records in [
-            vec![(1, start(0, 1)), (2, start(1, 1))],
-            vec![(1, start(0, 1)), (2, start(0, 2))],
+        for (records, refusals) in [
+            (vec![(1, start(0, 1)), (2, start(1, 1))], 1),
+            (vec![(1, start(1, 1)), (2, start(0, 1))], 1),
+            (vec![(1, start(0, 1)), (2, start(0, 2))], 0),
+            // What follows does not settle it.
+            (
+                vec![(1, start(0, 1)), (2, start(0, 2)), (3, start(0, 1))],
+                0,
+            ),
         ] {
             match state(records) {
-                StepState::Open(open) => assert!(open.ambiguous),
+                StepState::Open(open) => {
+                    assert_eq!((open.ambiguous, open.refusals), (true, refusals))
+                }
                 other => panic!("{other:?}"),
             }
         }
+    }
+
+    #[test]
+    fn the_latest_start_counts_whichever_file_has_it() {
+        let mut step = StepLog::new("s");
+        assert_eq!(step.latest_start(), 0);
+        for (file, at) in [(0, 5), (2, 9), (1, 7)] {
+            step.started(file, 0, at, hash(1));
+        }
+        assert_eq!(step.latest_start(), 9);
+    }
+
+    #[test]
+    fn a_step_is_done_once_its_result_is_known() {
+        let mut step = StepLog::new("s");
+        step.started(OWN, 0, 5, hash(1));
+        let value = StoredValue::Data(None);
+        step.done(StepResult {
+            hash: hash(1),
+            value,
+        });
+        assert!(matches!(step.state(), StepState::Done(done) if done.hash == hash(1)));
     }
 
     #[test]

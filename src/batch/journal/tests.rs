@@ -1,7 +1,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::record::{Body, Done};
-use super::samples::{done, finished, hash, records, refused, started, text};
+use super::samples::{done, finished, hash, records, refused, started, text, void};
 use super::state::{Row, StepState, StoredValue};
 use super::writer::writer;
 use super::*;
@@ -327,4 +327,107 @@ fn the_next_owner_compacts_and_few_lines_are_left_alone() {
         let lines = folder.read("0-of-1.jsonl").lines().count();
         assert_eq!(lines == rows + 1, compacted, "{lines} lines");
     }
+}
+
+#[test]
+fn a_journal_is_compacted_if_at_least_half_of_a_thousand_lines_are_needless() {
+    for (rows, lines, compacted) in [
+        (499, 1_000, true),
+        (500, 1_000, true),
+        (501, 1_000, false),
+        (900, 1_000, false),
+        (1, 999, false),
+        (1, 1_000, true),
+    ] {
+        let folder = Folder::new();
+        let records: Vec<_> = (1..lines)
+            .map(|number| finished(&format!("r-{}", number % rows)))
+            .collect();
+        let content = format!("{HEADER}{}", text(&records));
+        folder.write("0-of-1.jsonl", &content);
+        folder.open(Shard::all()).unwrap();
+        let left = folder.read("0-of-1.jsonl").lines().count();
+        let expected = if compacted { rows + 1 } else { lines };
+        assert_eq!(left, expected, "{rows} rows in {lines} lines");
+    }
+}
+
+#[test]
+fn the_files_of_other_processes_are_kept_apart_from_the_own_one() {
+    let folder = Folder::new();
+    let write = |name: &str, records: &[Record<'_>]| {
+        folder.write(name, format!("{HEADER}{}", text(records)));
+    };
+    // What the owner of one file knows of its key says nothing of those that others have sent.
+    let start = |row: &str, at| started(row, "s", 0, at);
+    write("0-of-4.jsonl", &[start("r-0", 5)]);
+    write(
+        "1-of-4.jsonl",
+        &[start("r-0", 7), void("r-0", "s", 0), start("r-1", 8)],
+    );
+    write(
+        "2-of-4.jsonl",
+        &[start("r-1", 9), void("r-1", "s", 0), start("r-2", 6)],
+    );
+    write("3-of-4.jsonl", &[start("r-2", 4), void("r-2", "s", 0)]);
+    let open = |rows: &Rows| -> Vec<(u64, bool)> {
+        let state = |row| match rows.get(row) {
+            Some(Row::Begun(steps)) => match steps[0].state() {
+                StepState::Open(open) => (open.since, open.here),
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        };
+        ["r-0", "r-1", "r-2"].map(state).to_vec()
+    };
+    let seen = look(&folder.0, "job").unwrap();
+    assert_eq!(open(&seen), [(5, false), (8, false), (6, false)]);
+    for (index, here) in [(1, "r-1"), (2, "r-2")] {
+        let (_journal, rows) = folder.open(Shard::new(index, 4).unwrap()).unwrap();
+        let expected = [("r-0", 5), ("r-1", 8), ("r-2", 6)].map(|(row, at)| (at, row == here));
+        assert_eq!(open(&rows), expected);
+    }
+}
+
+/// A file that is there and cannot be opened must not be taken for a new one.
+#[cfg(unix)]
+#[test]
+fn a_file_that_cannot_be_opened_is_not_replaced() {
+    let folder = Folder::new();
+    fs::create_dir_all(&folder.0).unwrap();
+    let path = folder.file("0-of-1.jsonl");
+    std::os::unix::fs::symlink(&path, &path).unwrap();
+    let error = folder.open(Shard::all()).unwrap_err().to_string();
+    assert!(error.contains("0-of-1.jsonl: cannot be read"), "{error}");
+    assert!(fs::symlink_metadata(&path).unwrap().is_symlink());
+}
+
+/// Linux cannot sync this device.
+#[cfg(target_os = "linux")]
+const NULL: &str = "/dev/null";
+
+#[cfg(target_os = "linux")]
+#[test]
+fn records_are_synced_to_their_file() {
+    let mut null = OpenOptions::new().write(true).open(NULL).unwrap();
+    assert!(writer::Disk::append(&mut null, b"line\n").is_ok());
+    let error = writer::Disk::sync(&mut null).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_folder_that_cannot_be_synced_is_an_error_unless_its_file_system_cannot() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = Folder::new();
+    let missing = sync_folder(&folder.0).unwrap_err();
+    assert_eq!(missing.kind(), io::ErrorKind::NotFound);
+    assert!(sync_folder(Path::new(NULL)).is_ok());
+    fs::create_dir_all(&folder.0).unwrap();
+    assert!(sync_folder(&folder.0).is_ok());
+    // Somebody else's, unless root runs this, who may read everything.
+    fs::set_permissions(&folder.0, fs::Permissions::from_mode(0o300)).unwrap();
+    assert!(sync_folder(&folder.0).is_ok());
+    fs::set_permissions(&folder.0, fs::Permissions::from_mode(0o700)).unwrap();
 }

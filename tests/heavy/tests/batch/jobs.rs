@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bimpeai::agents::CreateAgent;
 use bimpeai::batch::{Batch, RowError, Shard, StepError};
@@ -223,6 +223,50 @@ fn progress_and_problems_are_told_on_the_calling_thread() {
         problems[0].starts_with("row 4 (\"r3\"), step \"agent\": POST /agents: 400 bad_request"),
         "{problems:?}"
     );
+}
+
+#[test]
+fn rows_that_are_skipped_show_progress_ten_times_a_second() {
+    const ROWS: usize = 1_000;
+    let (api, folder) = (Fake::fair(), Folder::new());
+    let shard = Shard::new(0, 2).unwrap();
+    let others = (0..).map(|number| format!("r{number}"));
+    let others = others.filter(|row| !shard.contains(row)).take(ROWS);
+    let mut shown = Vec::new();
+    let mut last_but_one = None;
+    let rows = others.enumerate().map(|(number, row)| {
+        if number == ROWS - 1 {
+            // By now, nothing has been shown for this long.
+            let since: &Instant = last_but_one.get_or_insert_with(Instant::now);
+            while since.elapsed() < Duration::from_millis(100) {
+                std::thread::yield_now();
+            }
+        }
+        row
+    });
+    batch(&folder)
+        .shard(shard)
+        .on_progress(|progress| shown.push(progress.other_shards))
+        .run(&api.client(), rows, String::clone, |_, _| Ok(()))
+        .unwrap();
+    // The last row, and the end.
+    let all = ROWS as u64;
+    assert_eq!(shown[shown.len() - 2..], [all, all], "{shown:?}");
+    assert!(shown.len() < ROWS / 2, "{} times", shown.len());
+}
+
+#[test]
+fn a_report_keeps_the_first_thousand_problems() {
+    let (api, folder) = (Fake::fair(), Folder::new());
+    let mut told = 0;
+    let report = batch(&folder)
+        .on_problem(|_| told += 1)
+        .run(&api.client(), rows(1_001), String::clone, |_, _| {
+            Err(RowError::new("no phone number"))
+        })
+        .unwrap();
+    assert_eq!((told, report.failed_rows()), (1_001, 1_001));
+    assert_eq!(report.problems.len(), 1_000);
 }
 
 #[test]

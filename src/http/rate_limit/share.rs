@@ -265,4 +265,28 @@ mod tests {
         assert_eq!(heard.hear(60, 120, true), Verdict::UpTo(6));
         assert!(heard.share.is_alone());
     }
+    #[test]
+    fn the_part_of_a_window_is_an_average_that_remembers_the_ones_before() {
+        let mut heard = Heard::new();
+        for _ in 0..40 {
+            heard.hear(100, 120, true);
+        }
+        // A tenth of the limit, then three tenths.
+        for (own, share) in [(12, 6), (36, 12)] {
+            heard.share.window_ends(own);
+            heard.share.forget_remaining();
+            assert_eq!(heard.hear(60, 120, true), Verdict::UpTo(share));
+            for _ in 0..40 {
+                heard.hear(60, 120, true);
+            }
+        }
+    }
+
+    #[test]
+    fn what_remained_before_a_wait_is_not_compared_with_what_remains_after_it() {
+        let mut heard = Heard::new();
+        assert_eq!(heard.hear(12, 120, false), Verdict::Perhaps(0.75));
+        heard.share.forget_remaining();
+        assert_eq!(heard.hear(8, 120, false), Verdict::Perhaps(0.5));
+    }
 }

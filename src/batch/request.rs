@@ -91,3 +91,28 @@ impl<T: DeserializeOwned> Request<T> {
         self.decode.decode(&mut response)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::Client;
+
+    #[test]
+    fn only_a_request_for_a_phone_call_rings_a_phone() {
+        let client = Client::builder("sk_1").base_url("http://127.0.0.1:1");
+        let client = client.build().unwrap();
+        for (method, path, rings) in [
+            ("POST", "/agents/agt-1/calls", true),
+            ("GET", "/agents/agt-1/calls", false),
+            ("POST", "/agents/agt-1/calls/call-1", false),
+            ("POST", "/agents/agt-1/messages", false),
+            ("POST", "/agents/agt-1", false),
+            ("POST", "/agents", false),
+            ("POST", "/workflows/w-1/calls", false),
+            ("POST", "/calls", false),
+        ] {
+            let request = client.request(method, path);
+            assert_eq!(request.rings_a_phone(), rings, "{method} {path}");
+            assert_eq!(request.is_write(), method != "GET");
+        }
+    }
+}

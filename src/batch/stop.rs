@@ -94,3 +94,59 @@ impl Stop {
         self.reason.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Instant;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    fn hard() -> Reason {
+        Reason::Authentication("401".to_owned())
+    }
+
+    #[test]
+    fn the_first_reason_stays_unless_a_hard_one_follows_a_soft_one() {
+        for (reasons, expected) in [
+            ([Reason::MaxFailures(1), hard()], hard()),
+            ([hard(), Reason::MaxFailures(1)], hard()),
+            ([hard(), Reason::Interrupted], hard()),
+            (
+                [Reason::MaxFailures(1), Reason::MaxFailures(2)],
+                Reason::MaxFailures(1),
+            ),
+        ] {
+            let stop = Stop::default();
+            assert!(!stop.is_set() && !stop.is_hard());
+            for reason in reasons {
+                stop.set(reason);
+                assert!(stop.is_set());
+            }
+            assert_eq!(stop.reason(), Some(expected.clone()));
+            assert_eq!(stop.is_hard(), expected == hard());
+        }
+    }
+
+    #[test]
+    fn a_wait_lasts_its_time_unless_a_hard_reason_ends_it() {
+        const TIME: Duration = Duration::from_millis(20);
+        let stop = Arc::new(Stop::default());
+        for reason in [None, Some(Reason::MaxFailures(1))] {
+            reason.into_iter().for_each(|reason| stop.set(reason));
+            let started = Instant::now();
+            assert!(!stop.wait(TIME));
+            assert!(started.elapsed() >= TIME);
+        }
+        let waiting = stop.clone();
+        let thread = std::thread::spawn(move || waiting.wait(LONG));
+        stop.cancelled();
+        assert!(thread.join().unwrap());
+        assert_eq!(stop.reason(), Some(Reason::Interrupted));
+        let started = Instant::now();
+        assert!(stop.wait(LONG));
+        assert!(started.elapsed() < LONG / 2, "it does not begin to wait");
+    }
+}

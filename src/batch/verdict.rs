@@ -13,7 +13,6 @@ pub(super) fn is_unknown(error: &Error) -> bool {
             400..=499 => !is_refusal(error),
             _ => true,
         },
-        Error::User(_) => false,
         _ => error.may_have_been_sent(),
     }
 }
@@ -119,5 +118,117 @@ pub(super) fn call_kind(error: &Error) -> String {
         Error::Cancelled(_) => "cancelled".to_owned(),
         // Of streams, which no step is.
         Error::SkippedMessage(_) => "skipped message".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{CallInfo, CallTraits};
+    use crate::headers::Headers;
+    use crate::http::{Response, error_body};
+
+    fn api(status: u16, body: &str) -> Error {
+        let response = Response {
+            call: CallInfo {
+                operation: "POST /agents".to_owned(),
+                attempts: 1,
+                request_id: None,
+                sent: true,
+                traits: CallTraits::STREAM,
+                page: None,
+            },
+            status,
+            headers: Headers::default(),
+            body: body.as_bytes().to_vec(),
+        };
+        error_body::api_error(response, "")
+    }
+
+    #[test]
+    fn what_a_response_tells_of_the_operation() {
+        const NO: &str = r#"{"code":"bad_request","message":"no"}"#;
+        const LIMIT: &str = r#"{"code":"integration_limit_reached","message":"no"}"#;
+        const OTHER: &str = r#"{"code":"conflict","message":"This Idempotency-Key was used with a different body."}"#;
+        const DIFFERENT: &str = r#"{"code":"conflict","message":"A different state."}"#;
+        const NO_KEY: &str = r#"{"code":"bad_request","message":"no Idempotency-Key"}"#;
+        // Whether it is a refusal, evaluated by the API, and whether the outcome is unknown.
+        for (status, body, expected) in [
+            (400, NO, [true, true, false]),
+            (422, NO, [true, true, false]),
+            (422, "<html>", [true, false, false]),
+            (404, NO, [true, false, false]),
+            (401, NO, [true, false, false]),
+            (499, NO, [true, false, false]),
+            (400, NO_KEY, [true, true, false]),
+            (400, OTHER, [false, false, true]),
+            (422, OTHER, [false, false, true]),
+            (408, NO, [false, false, true]),
+            (409, NO, [false, false, true]),
+            (409, OTHER, [false, false, true]),
+            (409, LIMIT, [true, true, false]),
+            (429, NO, [false, false, false]),
+            (500, NO, [false, false, true]),
+            (503, LIMIT, [false, false, true]),
+            (301, NO, [false, false, true]),
+        ] {
+            let error = api(status, body);
+            let found = [is_refusal(&error), is_evaluated(&error), is_unknown(&error)];
+            assert_eq!(found, expected, "{status} {body}");
+            let in_progress = status == 409 && [NO, DIFFERENT].contains(&body);
+            assert_eq!(may_be_in_progress(&error), in_progress, "{status} {body}");
+        }
+        assert!(may_be_in_progress(&api(409, DIFFERENT)));
+    }
+
+    #[test]
+    fn what_a_response_tells_of_the_credentials_and_the_plan() {
+        const FULL: &str = r#"{"code":"agent_limit_reached","message":"no"}"#;
+        const FULL_IN_WORDS: &str = r#"{"code":"bad_request","message":"Agent limit reached."}"#;
+        const FORBIDDEN: &str = r#"{"code":"forbidden","message":"no"}"#;
+        const SCOPE: &str = r#"{"code":"insufficient_scope","message":"no"}"#;
+        for (status, body, unauthenticated, full) in [
+            (401, "", true, false),
+            (407, "", true, false),
+            (403, "", false, false),
+            (403, FORBIDDEN, true, false),
+            (403, SCOPE, true, false),
+            (400, FORBIDDEN, false, false),
+            (403, FULL, false, true),
+            (402, FULL, false, true),
+            (400, FULL_IN_WORDS, false, true),
+            (403, FULL_IN_WORDS, false, true),
+            (404, FULL_IN_WORDS, false, false),
+        ] {
+            let error = api(status, body);
+            let found = (is_unauthenticated(&error), is_agent_limit(&error));
+            assert_eq!(found, (unauthenticated, full), "{status} {body}");
+            assert_eq!(
+                is_evaluated(&error),
+                full || status == 400,
+                "{status} {body}"
+            );
+            let expected = match (unauthenticated, full) {
+                (true, _) => Some(Reason::Authentication(error.to_string())),
+                (_, true) => Some(Reason::AgentLimit(error.to_string())),
+                _ => None,
+            };
+            assert_eq!(reason(&error), expected);
+        }
+    }
+
+    #[test]
+    fn a_failed_call_is_counted_under_its_status_and_code_or_its_kind() {
+        for (error, kind) in [
+            (api(400, r#"{"code":"bad_request"}"#), "400 bad_request"),
+            (api(502, "<html>"), "502"),
+            (Error::user("wrong"), "invalid request"),
+        ] {
+            assert_eq!(call_kind(&error), kind);
+            assert_eq!(reason(&error), None);
+        }
+        let error = Error::user("wrong");
+        assert!(!is_unknown(&error) && !is_refusal(&error) && !is_evaluated(&error));
+        assert!(!is_unauthenticated(&error) && !is_agent_limit(&error));
     }
 }

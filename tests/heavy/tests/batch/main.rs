@@ -2,6 +2,7 @@
 
 mod child;
 mod disk;
+mod doubt;
 mod fake;
 mod jobs;
 mod kill;

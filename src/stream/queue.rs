@@ -332,9 +332,10 @@ impl Queue {
         }
     }
 
-    /// Waits for the reader's thread for a moment, and leaves one that cannot be interrupted.
+    /// Waits for the reader's thread for a moment, and leaves one that cannot be interrupted. After
+    /// a shutdown it does not wait: a caller that ends many streams at once must not wait for each.
     fn join(&self) {
-        let Some(thread) = self.state().thread.take() else {
+        let Some(thread) = self.state().thread.take().filter(|_| !self.was_shut_down()) else {
             return;
         };
         let (state, _) = self

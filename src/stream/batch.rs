@@ -15,15 +15,15 @@ use crate::types::{ObjectFields as _, time};
 
 /// Events whose data lies in the received bytes.
 ///
-/// A batch that the caller has finished returns to the reader, which uses its memory again: fresh
-/// memory costs more than decoding what is in it.
+/// A batch that the caller has finished returns to the reader, which reuses its memory: allocating
+/// new memory costs more than decoding the events.
 #[derive(Default)]
 pub(super) struct Batch {
     pub(super) bytes: Vec<u8>,
     events: Vec<Event>,
-    /// The memory of what the events have of their own: data of several lines, and ids.
+    /// Memory of events whose data spans several lines, and of ids.
     owned: usize,
-    /// How many of the events the caller has taken.
+    /// Number of events that the caller has taken.
     taken: usize,
 }
 
@@ -92,7 +92,7 @@ impl Batch {
         })
     }
 
-    /// Empties it, and keeps its memory.
+    /// Removes all events and keeps the memory.
     pub(super) fn clear(&mut self) {
         self.events.clear();
         self.owned = 0;
@@ -137,7 +137,8 @@ impl Batch {
     }
 }
 
-/// Returns whether the data begins with this id, as it nearly always does. That saves decoding it.
+/// Returns whether the data begins with this id, as it nearly always does. If so, it need not be
+/// decoded.
 #[inline]
 pub(super) fn starts_with_id(data: &[u8], id: &[u8]) -> bool {
     let Some(rest) = data.strip_prefix(b"{\"id\":") else {
@@ -155,9 +156,9 @@ pub(super) fn id_in_data(data: &[u8]) -> Option<String> {
     text_in_data(data, |message| message.id, "id")
 }
 
-/// Returns when a message was written, if it says so.
+/// Returns the creation time of a message if it has one.
 ///
-/// A date before 1970 stands for no date.
+/// A date before 1970 counts as none.
 pub(super) fn created_at(data: &[u8]) -> Option<SystemTime> {
     let text = text_in_data(data, |message| message.created_at.into(), "created_at")?;
     time::from_iso(&text).filter(|time| *time >= UNIX_EPOCH)

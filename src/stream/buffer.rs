@@ -11,7 +11,7 @@ const LARGEST_READ: usize = STREAM_INPUT;
 
 /// Bytes that were received and are still needed.
 pub(super) struct ReadBuffer {
-    /// Room beyond `filled` is cleared once, and not for every read.
+    /// The space beyond `filled` is zeroed once, not for every read.
     bytes: Vec<u8>,
     filled: usize,
     /// The size of the next read.
@@ -56,7 +56,7 @@ impl ReadBuffer {
         &self.bytes[..self.filled]
     }
 
-    /// Returns how much memory is useful at the current rate, in bytes.
+    /// Returns the memory that the current rate of messages needs, in bytes.
     pub(super) fn most(&self) -> usize {
         4 * self.ask
     }

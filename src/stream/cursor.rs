@@ -4,11 +4,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::types::time;
 
-/// How much earlier than its opening a stream resumes before there is a message: the server that
+/// Margin before the opening time from which a stream without a message resumes. The server that
 /// sends `Date` and the one that dates messages may have different clocks.
 const MARGIN: Duration = Duration::from_secs(10);
 
-/// How much earlier than its first heartbeat a stream may have been opened.
+/// Maximum time between the opening of a stream and its first heartbeat.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(20);
 
 /// `Date` has whole seconds.
@@ -72,14 +72,14 @@ impl Cursor {
         }
     }
 
-    /// Learns the server's time from the `Date` of a response; the first one counts.
+    /// Takes the server's time from the `Date` of a response. Only the first one counts.
     pub(super) fn response_dated(&mut self, date: Option<SystemTime>) {
         if let (Cursor::Unknown, Some(date)) = (&*self, date.filter(is_plausible)) {
             *self = Cursor::Opened(Opening::new(date - MARGIN, false));
         }
     }
 
-    /// Whether a heartbeat could tell it more.
+    /// Returns whether a heartbeat could correct the opening time.
     pub(super) fn wants_heartbeat(&self) -> bool {
         match self {
             Cursor::Unknown => true,
@@ -88,8 +88,9 @@ impl Cursor {
         }
     }
 
-    /// Learns it from a heartbeat, if no response had a `Date`. Else the first heartbeat corrects a
-    /// `Date` that is ahead of it, because heartbeats are made where messages are.
+    /// Takes the opening time from a heartbeat if no response had a `Date`. Otherwise the first
+    /// heartbeat corrects a `Date` that is ahead of it, because heartbeats and messages have the
+    /// same clock.
     ///
     /// `since_date` is the time that has passed since the `Date`.
     pub(super) fn heartbeat_at(&mut self, milliseconds: u64, since_date: Duration) {
@@ -160,7 +161,7 @@ impl Cursor {
     }
 }
 
-/// Whether a server's clock can be right. One that was never set starts at 1970.
+/// Returns whether a server's clock is plausible. A clock that was never set starts at 1970.
 fn is_plausible(time: &SystemTime) -> bool {
     const YEAR_1990: Duration = Duration::from_secs(631_152_000);
     const YEAR_10000: Duration = Duration::from_secs(253_402_300_800);

@@ -3,20 +3,21 @@
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 
-/// How many messages back a duplicate is recognized.
+/// Number of messages among which a duplicate is recognized.
 const REMEMBERED: usize = 4096;
 
 /// Recognizes messages that arrive again, by a seeded hash of the id of each.
 ///
 /// It remembers the last 4,096 messages, and those that were the last 4,096 at the last break. A
-/// server may replay more than it remembers. The oldest ones are then new again, and must not push
-/// out what the replay has yet to reach. Memory: 12 bytes for each message, 96 KiB in all.
+/// server may replay more messages than are remembered. The oldest ones then count as new, and must
+/// not displace those that the replay has yet to reach. Memory: 12 bytes for each message, 96 KiB
+/// in all.
 pub(super) struct Deduplicator {
     seed: [u64; 2],
     recent: Ring,
-    /// What was known at the break, since the first one.
+    /// The messages that were known at the last break, once there was one.
     at_break: Option<AtBreak>,
-    /// Whether this connection has brought a new message.
+    /// Whether this connection has received a new message.
     brought_new: bool,
 }
 
@@ -25,12 +26,12 @@ struct AtBreak {
     replay: Replay,
 }
 
-/// How far a connection has repeated what was known at the break.
+/// How far a connection has replayed the messages that were known at the break.
 #[derive(Clone, Copy, PartialEq)]
 enum Replay {
-    /// Nothing of it was repeated.
+    /// No known message was replayed.
     None,
-    /// There may be more of it.
+    /// More known messages may follow.
     Running,
     /// A new message followed.
     Over,
@@ -49,7 +50,7 @@ impl Default for Deduplicator {
 }
 
 impl Deduplicator {
-    /// Notes that another connection is established, which may replay messages.
+    /// Records that another connection is established, which may replay messages.
     pub(super) fn connected(&mut self) {
         let brought_new = std::mem::take(&mut self.brought_new);
         let is_old = match &mut self.at_break {
@@ -86,8 +87,9 @@ impl Deduplicator {
         is_new
     }
 
-    /// The id by eights, each multiplied to 128 bits that are folded: a fifth of what the standard
-    /// hash costs. Without the seed nobody finds two ids with one hash here either.
+    /// A seeded hash: each eight bytes are multiplied to 128 bits, which are folded. It costs a
+    /// fifth of the standard hash. Without the seed, nobody can construct two ids with the same
+    /// hash.
     #[inline]
     fn hash(&self, id: &[u8]) -> u64 {
         let fold = |hash: u64, word: [u8; 8]| {
@@ -110,7 +112,7 @@ impl Deduplicator {
 }
 
 impl AtBreak {
-    /// Returns whether a message was known at the break, and notes how far the replay is.
+    /// Returns whether a message was known at the break, and records how far the replay is.
     #[inline]
     fn note(&mut self, hash: u64) -> bool {
         let was_known = self.known.has(hash);

@@ -1,4 +1,5 @@
-//! What follows when an attempt ends: another one after a delay, or the end of the stream.
+//! Decides what follows when an attempt ends: another attempt after a delay, or the end of the
+//! stream.
 //!
 //! An attempt is a ticket call, the request that opens the stream, and the connection until its end.
 //! The first rule that applies decides:
@@ -46,7 +47,7 @@ const LONGEST_CHOSEN: Duration = Duration::from_secs(60);
 /// The maximum number of failures in a row until a connection was established once.
 const OPENING_RETRIES: u32 = 5;
 
-/// How far an attempt got.
+/// The stage at which an attempt ended.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Stage {
     /// The ticket call failed.
@@ -86,7 +87,7 @@ pub(super) struct Policy {
     max_retry_wait: Duration,
     was_connected: bool,
     failures: u32,
-    /// Since when there was no working connection.
+    /// Start of the outage, if there is one.
     outage_began: Instant,
     retry: Option<Duration>,
     backoff: Backoff,

@@ -23,7 +23,8 @@ const LARGEST_SPARE: usize = 48 << 10;
 const MOST_SPARES: usize = 32;
 const IDLE_SPARES: usize = 2;
 
-/// How long a stop waits for the reader. A DNS lookup and a TCP connect cannot be interrupted.
+/// Maximum time that a stop waits for the reader. A DNS lookup and a TCP connect cannot be
+/// interrupted.
 const JOIN_WITHIN: Duration = Duration::from_millis(50);
 
 #[derive(Default)]
@@ -133,7 +134,7 @@ impl Queue {
         }
     }
 
-    /// Tells the caller from where the stream would resume before its first message.
+    /// Tells the caller the position from which the stream resumes before its first message.
     pub(super) fn set_opened_at(&self, time: &str) {
         if self.opened_at().is_none_or(|known| known != time) {
             let mut cells = self.opened_at.iter();
@@ -158,7 +159,7 @@ impl Queue {
         self.tell_caller(state);
     }
 
-    /// Notes that the reader's thread returns now, and uses nothing any more.
+    /// Records that the reader's thread is about to return.
     pub(super) fn gone(&self) {
         let mut state = self.state();
         state.ended = true;
@@ -167,7 +168,8 @@ impl Queue {
         self.gone.notify_all();
     }
 
-    /// Wakes a waiting caller after the lock is released, because it would stop at the lock again.
+    /// Wakes a waiting caller after the lock is released. Otherwise it would have to wait for the
+    /// lock again.
     fn tell_caller(&self, mut state: MutexGuard<'_, State>) {
         let waits = std::mem::take(&mut state.caller_waits);
         drop(state);

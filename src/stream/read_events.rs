@@ -159,7 +159,7 @@ impl Reader {
         }
     }
 
-    /// Notes a sign of life. It neither moves the position nor is a duplicate of anything.
+    /// Records a heartbeat. It does not change the position, and cannot be a duplicate.
     fn heartbeat(&mut self, raw: RawEvent<Span>, buffer: &[u8]) -> Option<Event> {
         self.made_progress = true;
         if self.cursor.wants_heartbeat() {

@@ -202,7 +202,8 @@ impl ClientBuilder {
 
     /// Sets the maximum number of retries of a call. Default: 2.
     ///
-    /// A wait for a rate limit is not a retry: see [`max_retry_wait`](ClientBuilder::max_retry_wait).
+    /// A wait for a rate limit is not a retry, and happens with 0 retries too. To fail at once
+    /// instead, set [`max_retry_wait`](ClientBuilder::max_retry_wait) to zero.
     pub fn max_retries(mut self, retries: u32) -> Self {
         self.retry.max_retries = retries;
         self

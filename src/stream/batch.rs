@@ -271,4 +271,47 @@ mod tests {
         batch.clear();
         assert_eq!(batch.memory(), 1000 + events);
     }
+    #[test]
+    fn only_a_message_that_comes_next_is_ready() {
+        let mut batch = Batch::default();
+        assert!(!batch.has_message());
+        for kind in [Kind::Message, Kind::Heartbeat, Kind::Message] {
+            batch.push(Event::new(kind, None));
+        }
+        assert_eq!(batch.len(), 3);
+        for is_message in [true, false, true] {
+            assert_eq!(batch.has_message(), is_message);
+            assert!(batch.advance());
+        }
+        assert!(!batch.has_message() && !batch.advance());
+    }
+
+    #[test]
+    fn an_id_at_the_beginning_of_the_data_is_found_without_decoding() {
+        for (data, found) in [
+            (r#"{"id":"m1","text":"x"}"#, true),
+            (r#"{"id": "m1"}"#, true),
+            (r#"{"id":"m12"}"#, false),
+            (r#"{"id":"m"}"#, false),
+            (r#"{"id":1}"#, false),
+            (r#"{"text":"x","id":"m1"}"#, false),
+        ] {
+            assert_eq!(starts_with_id(data.as_bytes(), b"m1"), found, "{data}");
+        }
+    }
+
+    #[test]
+    fn a_message_as_documented_is_filled_in_place_and_no_other() {
+        let mut message = StreamMessageEvent::default();
+        assert!(fill(&mut message, br#"{"id":"m1"}"#));
+        assert_eq!(message.id, "m1");
+        for data in [
+            &b"{\"id\":\"m1\"} x"[..],
+            b"{\"id\":\"m1\"",
+            b"[]",
+            b"{\"id\":\"\xff\"}",
+        ] {
+            assert!(!fill(&mut StreamMessageEvent::default(), data));
+        }
+    }
 }

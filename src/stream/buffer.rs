@@ -128,4 +128,91 @@ mod tests {
         }
         assert!(buffer.bytes.capacity() <= 4 * SMALLEST_READ);
     }
+    /// Reads this number of bytes, of which there are as many as are asked for.
+    fn read(buffer: &mut ReadBuffer, bytes: usize) {
+        let limited = &mut io::repeat(b'x').take(bytes as u64);
+        assert_eq!(buffer.read(limited).unwrap(), bytes);
+    }
+
+    #[test]
+    fn the_size_of_a_read_follows_what_arrives() {
+        let mut buffer = ReadBuffer::default();
+        assert_eq!(buffer.most(), 4 * SMALLEST_READ);
+        let mut sizes = Vec::new();
+        for _ in 0..6 {
+            sizes.push(buffer.ask);
+            let ask = buffer.ask;
+            read(&mut buffer, ask);
+        }
+        let most = LARGEST_READ;
+        assert_eq!(sizes, [2048, 4096, 8192, 16_384, most, most]);
+        assert_eq!(buffer.most(), 4 * most);
+        // A quarter of what was asked for is enough to ask for as much.
+        for bytes in [most - 1, most / 2, most / 4] {
+            read(&mut buffer, bytes);
+            assert_eq!(buffer.ask, most);
+        }
+        for size in [most / 2, most / 4, most / 8, SMALLEST_READ, SMALLEST_READ] {
+            let ask = buffer.ask;
+            read(&mut buffer, ask / 4 - 1);
+            assert_eq!(buffer.ask, size);
+        }
+    }
+
+    #[test]
+    fn memory_is_no_more_than_is_asked_for_until_a_burst() {
+        let mut buffer = ReadBuffer::default();
+        for bytes in [SMALLEST_READ, 2 * SMALLEST_READ, 1] {
+            read(&mut buffer, bytes);
+        }
+        // So many bytes are kept that the buffer grows a little with each read.
+        let mut longest = buffer.bytes.capacity();
+        loop {
+            let end = buffer.filled + buffer.ask;
+            if end >= 2 * LARGEST_READ {
+                break;
+            }
+            longest = longest.max(end);
+            read(&mut buffer, 1500);
+            assert_eq!(buffer.bytes.capacity(), longest);
+        }
+    }
+
+    #[test]
+    fn memory_of_a_burst_is_given_back_once_a_quarter_of_it_is_enough() {
+        let mut buffer = ReadBuffer::default();
+        let mut sizes = Vec::new();
+        while buffer.bytes.capacity() < 8 * SMALLEST_READ {
+            let ask = buffer.ask;
+            read(&mut buffer, ask);
+        }
+        buffer.skip(buffer.filled);
+        for _ in 0..6 {
+            read(&mut buffer, 7);
+            buffer.skip(7);
+            sizes.push((buffer.ask, buffer.bytes.capacity()));
+        }
+        let capacity = sizes[0].1;
+        let last = sizes.last().unwrap().1;
+        assert!(
+            sizes
+                .iter()
+                .all(|(_, size)| [capacity, last].contains(size))
+        );
+        assert!(
+            capacity > 4 * SMALLEST_READ && last <= 4 * SMALLEST_READ,
+            "{sizes:?}"
+        );
+    }
+
+    #[test]
+    fn a_batch_of_few_bytes_is_a_copy_of_that_size() {
+        let mut buffer = ReadBuffer::default();
+        let mut batch = vec![0; 100];
+        read(&mut buffer, 7);
+        let memory = buffer.bytes.as_ptr();
+        buffer.take(7, &mut batch);
+        assert_eq!((batch.len(), batch.capacity()), (7, 100));
+        assert_eq!(buffer.bytes.as_ptr(), memory);
+    }
 }

@@ -264,4 +264,16 @@ mod tests {
         assert_eq!(after(3620, 21, 0), by_date);
         assert_eq!(after(7200, 20, 0), by_date);
     }
+    #[test]
+    fn a_heartbeat_is_wanted_until_one_has_told_the_time_or_a_position_is_known() {
+        let mut cursor = Cursor::Unknown;
+        assert!(cursor.wants_heartbeat());
+        cursor.response_dated(Some(at(0)));
+        assert!(cursor.wants_heartbeat());
+        cursor.heartbeat_at(milliseconds(0), NO_TIME);
+        assert!(!cursor.wants_heartbeat());
+        for given in ["2026-06-05T08:00:00.000Z", "m1"] {
+            assert!(!Cursor::given(given).wants_heartbeat(), "{given}");
+        }
+    }
 }

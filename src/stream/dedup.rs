@@ -343,4 +343,31 @@ mod tests {
             assert_eq!(seen.is_new(&id.to_le_bytes()), is_new);
         }
     }
+    #[test]
+    fn ids_that_differ_in_one_bit_are_not_taken_for_each_other() {
+        for length in [1, 7, 8, 9, 24, 25] {
+            let mut seen = Deduplicator::default();
+            let id = vec![b'0'; length];
+            assert!(seen.is_new(&id));
+            for bit in 0..8 * length {
+                let mut other = id.clone();
+                other[bit / 8] ^= 1 << (bit % 8);
+                assert!(seen.is_new(&other), "bit {bit} of {length} bytes");
+            }
+            assert!(seen.is_new(&[&id[..], &b"0"[..]].concat()));
+        }
+    }
+
+    #[test]
+    fn memory_doubles_as_messages_arrive() {
+        let mut ring = Ring::default();
+        let mut sizes = Vec::new();
+        for hash in 0..REMEMBERED as u64 {
+            ring.push(hash);
+            sizes.push(ring.newest.len());
+            assert!(ring.hashes.capacity() <= ring.newest.len());
+        }
+        sizes.dedup();
+        assert_eq!(sizes, [16, 32, 64, 128, 256, 512, 1024, 2048, REMEMBERED]);
+    }
 }

@@ -146,3 +146,74 @@ fn memory_of(error: &Error) -> usize {
         _ => size_of::<ApiError>(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ureq::http::{HeaderMap, HeaderValue};
+
+    use super::*;
+    use crate::error::{CallInfo, CallTraits};
+    use crate::http::{Response, error_body};
+
+    const EACH_HEADER: usize = size_of::<[usize; 12]>();
+
+    fn response(status: u16, body: &str, headers: &[(&'static str, &'static str)]) -> Response {
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value)));
+        Response {
+            call: CallInfo {
+                operation: String::new(),
+                attempts: 1,
+                request_id: None,
+                sent: true,
+                traits: CallTraits::STREAM,
+                page: None,
+            },
+            status,
+            headers: Headers::new(headers.collect::<HeaderMap>(), ""),
+            body: body.as_bytes().to_vec(),
+        }
+    }
+
+    #[test]
+    fn the_memory_of_an_error_counts_the_response_that_it_holds() {
+        let plain = r#"{"message":"12345"}"#;
+        let fields = r#"{"code":"validation_error","message":"12","errors":[{"path":"a.b","message":"1234567"},{"path":"c","message":"12"}]}"#;
+        let of_fields = 2 * size_of::<FieldError>() + 3 + 7 + 1 + 2;
+        for (body, message, of_fields) in [(plain, 5, 0), (fields, 2, of_fields)] {
+            for (headers, of_headers) in [
+                (&[][..], 0),
+                (&[("x-a", "12345")], 8 + EACH_HEADER),
+                (&[("x-a", "12345"), ("y", "")], 9 + 2 * EACH_HEADER),
+            ] {
+                let error = error_body::api_error(response(400, body, headers), "");
+                let expected = body.len() + message + of_fields + of_headers;
+                assert_eq!(memory_of(&error), size_of::<ApiError>() + expected);
+            }
+        }
+    }
+
+    #[test]
+    fn the_memory_of_an_undecodable_response_counts_its_body_and_headers() {
+        let response = response(200, "12345", &[("x-a", "12345")]);
+        let error = Error::Decode(Box::new(DecodeError {
+            call: response.call,
+            status: response.status,
+            headers: response.headers,
+            body: response.body,
+            what: String::new(),
+            truncated: false,
+            source: None,
+        }));
+        let expected = size_of::<DecodeError>() + 5 + 8 + EACH_HEADER;
+        assert_eq!(memory_of(&error), expected);
+        let other = memory_of(&Error::user("wrong"));
+        assert_eq!(other, size_of::<ApiError>());
+        // And that of an event that tells of it.
+        let wait = Duration::ZERO;
+        let event = Kind::Disconnected(Box::new(Disconnection { error, wait }));
+        let event = Event::new(event, Some(Span::Owned(vec![0; 10])));
+        assert_eq!(event.memory(), size_of::<Disconnection>() + expected + 10);
+    }
+}

@@ -149,7 +149,6 @@ impl Policy {
         match (ended.stage, error.status()) {
             (Stage::Established { .. }, _) => false,
             _ if is_too_many_streams(error) => true,
-            (Stage::Ticket, Some(401 | 403 | 404)) => true,
             (Stage::Opening, Some(401)) => false,
             // Later, the server may still hold the connection that broke.
             (Stage::Opening, Some(429)) => !self.was_connected && error.retry_after().is_none(),
@@ -541,6 +540,44 @@ mod tests {
                 ends(true, REFUSED),
             ];
             assert_eq!(found, expected, "{error}");
+        }
+    }
+    #[test]
+    fn a_requested_delay_of_up_to_the_limit_is_honoured() {
+        for (seconds, decision) in [("60", Decision::Retry(MINUTE)), ("61", Decision::End)] {
+            let mut stream = Simulation::new(None, None);
+            let error = api(503, "", Some(seconds));
+            assert_eq!(stream.decide(REFUSED, &error), decision);
+        }
+    }
+    #[test]
+    fn a_connection_that_was_established_ends_the_stream_by_no_error_of_its_own() {
+        for error in [
+            connection(ConnectionKind::MalformedResponse),
+            Error::user("x"),
+        ] {
+            for stage in [established(LONG, false), established(Duration::ZERO, true)] {
+                let decision = Simulation::new(None, None).decide(stage, &error);
+                assert!(matches!(decision, Decision::Retry(_)), "{stage:?} {error}");
+            }
+        }
+    }
+    #[test]
+    fn the_delays_that_a_server_chose_grow_up_to_the_longest() {
+        for (first, most) in [(1, 8), (5, 10), (60, 120)] {
+            let mut stream = Simulation::new(None, Some(3600 * MINUTE));
+            stream.retry = Some(first * SECOND);
+            stream.attempt(established(SECOND, true), &lost()).unwrap();
+            for _ in 0..8 {
+                stream.attempt(REFUSED, &lost()).unwrap();
+            }
+            for _ in 0..20 {
+                let delay = stream.attempt(REFUSED, &lost()).unwrap();
+                assert!(
+                    (most * SECOND / 2..=most * SECOND).contains(&delay),
+                    "{delay:?}"
+                );
+            }
         }
     }
 }

@@ -187,23 +187,29 @@ fn a_connection_lost_in_the_handshake_is_retried() {
 fn bytes_that_are_not_tls_after_the_handshake_are_a_tls_failure() {
     let authority = Authority::new("one");
     let config = Arc::new(config(&authority.leaf(&["127.0.0.1"])));
-    let server = support::Server::start(move |mut connection| {
-        let tls = rustls::ServerConnection::new(config.clone()).unwrap();
-        let mut stream = rustls::StreamOwned::new(tls, connection.stream());
-        if read_head(&mut stream).is_some() {
-            connection.raw(ANSWER);
-            connection.closed_by_client();
-        }
-    });
-    let builder = Client::builder(KEY)
-        .base_url(server.url().replace("http:", "https:"))
-        .root_certificates(authority.pem());
-    let error = retrieve(builder).unwrap_err();
-    assert!(matches!(error, Error::Connection(_)), "{error}");
-    assert!(error.to_string().contains("TLS failed: "), "{error}");
-    assert!(!error.is_retryable(), "{error}");
-    assert_eq!(error.attempts(), 1, "{error}");
-    assert!(error.may_have_been_sent(), "{error}");
+    // Instead of the response, and in the middle of its body.
+    for encrypted in ["", &ANSWER[..ANSWER.len() - 9]] {
+        let config = config.clone();
+        let server = support::Server::start(move |mut connection| {
+            let tls = rustls::ServerConnection::new(config.clone()).unwrap();
+            let mut stream = rustls::StreamOwned::new(tls, connection.stream());
+            if read_head(&mut stream).is_some() {
+                stream.write_all(encrypted.as_bytes()).unwrap();
+                stream.flush().unwrap();
+                connection.raw(ANSWER);
+                connection.closed_by_client();
+            }
+        });
+        let builder = Client::builder(KEY)
+            .base_url(server.url().replace("http:", "https:"))
+            .root_certificates(authority.pem());
+        let error = retrieve(builder).unwrap_err();
+        assert!(matches!(error, Error::Connection(_)), "{error}");
+        assert!(error.to_string().contains("TLS failed: "), "{error}");
+        assert!(!error.is_retryable(), "{error}");
+        assert_eq!(error.attempts(), 1, "{error}");
+        assert!(error.may_have_been_sent(), "{error}");
+    }
 }
 
 #[test]

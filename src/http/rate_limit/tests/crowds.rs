@@ -225,6 +225,7 @@ fn a_window_of_a_minute_ends_the_pace() {
     let now = now + Duration::from_secs_f64(paced);
     // The server's clock has gone on by a second since the first of its dates.
     assert_eq!(wait_in_all(&gate, now), 59.0);
+    assert_eq!(wait_in_all(&gate, now + 59 * SECOND), 0.0);
 }
 
 #[test]

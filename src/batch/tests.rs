@@ -128,3 +128,30 @@ fn a_row_that_was_suspended_sends_nothing_that_another_process_may_have_done() {
         .unwrap();
     assert_eq!((report.finished, writes(&emulator)), (1, 2), "{report}");
 }
+
+#[test]
+fn with_a_window_of_zero_the_journal_is_relied_on_for_two_minutes() {
+    static CLOCK: AtomicU64 = AtomicU64::new(1_000 * HOUR);
+    let clock = || CLOCK.load(Ordering::SeqCst);
+    let emulator = emulator();
+    let client = emulator.client_builder().build().unwrap();
+    for (seconds, is_sent) in [(110, true), (130, false)] {
+        let folder = Folder::new(&format!("zero-{seconds}"));
+        let mut batch = Batch::new("job")
+            .journal(&folder.0)
+            .idempotency_window(Duration::ZERO);
+        batch.clock = clock;
+        emulator.clear_requests();
+        let report = batch.run(
+            &client,
+            ["r"],
+            |row| row.to_string(),
+            |step, _| {
+                CLOCK.fetch_add(seconds * 1_000, Ordering::SeqCst);
+                make(&client, step)
+            },
+        );
+        assert_eq!(report.unwrap().finished == 1, is_sent, "{seconds} s");
+        assert_eq!(writes(&emulator) > 0, is_sent, "{seconds} s");
+    }
+}

@@ -2,11 +2,14 @@
 
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, UNIX_EPOCH};
 
+use bimpeai::Client;
 use bimpeai::batch::{Reconciled, RowError, Shard};
 
 use crate::fake::{Act, Fake, Folder, batch, make, rows, run};
+use crate::support::Server;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -33,6 +36,52 @@ fn a_step_that_two_processes_began_differently_is_in_doubt_at_once() {
     assert_eq!(plan.in_doubt, 1);
     let not_done = batch(&folder).reconcile(|_| Reconciled::NotDone);
     assert_eq!(run(not_done, &client, 1).exit_code(), 0);
+}
+
+#[test]
+fn clocks_may_differ_by_five_minutes() {
+    for (minutes, in_doubt) in [(4, 0), (6, 1)] {
+        let folder = Folder::new();
+        let api = Fake::new(|_, number| match number {
+            0 => Act::Lose,
+            _ => Act::Serve,
+        });
+        let client = api.client();
+        run(batch(&folder), &client, 1);
+        // Started by a process whose clock is ahead.
+        let path = folder.path().join("0-of-1.jsonl");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let start = text.find("\"at\":").unwrap() + 5;
+        let end = start + text[start..].find('}').unwrap();
+        let later = UNIX_EPOCH.elapsed().unwrap() + Duration::from_secs(60 * minutes);
+        let text = format!("{}{}{}", &text[..start], later.as_millis(), &text[end..]);
+        std::fs::write(path, text).unwrap();
+        let report = run(batch(&folder), &client, 1);
+        assert_eq!(report.in_doubt, in_doubt, "{minutes} minutes: {report}");
+        assert_eq!(report.finished, 1 - in_doubt);
+    }
+}
+
+#[test]
+fn a_step_waits_as_long_as_a_day_if_the_server_asks_for_that() {
+    for (hours, is_waited_for) in [(2, true), (23, true), (25, false)] {
+        let folder = Folder::new();
+        let retry_after = format!("Retry-After: {}", hours * 3600);
+        let api = Server::answering(move |connection, _, _| {
+            connection.answer(503, &[&retry_after], "{}");
+        });
+        let waits = Arc::new(Mutex::new(Vec::new()));
+        let (seen, client) = (waits.clone(), Arc::new(OnceLock::<Client>::new()));
+        let shut_down = client.clone();
+        let built = api.builder().on_attempt(move |attempt| {
+            seen.lock().unwrap().push(attempt.next_wait());
+            shut_down.get().unwrap().shutdown();
+        });
+        let client = client.get_or_init(|| built.build().unwrap());
+        run(batch(&folder).threads(1), client, 1);
+        let expected = is_waited_for.then_some(Duration::from_secs(hours * 3600));
+        assert_eq!(*waits.lock().unwrap(), [expected], "{hours} h");
+    }
 }
 
 #[test]

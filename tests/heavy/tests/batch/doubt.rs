@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, UNIX_EPOCH};
 
 use bimpeai::Client;
+use bimpeai::agents::CreateAgent;
 use bimpeai::batch::{Reconciled, RowError, Shard};
 
 use crate::fake::{Act, Fake, Folder, batch, make, rows, run};
@@ -99,6 +100,32 @@ fn a_later_attempt_that_was_surely_not_performed_does_not_free_the_key() {
     assert_eq!((folder.count("started"), folder.count("void")), (1, 0));
     folder.age(DAY);
     assert_eq!(run(batch(&folder), &client, 1).in_doubt, 1);
+}
+
+#[test]
+fn a_row_is_reported_by_its_first_failure_unless_a_later_step_is_in_doubt() {
+    let folder = Folder::new();
+    let api = Fake::new(|request, _| match request.text().contains("first") {
+        true => Act::Refuse(429, ""),
+        false => Act::Lose,
+    });
+    let client = api.client();
+    let both = || {
+        let result = batch(&folder).run(&client, rows(1), String::clone, |step, _| {
+            for name in ["first", "second", "third"] {
+                let _ = step.send(name, client.agents().create(CreateAgent::new(name)));
+            }
+            Ok(())
+        });
+        result.unwrap()
+    };
+    let report = both();
+    assert_eq!(report.failed.get("429"), Some(&1), "{report}");
+    assert_eq!(report.problems[0].step.as_deref(), Some("first"));
+    folder.age(DAY);
+    let report = both();
+    assert_eq!(report.in_doubt, 1, "{report}");
+    assert_eq!(report.problems[0].step.as_deref(), Some("second"));
 }
 
 #[test]

@@ -462,3 +462,16 @@ fn a_lifecycle_stream_that_cannot_be_opened_says_why() {
     cancelled.handle().cancel();
     assert!(matches!(cancelled.open().unwrap_err(), Error::Cancelled(_)));
 }
+
+#[test]
+fn an_event_that_is_too_large_is_progress_when_it_arrives_first() {
+    let large = format!("id: m1\ndata: {}\n\n", "x".repeat(2 << 20));
+    let server = Server::streaming(move |connection, _, _| {
+        stream(connection, "", format!("{AT_ONCE}{large}"));
+    });
+    let mut stream = request(&server).max_retries(0).open().unwrap();
+    assert!(matches!(next(&mut stream), Err(Error::SkippedMessage(_))));
+    // It arrives again on the second connection, which brings nothing else.
+    assert!(matches!(next(&mut stream), Err(Error::Connection(_))));
+    assert_eq!(server.streams().len(), 2);
+}

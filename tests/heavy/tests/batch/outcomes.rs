@@ -444,8 +444,8 @@ fn a_client_that_is_shut_down_ends_the_job_in_whatever_state_it_is() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             gate.wait();
-            stop.shutdown();
             *ended.lock().unwrap() = Some(Instant::now());
+            stop.shutdown();
         });
         let report = run(batch(&folder).threads(3), &client, 40);
         let ended = ended.lock().unwrap().unwrap().elapsed();

@@ -177,7 +177,7 @@ fn a_server_error_says_whether_to_retry_and_whether_a_write_happened() {
 }
 
 #[test]
-fn other_statuses_say_what_to_do_too() {
+fn other_statuses_have_advice_too() {
     const AFTER: &[&str] = &["Retry-After: 7"];
     for (status, headers, body, end) in [
         (

@@ -380,7 +380,7 @@ fn run(seed: u64, messages: usize) -> BTreeMap<String, usize> {
 }
 
 #[test]
-fn every_message_comes_once_and_in_order_whatever_the_server_does() {
+fn every_message_is_delivered_once_and_in_order_whatever_the_server_does() {
     let messages = number("BIMPEAI_CHAOS_MESSAGES").map_or(MESSAGES, |count| count as usize);
     let seeds: Vec<u64> = match number("BIMPEAI_CHAOS_SEED") {
         Some(seed) => vec![seed],

@@ -797,7 +797,7 @@ fn a_dropped_iterator_ends_the_retries_of_the_next_page() {
 }
 
 #[test]
-fn debug_says_what_it_is() {
+fn debug_names_the_kind() {
     let server = paged(2);
     let list = server.client().agents().list();
     let page = list.clone().send().unwrap();

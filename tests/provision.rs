@@ -120,7 +120,7 @@ fn a_new_agent_is_planned_created_and_then_unchanged() {
 }
 
 #[test]
-fn only_what_the_specification_names_is_changed() {
+fn only_fields_of_the_specification_are_changed() {
     let (emulator, client) = start();
     let id = client.agents().apply(&spec()).send().unwrap().agent_id;
     let knowledge_bases = client.agents().knowledge_bases();

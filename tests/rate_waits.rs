@@ -165,7 +165,7 @@ fn the_ticket_of_a_stream_waits_for_the_gate() {
 }
 
 #[test]
-fn what_the_response_of_a_stream_says_does_not_close_the_gate() {
+fn the_response_of_a_stream_does_not_close_the_gate() {
     let server = refusing_first();
     let client = server.client();
     let messages = client.conversations().messages();

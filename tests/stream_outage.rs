@@ -86,7 +86,7 @@ fn an_outage_that_is_longer_than_its_limit_ends_the_stream() {
 }
 
 #[test]
-fn a_delay_that_the_server_asks_for_is_no_failure() {
+fn a_delay_that_the_server_asks_for_is_not_a_failure() {
     // The ticket calls and the streams are counted together.
     for status in [429, 503] {
         let server = Server::answering(move |connection, request, number| match number {
@@ -104,7 +104,7 @@ fn a_delay_that_the_server_asks_for_is_no_failure() {
 const A_WHILE: Duration = Duration::from_millis(8_100);
 
 #[test]
-fn a_quiet_connection_that_is_cut_after_a_while_is_no_failure() {
+fn a_quiet_connection_that_is_closed_after_a_while_is_not_a_failure() {
     let server = Server::streaming(|connection, _, number| {
         if number > 0 {
             return stays(connection, message("m1", "x"));
@@ -148,7 +148,7 @@ fn line_after(event: impl Into<String>) -> String {
 }
 
 #[test]
-fn what_an_error_event_says_is_in_the_error() {
+fn the_text_of_an_error_event_is_in_the_error() {
     for (data, says) in [
         (
             r#"{"message":"Conversation was closed"}"#,
@@ -187,7 +187,7 @@ fn what_an_error_event_says_is_in_the_error() {
 }
 
 #[test]
-fn what_an_error_event_says_is_bounded_and_shows_no_secret() {
+fn the_text_of_an_error_event_is_bounded_and_shows_no_secret() {
     let line = line_after(format!("event: error\ndata: {}", "é".repeat(100_000)));
     assert!(line.chars().count() < 500, "{}", line.len());
     assert!(line.contains("ééé…"), "{line}");
@@ -400,7 +400,7 @@ fn received_by_a_stopped_child(
 
 #[test]
 #[cfg(target_os = "linux")]
-fn what_arrived_while_the_process_was_stopped_is_received() {
+fn messages_that_arrived_while_the_process_was_stopped_are_received() {
     let stream = received_by_a_stopped_child(false, |connection| {
         connection.raw(message("m2", "x"));
     });

@@ -141,7 +141,7 @@ fn the_resume_point_is_the_last_message_that_was_taken() {
 }
 
 #[test]
-fn the_resume_point_is_what_the_caller_gave_until_the_first_message() {
+fn the_resume_point_is_the_given_position_until_the_first_message() {
     let server =
         Server::streaming(|connection, _, _| silent(connection, DATE, heartbeat(1, OPENED)));
     for given in ["m7", "2026-06-05T08:00:00Z"] {
@@ -242,7 +242,7 @@ fn a_date_that_is_an_hour_ahead_is_corrected_by_the_first_heartbeat() {
 }
 
 #[test]
-fn what_is_older_than_the_opening_is_not_delivered_on_a_resumed_connection() {
+fn messages_older_than_the_opening_are_not_delivered_on_a_resumed_connection() {
     let server = Server::streaming(|connection, _, number| match number {
         0 => stream(connection, DATE, AT_ONCE),
         // It ignores the position.
@@ -403,7 +403,7 @@ fn ids_that_only_look_alike_are_different() {
 // The lifecycle, in one thread.
 
 #[test]
-fn a_lifecycle_stream_opens_and_shows_what_happened_meanwhile() {
+fn a_lifecycle_stream_reports_the_events_of_its_opening() {
     // A queue that the events of the opening fill does not hold the opening up.
     for buffer in [1, 1024] {
         let server = Server::streaming(|connection, _, number| match number {

@@ -94,7 +94,7 @@ fn the_queue_is_bounded_in_messages_and_holds_the_server_back() {
 }
 
 #[test]
-fn what_waits_is_bounded_in_messages() {
+fn waiting_messages_are_limited_in_number() {
     let server = Server::streaming(|connection, _, number| {
         let of = |n: usize| message(&format!("m{}", 1000 * number + n), "x");
         let messages: String = (0..1000).map(of).collect();
@@ -256,7 +256,7 @@ fn a_buffer_of_none_is_a_buffer_of_one() {
 }
 
 #[test]
-fn what_came_before_the_end_comes_before_its_error() {
+fn events_before_the_end_are_delivered_before_its_error() {
     let server = Server::streaming(|connection, _, number| {
         if number > 0 {
             connection.answer(404, &[], "{}");

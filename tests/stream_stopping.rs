@@ -200,7 +200,7 @@ fn cancelled_on_a_silent_connection() {
 }
 
 #[test]
-fn what_is_at_hand_already_is_discarded_too() {
+fn buffered_events_are_discarded_too() {
     let _alone = Alone::here();
     let three = "data: {\"id\":\"m1\"}\n\ndata: {\"id\":\"m2\"}\n\ndata: {\"id\":\"m3\"}\n\n";
     for by_iterator in [true, false] {

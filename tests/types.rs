@@ -524,7 +524,7 @@ fn junk_among_rules_flows_and_faq_is_skipped() {
 }
 
 #[test]
-fn the_guides_film_is_youtube_url_here_and_youtube_url_in_camel_case_there() {
+fn the_video_of_a_guide_is_renamed_from_camel_case() {
     let json = json!({"youtubeUrl": "https://youtu.be/1", "steps": ["Open", "Close"]});
     let guide: WorkflowGuide = parse(json.clone());
     assert_eq!(guide.youtube_url.as_deref(), Some("https://youtu.be/1"));
@@ -609,7 +609,7 @@ fn each_request_body_round_trips_through_a_file() {
 }
 
 #[test]
-fn only_what_both_generations_require_must_be_in_a_body() {
+fn only_fields_that_both_generations_require_are_required() {
     for (name, trip, fields, full) in bodies() {
         let mut least = full.clone();
         for field in &fields {

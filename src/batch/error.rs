@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn the_error_of_a_row_keeps_what_it_was_made_of() {
+    fn the_error_of_a_row_keeps_its_source() {
         let text = RowError::new("no phone number");
         assert_eq!(text.to_string(), "no phone number");
         assert_eq!(format!("{text:?}"), "\"no phone number\"");

@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn the_summary_shows_what_there_is() {
+    fn the_summary_shows_all_counts() {
         assert_eq!(
             report().to_string(),
             "\"import\": 2 rows finished in 1.2 s\n  requests     2\n"
@@ -441,7 +441,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_shows_what_there_is() {
+    fn a_plan_lists_the_changes() {
         assert_eq!(Plan::default().to_string(), "0 rows to do\n");
         let plan = Plan {
             to_do: 1,

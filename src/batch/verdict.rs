@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_response_tells_of_the_operation() {
+    fn advice_follows_from_the_operation() {
         const NO: &str = r#"{"code":"bad_request","message":"no"}"#;
         const LIMIT: &str = r#"{"code":"integration_limit_reached","message":"no"}"#;
         const OTHER: &str = r#"{"code":"conflict","message":"This Idempotency-Key was used with a different body."}"#;
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_response_tells_of_the_credentials_and_the_plan() {
+    fn advice_follows_from_credentials_and_plan() {
         const FULL: &str = r#"{"code":"agent_limit_reached","message":"no"}"#;
         const FULL_IN_WORDS: &str = r#"{"code":"bad_request","message":"Agent limit reached."}"#;
         const FORBIDDEN: &str = r#"{"code":"forbidden","message":"no"}"#;

@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_depends_on_it_is_cancelled_with_it() {
+    fn dependents_are_cancelled_with_it() {
         let cancel = Cancel::default();
         let early = dependent_of(&cancel);
         assert!(!early.is_cancelled());
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_ended_is_forgotten() {
+    fn ended_dependents_are_forgotten() {
         let cancel = Cancel::default();
         for _ in 0..1000 {
             dependent_of(&cancel);

@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_in_no_proxy_stands_for_its_subdomains() {
+    fn a_name_in_no_proxy_includes_its_subdomains() {
         check(
             "api.bimpe.ai",
             &["*", "api.bimpe.ai", "API.Bimpe.AI", "bimpe.ai", "ai"],
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_in_no_proxy_stands_for_itself_or_its_network() {
+    fn an_address_in_no_proxy_includes_itself_or_its_network() {
         check(
             "10.0.0.7",
             &[

@@ -180,7 +180,7 @@ fn a_failure_that_may_pass_is_tried_again_twice() {
 }
 
 #[test]
-fn what_will_not_pass_is_not_tried_again() {
+fn a_permanent_failure_is_not_retried() {
     for status in [
         "301", "307", "400", "401", "403", "404", "409", "410", "422", "425", "501",
     ] {
@@ -344,7 +344,7 @@ fn retry_after_is_honoured_in_all_its_forms_on_every_retryable_status() {
 }
 
 #[test]
-fn a_date_without_the_answers_own_is_read_against_the_clock_here() {
+fn a_retry_date_without_a_date_header_is_read_against_the_local_clock() {
     let until = httpdate::fmt_http_date(std::time::SystemTime::now() + 30 * SECOND);
     let first: &'static str = format!("503 Retry-After: {until}").leak();
     let answers: &'static [&'static str] = Vec::leak(vec![first, "ok"]);
@@ -596,7 +596,7 @@ fn a_truncated_body_is_retried() {
 }
 
 #[test]
-fn what_is_cancelled_is_not_retried() {
+fn a_cancelled_call_is_not_retried() {
     // Cancelled while the first attempt is made.
     let server = Server::answering(|connection, _, _| {
         answer_with(connection, "503");

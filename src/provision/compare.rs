@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_named_is_compared() {
+    fn only_named_fields_are_compared() {
         for (current, wanted) in [
             (json!({"a": 1, "b": 2}), json!({"a": 1.0})),
             (json!({"a": null}), json!({"a": [], "b": "", "c": null})),

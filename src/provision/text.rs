@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn no_character_is_lost_and_no_part_is_too_long_or_blank() {
+    fn no_character_is_lost_and_no_part_is_too_long_or_empty() {
         let words = [
             "menu",
             "é",

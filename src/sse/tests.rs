@@ -28,7 +28,7 @@ fn read_all(splitter: &mut Splitter<Span>, input: &[u8], read: usize) -> Vec<[Ve
 }
 
 #[test]
-fn what_one_line_has_whole_is_not_copied() {
+fn data_of_one_line_is_not_copied() {
     let buf = b"\xEF\xBB\xBF: hi\r\nid: 7\r\nevent:add\r\ndata: hello\r\n\r\ndata\n\ndata:a\n";
     let mut splitter = Splitter::<Span>::new(100);
     let event = splitter.next(buf).unwrap().unwrap();

@@ -272,7 +272,7 @@ mod tests {
         assert_eq!(batch.memory(), 1000 + events);
     }
     #[test]
-    fn only_a_message_that_comes_next_is_ready() {
+    fn only_the_next_message_is_ready() {
         let mut batch = Batch::default();
         assert!(!batch.has_message());
         for kind in [Kind::Message, Kind::Heartbeat, Kind::Message] {

@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_byte_comes_out_once_whatever_is_taken() {
+    fn every_byte_is_read_once_whatever_is_taken() {
         let bytes: Vec<u8> = (0..300_000_u32).map(|n| (n % 251) as u8).collect();
         let mut input = &bytes[..];
         let mut buffer = ReadBuffer::default();
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn the_size_of_a_read_follows_what_arrives() {
+    fn the_size_of_a_read_follows_the_amount_of_data() {
         let mut buffer = ReadBuffer::default();
         assert_eq!(buffer.most(), 4 * SMALLEST_READ);
         let mut sizes = Vec::new();
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_no_more_than_is_asked_for_until_a_burst() {
+    fn memory_stays_within_the_requested_size_until_a_burst() {
         let mut buffer = ReadBuffer::default();
         for bytes in [SMALLEST_READ, 2 * SMALLEST_READ, 1] {
             read(&mut buffer, bytes);

@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_replay_that_was_cut_off_begins_anew_with_what_it_had_not_reached() {
+    fn an_interrupted_replay_starts_again_with_the_messages_it_did_not_reach() {
         let all = REMEMBERED + 900;
         for cut in [901, 2000, all - 1] {
             let mut seen = Deduplicator::default();
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_at_a_break_is_replaced_after_a_replay_that_was_whole() {
+    fn ids_known_at_a_break_are_replaced_after_a_complete_replay() {
         let mut seen = Deduplicator::default();
         let mut all = 0;
         for _ in 0..4 {
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_at_a_break_is_replaced_after_a_connection_that_resumed_as_asked() {
+    fn ids_known_at_a_break_are_replaced_after_a_connection_that_resumed_as_asked() {
         let mut seen = Deduplicator::default();
         let mut from = 0;
         for _ in 0..5 {
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_seen_is_what_a_plain_list_says() {
+    fn seen_ids_agree_with_a_plain_list() {
         let mut seen = Deduplicator::default();
         let (mut list, mut set) = (VecDeque::new(), HashSet::new());
         let mut number = 1_u64;

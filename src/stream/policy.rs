@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn quiet_connections_that_are_cut_are_no_failures() {
+    fn quiet_connections_that_are_closed_are_not_failures() {
         let mut stream = Simulation::new(Some(0), Some(SECOND));
         for _ in 0..100 {
             let delay = stream.attempt(established(LONG, false), &lost()).unwrap();
@@ -462,7 +462,7 @@ mod tests {
     }
 
     #[test]
-    fn a_delay_that_the_server_asks_for_is_no_failure() {
+    fn a_delay_that_the_server_asks_for_is_not_a_failure() {
         for (status, stage) in [
             (429, Stage::Ticket),
             (503, Stage::Ticket),
@@ -496,7 +496,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_attempt_can_fix_ends_the_stream() {
+    fn a_permanent_error_ends_the_stream() {
         use ConnectionKind::*;
         // Whether it ends the stream at the ticket call and at the opening, before a connection
         // was established once and afterwards.

@@ -14,7 +14,7 @@ fn bodies(requests: &[RecordedRequest]) -> usize {
 }
 
 #[test]
-fn the_request_log_is_bounded_in_bytes_and_counts_what_it_dropped() {
+fn the_request_log_is_bounded_in_bytes_and_counts_dropped_requests() {
     let api = api();
     let body = "x".repeat(3_000_000);
     for _ in 0..20 {

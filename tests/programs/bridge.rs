@@ -118,7 +118,7 @@ fn an_assistant_that_a_person_has_paused_stays_paused() {
 }
 
 #[test]
-fn a_program_that_fails_posts_nothing_and_the_bridge_goes_on() {
+fn a_program_that_fails_posts_nothing_and_the_bridge_continues() {
     let (emulator, talk) = start();
     let script =
         "read n; case $n in 1) exit 3;; 2) ;; 3) echo '[lookup: 3]';; *) echo Done.;; esac";

@@ -278,7 +278,7 @@ fn a_failed_clean_up_does_not_hide_the_first_error() {
 }
 
 #[test]
-fn an_agent_that_is_gone_already_is_no_failure() {
+fn deleting_an_agent_that_is_gone_is_not_a_failure() {
     let emulator = Emulator::start().unwrap();
     emulator.fault(Fault::status(404).on("DELETE", "/agents/*"));
     let ended = run(&mut with_key(&emulator));

@@ -119,7 +119,7 @@ fn a_stream_starts_after_the_given_position() {
 }
 
 #[test]
-fn an_open_stream_sees_what_is_sent_after_it_was_opened() {
+fn an_open_stream_receives_messages_that_are_sent_afterwards() {
     let gate = Gate::new();
     let gated = gate.clone();
     let server = Server::streaming(move |connection, _, _| {

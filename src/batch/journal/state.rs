@@ -535,7 +535,7 @@ mod tests {
     }
 
     #[test]
-    fn a_result_outlives_everything_else_that_is_said_of_a_step() {
+    fn a_result_outlives_later_records_of_its_step() {
         for records in [
             vec![(0, started("r", "s", 0, 5)), (1, done("r", "s", "1"))],
             vec![(1, done("r", "s", "1")), (0, started("r", "s", 0, 5))],

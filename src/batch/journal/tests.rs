@@ -69,7 +69,7 @@ fn append(journal: &Journal, records: &[Record<'_>]) {
 }
 
 #[test]
-fn what_is_written_is_read_by_the_next_owner_and_by_others() {
+fn records_are_read_by_the_next_owner_and_by_others() {
     let folder = Folder::new();
     let (journal, rows) = folder.open(Shard::all()).unwrap();
     assert_eq!(rows.records().count(), 0);
@@ -88,7 +88,7 @@ fn what_is_written_is_read_by_the_next_owner_and_by_others() {
 }
 
 #[test]
-fn data_is_kept_as_it_came_and_on_one_line() {
+fn data_is_kept_as_received_on_one_line() {
     let pretty = "{\r\n  \"z\": 1.10,\n  \"a\": \"line\\nend\",\n  \"z\": 18446744073709551616\n}";
     let text = text(&[done("r", "s", pretty)]);
     assert_eq!(text.matches('\n').count(), 1);
@@ -263,7 +263,7 @@ fn a_journal_is_for_its_owner_only() {
 }
 
 #[test]
-fn what_cannot_be_opened_is_an_error_that_names_it() {
+fn a_file_that_cannot_be_opened_is_named() {
     let folder = Folder::new();
     folder.write("file", "");
     let inside = folder.file("file");
@@ -272,7 +272,7 @@ fn what_cannot_be_opened_is_an_error_that_names_it() {
 }
 
 #[test]
-fn compaction_keeps_what_matters() {
+fn compaction_keeps_results_and_open_steps() {
     let folder = Folder::new();
     let (journal, _) = folder.open(Shard::all()).unwrap();
     let mut all = Vec::new();

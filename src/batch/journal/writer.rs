@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_at_any_byte_ends_the_writing_for_good() {
+    fn after_a_full_disk_at_any_byte_nothing_more_is_written() {
         let whole = text(&records());
         for room in 0..whole.len() {
             let disk = TestDisk::default();
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_is_synced_before_its_writer_goes_on_unless_it_need_not_be() {
+    fn a_record_is_synced_before_its_writer_continues_unless_it_need_not_be() {
         let disk = TestDisk::default();
         let (appender, writer) = writer();
         let thread = disk.clone();

@@ -115,7 +115,7 @@ fn every_shard_of_a_range_is_somebodys() {
 }
 
 #[test]
-fn what_the_environment_leaves_open_is_an_error_that_names_the_variable() {
+fn an_incomplete_environment_is_an_error_that_names_the_variable() {
     for (variables, names) in [
         (vec![("BIMPEAI_SHARD", "4/4")], vec!["BIMPEAI_SHARD", "4/4"]),
         (vec![("BIMPEAI_SHARD", "1")], vec!["BIMPEAI_SHARD"]),
@@ -226,7 +226,7 @@ fn what_the_environment_leaves_open_is_an_error_that_names_the_variable() {
 }
 
 #[test]
-fn bimpeai_shard_overrides_and_agreement_is_no_conflict() {
+fn bimpeai_shard_overrides_and_agreement_is_not_a_conflict() {
     let mut variables = slurm("5", "3", ["1", "7", "1"]);
     variables.push(("BIMPEAI_SHARD", "1/3"));
     assert_eq!(read(&variables), Ok("1/3".to_owned()));

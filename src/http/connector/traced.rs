@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn without_room_for_both_they_go_one_after_the_other() {
+    fn without_room_for_both_they_are_sent_one_after_the_other() {
         let (head, body) = ("POST / HTTP/1.1\r\n\r\n", "a longer body");
         assert_eq!(writes(true, 22, &[head, body]), [head, body]);
         let (first, second) = head.split_at(10);

@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_falls_in_proportion_to_what_is_missing() {
+    fn a_rate_falls_in_proportion_to_the_missing_room() {
         for room in [0.25_f64, 0.5, 0.75] {
             let mut pace = Pace::new(Instant::now(), 1.0, false, 0.0);
             pace.saw(room, false, None);

@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn what_remained_before_a_wait_is_not_compared_with_what_remains_after_it() {
+    fn remaining_before_a_wait_is_not_compared_with_remaining_after_it() {
         let mut heard = Heard::new();
         assert_eq!(heard.hear(12, 120, false), Verdict::Perhaps(0.75));
         heard.share.forget_remaining();

@@ -103,7 +103,7 @@ fn fill(limit: usize, batches: impl Iterator<Item = Batch> + Send + 'static) -> 
 }
 
 #[test]
-fn all_memory_of_what_waits_counts() {
+fn all_memory_of_waiting_events_counts() {
     let with_data = || {
         let mut batch = Batch::default();
         batch.push(Event {
@@ -169,7 +169,7 @@ fn the_limit_counts_messages_and_not_batches() {
 }
 
 #[test]
-fn what_is_put_after_a_cancel_goes_nowhere() {
+fn batches_added_after_a_cancel_are_dropped() {
     let queue = Queue::default();
     queue.bound(1);
     assert!(queue.sleep(Duration::ZERO));

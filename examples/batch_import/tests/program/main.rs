@@ -237,7 +237,7 @@ fn a_dry_run_sends_nothing_and_writes_nothing() {
 }
 
 #[test]
-fn ctrl_c_ends_it_with_whole_lines_and_the_next_run_goes_on() {
+fn ctrl_c_ends_it_with_whole_lines_and_the_next_run_continues() {
     let (emulator, folder) = (quiet().start().unwrap(), Folder::new());
     let (input, journal) = (folder.rows(30), folder.journal());
     let slow = Fault::delay(Duration::from_millis(40)).on("POST", "/**");

@@ -126,7 +126,7 @@ fn agents_are_created_listed_shown_and_deleted() {
 }
 
 #[test]
-fn a_question_is_answered_and_a_chat_goes_on_in_one_conversation() {
+fn a_chat_continues_in_the_conversation_of_the_first_reply() {
     let emulator = Emulator::start().unwrap();
     let agent = agent(&emulator);
     let asked = ends(&emulator, &["ask", &agent, "What is", "a margherita?"], 0);

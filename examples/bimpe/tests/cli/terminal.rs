@@ -151,7 +151,7 @@ fn a_new_user_is_told_what_to_do_next() {
 }
 
 #[test]
-fn ctrl_c_in_a_terminal_ends_what_waits() {
+fn ctrl_c_in_a_terminal_ends_waiting_commands() {
     let emulator = Emulator::builder().customer_writes(false).start().unwrap();
     let talk = Talk::new(&emulator);
     let stalled = Fault::stall().on("GET", "/workflows");

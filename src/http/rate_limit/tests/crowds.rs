@@ -229,7 +229,7 @@ fn a_window_of_a_minute_ends_the_pace() {
 }
 
 #[test]
-fn a_rate_that_is_no_rate_is_not_a_share() {
+fn an_invalid_rate_is_not_a_share() {
     for told in [0.0, -5.0, f64::NAN, f64::INFINITY, 1e-320] {
         let gate = RateGate::new(Some(told), Box::new(|| 0.5));
         let now = Instant::now();
@@ -239,7 +239,7 @@ fn a_rate_that_is_no_rate_is_not_a_share() {
 }
 
 #[test]
-fn what_remains_does_not_hold_back_a_told_share() {
+fn remaining_does_not_hold_back_a_told_share() {
     let start = Instant::now();
     // Little, or less than one for this client.
     for left in [20, 8] {

@@ -61,7 +61,7 @@ fn a_step_that_is_done_returns_its_result_without_a_request() {
 }
 
 #[test]
-fn a_lost_response_is_asked_for_again_under_the_same_key() {
+fn a_lost_response_is_requested_again_under_the_same_key() {
     let api = Fake::new(|_, number| match number {
         0 => Act::LoseRequest,
         1 => Act::Lose,
@@ -385,7 +385,7 @@ fn settings_that_cannot_be_are_refused_before_anything_is_sent() {
 }
 
 #[test]
-fn a_plan_tells_what_a_run_would_do_and_touches_nothing() {
+fn a_plan_lists_the_changes_and_makes_none() {
     let api = Fake::new(|_, number| match number {
         0..4 => Act::Serve,
         _ => Act::Lose,
@@ -424,7 +424,7 @@ fn a_plan_tells_what_a_run_would_do_and_touches_nothing() {
 }
 
 #[test]
-fn a_panic_of_a_closure_is_passed_on_and_the_job_goes_on_next_time() {
+fn a_panic_of_a_closure_is_passed_on_and_the_next_run_continues() {
     let (api, folder) = (Fake::fair(), Folder::new());
     let client = api.client();
     let panicking = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {

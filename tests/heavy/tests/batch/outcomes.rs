@@ -129,7 +129,7 @@ fn a_refusal_of_a_fresh_step_lets_the_row_change() {
 }
 
 #[test]
-fn what_was_never_sent_leaves_no_trace() {
+fn a_step_that_was_never_sent_leaves_no_record() {
     let folder = Folder::new();
     let api = Fake::fair();
     let closed = {
@@ -261,7 +261,7 @@ fn a_closure_that_swallows_errors_loses_no_row() {
 }
 
 #[test]
-fn a_closure_that_matches_a_refusal_and_goes_on_finishes_its_row() {
+fn a_closure_that_handles_a_refusal_finishes_its_row() {
     let folder = Folder::new();
     let api = Fake::new(|request, _| match request.text().contains("two") {
         true => Act::Refuse(400, BAD),
@@ -290,7 +290,7 @@ fn a_closure_that_matches_a_refusal_and_goes_on_finishes_its_row() {
 }
 
 #[test]
-fn a_409_is_repeated_until_what_is_in_progress_is_over() {
+fn a_409_is_retried_until_the_request_in_progress_has_ended() {
     const PROGRESS: &str = r#"{"code":"conflict","message":"in progress"}"#;
     // After a lost response, and in a process that has not sent it before.
     for first in [Act::Lose, Act::Refuse(409, PROGRESS)] {
@@ -640,7 +640,7 @@ fn the_age_of_a_step_is_judged_after_all_waiting() {
 }
 
 #[test]
-fn who_knows_what_came_of_a_step_decides() {
+fn reconcile_decides_about_a_step_in_doubt() {
     let folder = Folder::new();
     let api = Fake::new(|_, number| match number {
         0..3 => Act::Lose,
@@ -774,7 +774,7 @@ fn replays_of_steps_that_the_journal_never_started_are_counted() {
 }
 
 #[test]
-fn an_error_of_the_closure_is_counted_by_what_it_is() {
+fn an_error_of_the_closure_is_counted_by_its_kind() {
     let (api, folder) = (Fake::fair(), Folder::new());
     let client = api.client();
     let report = batch(&folder)

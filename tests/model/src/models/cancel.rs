@@ -14,7 +14,7 @@ pub(crate) const MODELS: &[Model] = &[
         "a_wait_reports_only_a_cancellation",
         a_wait_reports_only_a_cancellation,
     ),
-    Model::new("cancel_reaches_who_registers", cancel_reaches_who_registers),
+    Model::new("cancel_reaches_dependents_that_register_later", cancel_reaches_dependents_that_register_later),
     Model::new(
         "two_cancels_reach_dependents_once",
         two_cancels_reach_dependents_once,
@@ -90,7 +90,7 @@ fn a_wait_reports_only_a_cancellation() {
 }
 
 /// Who registers while the client is shut down is cancelled by one of the two, and once.
-fn cancel_reaches_who_registers() {
+fn cancel_reaches_dependents_that_register_later() {
     let client = Arc::new(Cancel::default());
     let registering = client.clone();
     let thread = spawn(move || register(&registering));

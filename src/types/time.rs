@@ -31,11 +31,23 @@ fn seconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
 }
 
-/// Reads a date and a time with `Z` or an offset, with or without a fraction of a second. Returns
-/// `None` for anything else.
+/// Reads a time as [`parse`] does. Also returns `None` for a time that the platform cannot represent:
+/// Windows begins in 1601.
+pub(crate) fn from_iso(text: &str) -> Option<SystemTime> {
+    let (seconds, nanos) = parse(text)?;
+    let whole = Duration::from_secs(seconds.unsigned_abs());
+    let whole = match seconds {
+        0.. => UNIX_EPOCH.checked_add(whole),
+        _ => UNIX_EPOCH.checked_sub(whole),
+    };
+    whole?.checked_add(Duration::from_nanos(nanos))
+}
+
+/// Reads a date and a time with `Z` or an offset, with or without a fraction of a second. Returns the
+/// seconds since 1970 and the nanoseconds after them, or `None` for anything else.
 ///
 /// A leap second (`23:59:60`) is the second after it.
-pub(crate) fn from_iso(text: &str) -> Option<SystemTime> {
+pub(crate) fn parse(text: &str) -> Option<(i64, u64)> {
     let (clock, zone) = text.split_at_checked(19)?;
     let has_shape = clock.bytes().enumerate().all(|(at, byte)| match at {
         4 | 7 => byte == b'-',
@@ -59,12 +71,7 @@ pub(crate) fn from_iso(text: &str) -> Option<SystemTime> {
     }
     let (nanos, zone) = fraction(zone)?;
     let seconds = number_of_day * DAY + hour * 3600 + minute * 60 + second - offset(zone)?;
-    let whole = Duration::from_secs(seconds.unsigned_abs());
-    let whole = match seconds {
-        0.. => UNIX_EPOCH.checked_add(whole),
-        _ => UNIX_EPOCH.checked_sub(whole),
-    };
-    whole?.checked_add(Duration::from_nanos(nanos))
+    Some((seconds, nanos))
 }
 
 /// Reads an optional fraction of a second. Returns its nanoseconds, and what follows it.
@@ -123,6 +130,9 @@ fn civil(days: i64) -> (i64, i64, i64) {
 mod tests {
     use super::*;
 
+    /// The first second that Windows can represent: 1601.
+    const FIRST_ON_WINDOWS: i64 = -11_644_473_600;
+
     fn at(seconds: i64, milliseconds: u64) -> SystemTime {
         let whole = Duration::from_secs(seconds.unsigned_abs());
         let whole = match seconds {
@@ -137,7 +147,7 @@ mod tests {
         for (time, text) in [
             (at(0, 0), "1970-01-01T00:00:00.000Z"),
             (at(-1, 1), "1969-12-31T23:59:59.001Z"),
-            (at(RANGE.0, 0), "0000-01-01T00:00:00.000Z"),
+            (at(FIRST_ON_WINDOWS, 0), "1601-01-01T00:00:00.000Z"),
             (at(RANGE.1, 999), "9999-12-31T23:59:59.999Z"),
             (at(951_782_399, 7), "2000-02-28T23:59:59.007Z"),
             (at(951_782_400, 0), "2000-02-29T00:00:00.000Z"),
@@ -154,7 +164,19 @@ mod tests {
             "9999-12-31T23:59:59.000Z",
             "a year has four digits"
         );
-        assert_eq!(to_iso(at(RANGE.0 - 1, 0)), "0000-01-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn times_before_1601_are_read_where_the_platform_can_represent_them() {
+        let first = "0000-01-01T00:00:00.000Z";
+        assert_eq!(parse(first), Some((RANGE.0, 0)));
+        if cfg!(windows) {
+            assert_eq!(from_iso(first), None);
+        } else {
+            assert_eq!(from_iso(first), Some(at(RANGE.0, 0)));
+            assert_eq!(to_iso(at(RANGE.0, 0)), first);
+            assert_eq!(to_iso(at(RANGE.0 - 1, 0)), first);
+        }
     }
 
     #[test]

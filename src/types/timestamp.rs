@@ -40,7 +40,8 @@ impl Timestamp {
         &self.0
     }
 
-    /// Returns the time, or `None` if the text is not an RFC 3339 time.
+    /// Returns the time, or `None` if the text is not an RFC 3339 time, or before 1601 on Windows,
+    /// where `SystemTime` begins in that year.
     ///
     /// The text is parsed at each call. Digits beyond nanoseconds are dropped. A leap second
     /// (`23:59:60`) is the second after it.
@@ -63,7 +64,7 @@ impl fmt::Debug for Timestamp {
 
 impl Ord for Timestamp {
     fn cmp(&self, other: &Self) -> Ordering {
-        let times = self.to_system_time().cmp(&other.to_system_time());
+        let times = time::parse(&self.0).cmp(&time::parse(&other.0));
         times.then_with(|| self.0.cmp(&other.0))
     }
 }
@@ -150,6 +151,7 @@ mod tests {
             "",
             "later",
             "0001-01-01T00:00:00Z",
+            "0001-01-01T00:00:00.000000001Z",
             "2026-06-05T09:59:59.999+02:00",
             "2026-06-05T08:00:00Z",
             "2026-06-05T10:00:00+02:00",
@@ -162,6 +164,6 @@ mod tests {
                 assert_eq!(earlier == later, at == other, "{earlier} {later}");
             }
         }
-        assert_eq!(ascending[4], "2026-06-05T08:00:00Z");
+        assert_eq!(ascending[5], "2026-06-05T08:00:00Z");
     }
 }

@@ -36,7 +36,7 @@ use support::measure::{
     ROUNDS, Rival, median, micros, per_second, pin, pinned_to, quantile, ratio, rounds, seconds,
     thousands,
 };
-use support::server::{self, Answer, Route};
+use support::server::{self, Response, Route};
 
 /// The streams that are measured: 100 and 2,000 bytes of text, in blocks and event by event.
 const STREAMS: [(&str, Stream); 4] = [
@@ -128,14 +128,14 @@ fn serve(full: bool) -> String {
             "POST {}/agents/agt_1/conversations/live/stream-ticket ",
             canned::PREFIX
         ),
-        Answer::Bytes(canned::ok(&canned::ticket())),
+        Response::Bytes(canned::ok(&canned::ticket())),
     ));
     routes.push(Route::new(
         format!(
             "GET {}/agents/agt_1/conversations/live/stream?",
             canned::PREFIX
         ),
-        Answer::Live(write_paced),
+        Response::Live(write_paced),
     ));
     server::start(routes)
 }

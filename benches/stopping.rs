@@ -177,7 +177,7 @@ fn in_a_wait() -> Vec<Stop> {
     let (tell, told) = channel();
     let server = Server::start(move |mut connection| {
         while connection.request().is_some() {
-            connection.answer(503, &["Retry-After: 50"], "");
+            connection.respond(503, &["Retry-After: 50"], "");
         }
         let _ = tell.send(Instant::now());
     });

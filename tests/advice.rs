@@ -12,8 +12,8 @@ const REPEAT: &str = "; the write may have happened; sending this request again 
                       it keeps its idempotency key";
 
 fn giving(status: u16, headers: &'static [&'static str], body: &'static str) -> Server {
-    Server::answering(move |connection, _, _| {
-        connection.answer(status, headers, body);
+    Server::responding(move |connection, _, _| {
+        connection.respond(status, headers, body);
     })
 }
 
@@ -129,7 +129,7 @@ fn a_401_advises_checking_the_api_key_only_if_it_was_sent() {
         "<html>",
     ] {
         let server = Server::streaming(move |connection, _, _| {
-            connection.answer(401, &[], body);
+            connection.respond(401, &[], body);
         });
         let client = client(&server);
         let line = line(&read(&client));
@@ -236,8 +236,8 @@ fn other_statuses_have_advice_too() {
 
 #[test]
 fn a_409_caused_by_an_earlier_attempt_says_so() {
-    let server = Server::answering(|connection, _, number| {
-        connection.answer(
+    let server = Server::responding(|connection, _, number| {
+        connection.respond(
             if number == 0 { 503 } else { 409 },
             &[],
             r#"{"message":"busy"}"#,

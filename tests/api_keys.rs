@@ -86,7 +86,7 @@ fn text_around_an_api_key_is_refused_and_never_shown() {
 
 #[test]
 fn a_key_of_any_other_form_is_sent_as_it_is() {
-    let server = Server::answering(|connection, _, _| {
+    let server = Server::responding(|connection, _, _| {
         connection.data(r#"{"id":"a"}"#);
     });
     for key in [

@@ -117,11 +117,11 @@ impl Chaos {
         match dice.below(16) {
             0 => {
                 self.count("ticket: 429");
-                connection.answer(429, &[], r#"{"code":"rate_limited","message":"slow"}"#);
+                connection.respond(429, &[], r#"{"code":"rate_limited","message":"slow"}"#);
             }
             1 => {
                 self.count("ticket: 503");
-                connection.answer(503, &["Content-Type: text/html"], "<html>\u{fffd}");
+                connection.respond(503, &["Content-Type: text/html"], "<html>\u{fffd}");
             }
             2 => {
                 self.count("ticket: no answer");
@@ -145,13 +145,13 @@ impl Chaos {
             0 => {
                 self.count("stream: 503");
                 connection.read_rest();
-                connection.answer(503, &[], "");
+                connection.respond(503, &[], "");
                 return None;
             }
             1 => {
                 self.count("stream: 401");
                 connection.read_rest();
-                connection.answer(401, &[], r#"{"code":"unauthorized","message":"late"}"#);
+                connection.respond(401, &[], r#"{"code":"unauthorized","message":"late"}"#);
                 return None;
             }
             2 => {

@@ -49,7 +49,7 @@ fn invalid_base_urls_are_refused_with_advice() {
 
 #[test]
 fn a_base_url_that_ends_in_a_part_of_the_prefix_is_completed() {
-    let server = Server::answering(|connection, _, _| {
+    let server = Server::responding(|connection, _, _| {
         connection.data("1");
     });
     for (path, expected) in [
@@ -235,7 +235,7 @@ fn an_unreachable_server_is_a_connection_error_with_advice() {
 
 #[test]
 fn every_request_has_the_documented_form() {
-    let server = Server::answering(|connection, _, _| {
+    let server = Server::responding(|connection, _, _| {
         connection.data("{}");
     });
     let client = server
@@ -296,7 +296,7 @@ fn every_request_has_the_documented_form() {
 
 #[test]
 fn the_escape_hatch_stays_below_the_prefix() {
-    let server = Server::answering(|connection, _, _| {
+    let server = Server::responding(|connection, _, _| {
         connection.data("1");
     });
     let client = server.client();

@@ -16,7 +16,7 @@ const SLACK: Duration = Duration::from_millis(1_500);
 const AGENT: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 21\r\n\r\n{\"data\":{\"id\":\"abc\"}}";
 
 fn server() -> Server {
-    Server::answering(|connection, _, _| {
+    Server::responding(|connection, _, _| {
         connection.data(r#"{"id":"abc"}"#);
     })
 }
@@ -126,7 +126,7 @@ fn connecting_for_a_stream_takes_no_longer_than_its_timeout() {
         connection.raw("HTTP/1.1 200 OK\r\n\r\n");
         if connection.request().is_some() {
             let ticket = r#"{"data":{"ticket":"t","expires_in":60}}"#;
-            connection.answer(201, &["Connection: close"], ticket);
+            connection.respond(201, &["Connection: close"], ticket);
         }
     });
     let client = through(&proxy, "http://api.test").build().unwrap();

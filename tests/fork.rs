@@ -67,9 +67,9 @@ impl log::Log for Delays {
 fn forked_processes_generate_different_ids_and_delays() {
     log::set_logger(&Delays).unwrap();
     log::set_max_level(log::LevelFilter::Debug);
-    let server = Server::answering(|connection, request, _| {
+    let server = Server::responding(|connection, request, _| {
         match request.header("x-delays") {
-            None if request.text().contains("fails once") => connection.answer(503, &[], "{}"),
+            None if request.text().contains("fails once") => connection.respond(503, &[], "{}"),
             _ => connection.data(r#"{"id":"agt_1"}"#),
         };
     });

@@ -39,8 +39,8 @@ const BOM: &str = "\u{feff}";
 
 fn giving(status: u16, body: impl Into<Vec<u8>>) -> Server {
     let body = body.into();
-    Server::answering(move |connection, _, _| {
-        connection.answer(status, &[], &body);
+    Server::responding(move |connection, _, _| {
+        connection.respond(status, &[], &body);
     })
 }
 
@@ -183,11 +183,11 @@ fn a_stream_drops_duplicates_of_repaired_messages() {
 
 #[test]
 fn heartbeats_and_tickets_with_half_a_surrogate_pair_are_read() {
-    let server = Server::answering(|connection, request, _| {
+    let server = Server::responding(|connection, request, _| {
         if request.path().ends_with("/stream-ticket") {
             let body =
                 format!(r#"{BOM}{{"message":"\ud83d","data":{{"ticket":"t","x":"\ud83d"}}}}"#);
-            connection.answer(201, &[], body);
+            connection.respond(201, &[], body);
         } else {
             assert_eq!(request.query("ticket"), Some("t"));
             connection.event_stream();

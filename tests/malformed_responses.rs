@@ -19,7 +19,7 @@ fn create(client: &Client) -> Result<(), Error> {
 /// Writes the bytes to every request, and keeps the connection open.
 fn writing(bytes: impl Into<Vec<u8>>) -> Server {
     let bytes = bytes.into();
-    Server::answering(move |connection, _, _| {
+    Server::responding(move |connection, _, _| {
         connection.raw(&bytes);
     })
 }
@@ -284,7 +284,7 @@ fn interim_responses_may_have_headers_and_arrive_in_pieces() {
     ] {
         for pieces in [1, 7, 1_000] {
             let bytes = format!("{interim}{last}");
-            let server = Server::answering(move |connection, _, _| {
+            let server = Server::responding(move |connection, _, _| {
                 for piece in bytes.as_bytes().chunks(pieces) {
                     connection.raw(piece);
                     if pieces < 1_000 {

@@ -9,14 +9,14 @@ use support::{KEY, Server};
 
 #[test]
 fn redirects_are_not_followed_and_the_key_is_not_sent_on() {
-    let elsewhere = Server::answering(|connection, _, _| {
+    let elsewhere = Server::responding(|connection, _, _| {
         connection.data("{}");
     });
     let target = elsewhere.url();
     for status in [301, 302, 303, 307, 308] {
         let location = format!("Location: {target}/agents?secret=1");
-        let server = Server::answering(move |connection, _, _| {
-            connection.answer(status, &[&location], "<html>moved</html>");
+        let server = Server::responding(move |connection, _, _| {
+            connection.respond(status, &[&location], "<html>moved</html>");
         });
         for result in [
             server
@@ -52,7 +52,7 @@ fn redirects_are_not_followed_and_the_key_is_not_sent_on() {
 
 #[test]
 fn a_redirect_without_body_or_location_is_an_error_response() {
-    let server = Server::answering(|connection, _, number| {
+    let server = Server::responding(|connection, _, number| {
         connection.raw(match number {
             0 => "HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: /x\r\n\r\n",
             _ => "HTTP/1.1 304 Not Modified\r\n\r\n",
@@ -68,7 +68,7 @@ fn a_redirect_without_body_or_location_is_an_error_response() {
 #[test]
 fn the_stream_request_carries_the_ticket_and_never_the_key() {
     let server = Server::streaming(|connection, _, _| {
-        connection.answer(404, &[], "{}");
+        connection.respond(404, &[], "{}");
     });
     let client = server
         .builder()
@@ -117,7 +117,7 @@ fn a_key_or_a_base_url_that_cannot_work_is_refused_before_anything_is_sent() {
 
 #[test]
 fn callers_headers_cannot_replace_what_the_client_and_the_connection_set() {
-    let server = Server::answering(|connection, _, _| {
+    let server = Server::responding(|connection, _, _| {
         connection.data("1");
     });
     let client = server.client();
@@ -215,7 +215,7 @@ fn callers_headers_cannot_replace_what_the_client_and_the_connection_set() {
 
 #[test]
 fn idempotency_keys_and_request_ids_have_1_to_255_visible_characters() {
-    let server = Server::answering(|connection, _, _| {
+    let server = Server::responding(|connection, _, _| {
         connection.data("1");
     });
     let client = server.client();
@@ -243,7 +243,7 @@ fn idempotency_keys_and_request_ids_have_1_to_255_visible_characters() {
 
 #[test]
 fn a_request_sent_twice_reuses_its_idempotency_key() {
-    let server = Server::answering(|connection, _, _| {
+    let server = Server::responding(|connection, _, _| {
         connection.data(r#"{"id":"x"}"#);
     });
     let messages = server.client().conversations().messages();
@@ -261,7 +261,7 @@ fn a_request_sent_twice_reuses_its_idempotency_key() {
 
 #[test]
 fn every_call_has_its_own_idempotency_key_and_request_id() {
-    let server = Server::answering(|connection, _, _| {
+    let server = Server::responding(|connection, _, _| {
         connection.data(r#"{"id":"x"}"#);
     });
     let client = server.client();
@@ -297,7 +297,7 @@ fn every_call_has_its_own_idempotency_key_and_request_id() {
 
 #[test]
 fn localhost_never_depends_on_the_resolver() {
-    let server = Server::answering(|connection, _, _| {
+    let server = Server::responding(|connection, _, _| {
         connection.data("1");
     });
     let port = server.address().port();
@@ -310,7 +310,7 @@ fn localhost_never_depends_on_the_resolver() {
 
 #[test]
 fn addresses_of_a_host_can_be_configured() {
-    let server = Server::answering(|connection, _, _| {
+    let server = Server::responding(|connection, _, _| {
         connection.data("1");
     });
     let builder = || {

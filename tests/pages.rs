@@ -28,18 +28,18 @@ fn page<S: AsRef<str>>(items: &[S], current: u64, pages: u64, next: bool) -> Str
 
 /// Serves `pages` pages of two items each.
 fn paged(pages: u64) -> Server {
-    Server::answering(move |connection, request, _| {
+    Server::responding(move |connection, request, _| {
         let number: u64 = request.query("page").unwrap().parse().unwrap();
         let items = [format!("i{number}a"), format!("i{number}b")];
-        connection.answer(200, &[], page(&items, number, pages, number < pages));
+        connection.respond(200, &[], page(&items, number, pages, number < pages));
     })
 }
 
 /// Serves the given responses, whichever page is requested.
 fn stuck(body: impl Fn(u64) -> String + Send + Sync + 'static) -> Server {
-    Server::answering(move |connection, request, _| {
+    Server::responding(move |connection, request, _| {
         let number: u64 = request.query("page").unwrap().parse().unwrap();
-        connection.answer(200, &[], body(number));
+        connection.respond(200, &[], body(number));
     })
 }
 
@@ -209,7 +209,7 @@ fn a_list_that_became_shorter_ends_without_an_error() {
 
 /// Serves these pages of ids, each as JSON.
 fn listed(pages: &'static [&'static [&'static str]]) -> Server {
-    Server::answering(move |connection, request, _| {
+    Server::responding(move |connection, request, _| {
         let number: usize = request.query("page").unwrap().parse().unwrap();
         let items = pages[number - 1]
             .iter()
@@ -219,7 +219,7 @@ fn listed(pages: &'static [&'static [&'static str]]) -> Server {
             number < pages.len()
         );
         let data = items.collect::<Vec<_>>().join(",");
-        connection.answer(200, &[], format!(r#"{{"data":[{data}],"meta":{meta}}}"#));
+        connection.respond(200, &[], format!(r#"{{"data":[{data}],"meta":{meta}}}"#));
     })
 }
 
@@ -382,16 +382,16 @@ fn an_error_in_mid_iteration_names_the_page() {
     type Fail = fn(&mut Connection);
     let failures: &[Fail] = &[
         |connection| {
-            connection.answer(404, &[], r#"{"message":"gone"}"#);
+            connection.respond(404, &[], r#"{"message":"gone"}"#);
         },
         |connection| {
-            connection.answer(503, &["X-Request-Id: r_1"], "");
+            connection.respond(503, &["X-Request-Id: r_1"], "");
         },
         |connection| {
-            connection.answer(200, &[], r#"{"data":[{"id":null}]}"#);
+            connection.respond(200, &[], r#"{"data":[{"id":null}]}"#);
         },
         |connection| {
-            connection.answer(200, &[], r#"{"data":null}"#);
+            connection.respond(200, &[], r#"{"data":null}"#);
         },
         |connection| connection.shut(),
         |_| {},
@@ -399,12 +399,16 @@ fn an_error_in_mid_iteration_names_the_page() {
     for fail in failures {
         for prefetch in [false, true] {
             let fail = *fail;
-            let server = Server::answering(move |connection, request, _| {
+            let server = Server::responding(move |connection, request, _| {
                 match request.query("page").unwrap() {
                     "3" => fail(connection),
                     number => {
                         let number = number.parse().unwrap();
-                        connection.answer(200, &[], page(&[format!("i{number}")], number, 9, true));
+                        connection.respond(
+                            200,
+                            &[],
+                            page(&[format!("i{number}")], number, 9, true),
+                        );
                     }
                 }
             });
@@ -424,8 +428,8 @@ fn an_error_in_mid_iteration_names_the_page() {
 
 #[test]
 fn an_error_of_the_first_page_does_not_name_a_page() {
-    let server = Server::answering(|connection, _, _| {
-        connection.answer(404, &[], "{}");
+    let server = Server::responding(|connection, _, _| {
+        connection.respond(404, &[], "{}");
     });
     let agents = server.client().agents();
     for error in [
@@ -490,11 +494,11 @@ fn each_page_has_its_own_request_id() {
 
 #[test]
 fn all_attempts_for_one_page_have_one_request_id() {
-    let server = Server::answering(|connection, request, number| {
+    let server = Server::responding(|connection, request, number| {
         let page_number = request.query("page").unwrap().parse().unwrap();
         match number {
-            1 => connection.answer(503, &["Retry-After: 0.01"], ""),
-            _ => connection.answer(200, &[], page(NONE, page_number, 2, page_number < 2)),
+            1 => connection.respond(503, &["Retry-After: 0.01"], ""),
+            _ => connection.respond(200, &[], page(NONE, page_number, 2, page_number < 2)),
         };
     });
     server
@@ -530,7 +534,7 @@ fn a_list_has_no_idempotency_key() {
 
 #[test]
 fn a_list_that_is_not_paginated_iterates_too() {
-    let server = Server::answering(|connection, _, _| {
+    let server = Server::responding(|connection, _, _| {
         connection.data(r#"[{"id":"c1"},{"id":"c2"},{"id":"c2"}]"#);
     });
     let list = || server.client().agents().channels().list("a");
@@ -554,8 +558,8 @@ fn a_list_that_is_not_paginated_iterates_too() {
 
 #[test]
 fn the_error_of_a_list_that_is_not_paginated_is_its_only_item() {
-    let server = Server::answering(|connection, _, _| {
-        connection.answer(404, &[], "{}");
+    let server = Server::responding(|connection, _, _| {
+        connection.respond(404, &[], "{}");
     });
     let mut items = server.client().agents().channels().list("a").into_iter();
     assert_eq!(items.next().unwrap().unwrap_err().status(), Some(404));
@@ -573,10 +577,10 @@ struct Named {
 
 #[test]
 fn a_request_for_any_list_iterates_over_all_its_pages() {
-    let server = Server::answering(|connection, request, _| {
+    let server = Server::responding(|connection, request, _| {
         let number: u64 = request.query("page").unwrap_or("1").parse().unwrap();
         let items = [format!("i{number}")];
-        connection.answer(200, &[], page(&items, number, 3, number < 3));
+        connection.respond(200, &[], page(&items, number, 3, number < 3));
     });
     let things = || {
         server
@@ -643,18 +647,18 @@ fn a_query_parameter_that_is_set_twice_is_sent_twice_on_every_page() {
 
 /// Serves two pages with the same data.
 fn stuck_at_any(data: &'static str) -> Server {
-    Server::answering(move |connection, request, _| {
+    Server::responding(move |connection, request, _| {
         let number = request.query("page").unwrap_or("1");
         let next = number == "1";
         let meta = format!(r#"{{"current_page":{number},"has_next_page":{next}}}"#);
-        connection.answer(200, &[], format!(r#"{{"data":{data},"meta":{meta}}}"#));
+        connection.respond(200, &[], format!(r#"{{"data":{data},"meta":{meta}}}"#));
     })
 }
 
 #[test]
 fn only_get_requests_are_paginated() {
-    let server = Server::answering(|connection, _, _| {
-        connection.answer(200, &[], page(&["a"], 1, 2, true));
+    let server = Server::responding(|connection, _, _| {
+        connection.respond(200, &[], page(&["a"], 1, 2, true));
     });
     let client = server.client();
     let search = client.request("POST", "/search").decode_as::<Vec<Value>>();
@@ -673,8 +677,8 @@ fn malformed_meta_is_ignored_on_unpaginated_lists() {
         "7",
         r#"{"current_page":"x","has_next_page":[]}"#,
     ] {
-        let server = Server::answering(move |connection, _, _| {
-            connection.answer(
+        let server = Server::responding(move |connection, _, _| {
+            connection.respond(
                 200,
                 &[],
                 format!(r#"{{"data":[{{"id":"a"}}],"meta":{meta}}}"#),
@@ -715,11 +719,11 @@ fn a_list_without_meta_is_its_only_page() {
 #[test]
 fn a_failed_page_is_the_last_item() {
     for prefetch in [false, true] {
-        let server = Server::answering(|connection, request, _| {
+        let server = Server::responding(|connection, request, _| {
             if request.query("page") == Some("1") {
-                connection.answer(200, &[], page(&["a"], 1, 5, true));
+                connection.respond(200, &[], page(&["a"], 1, 5, true));
             } else {
-                connection.answer(404, &[], "{}");
+                connection.respond(404, &[], "{}");
             }
         });
         let list = server.client().agents().list();
@@ -777,8 +781,8 @@ fn a_dropped_iterator_ends_the_retries_of_the_next_page() {
     let server = Server::start(move |mut connection| {
         while let Some(request) = connection.request() {
             match request.query("page") {
-                Some("2") => connection.answer(503, &["Retry-After: 0.05"], ""),
-                _ => connection.answer(200, &[], page(TWO, 1, 2, true)),
+                Some("2") => connection.respond(503, &["Retry-After: 0.05"], ""),
+                _ => connection.respond(200, &[], page(TWO, 1, 2, true)),
             };
         }
         closed.send(()).unwrap();

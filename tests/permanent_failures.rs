@@ -46,7 +46,7 @@ fn a_host_that_does_not_exist_is_looked_up_once() {
 
 #[test]
 fn a_wrong_proxy_password_is_tried_once() {
-    let proxy = Server::answering(|connection, _, _| {
+    let proxy = Server::responding(|connection, _, _| {
         connection.raw("HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n");
     });
     let client = Client::builder(KEY)
@@ -76,7 +76,7 @@ fn a_server_without_tls_is_tried_once() {
 
 #[test]
 fn a_request_that_is_too_long_is_not_repeated() {
-    let server = Server::answering(|connection, _, _| {
+    let server = Server::responding(|connection, _, _| {
         // Longer than any line that fits into a stream's output buffer.
         connection.ticket(&"t".repeat(30_000));
     });
@@ -90,7 +90,7 @@ fn a_request_that_is_too_long_is_not_repeated() {
 
 #[test]
 fn a_non_http_response_is_not_retried_and_the_write_may_have_happened() {
-    let server = Server::answering(|connection, _, _| {
+    let server = Server::responding(|connection, _, _| {
         connection.raw("SSH-2.0-OpenSSH_9.2\r\n\r\n");
     });
     let error = permanent(create(&server.client()), "is not HTTP");

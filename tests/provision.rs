@@ -321,7 +321,7 @@ fn a_workflow_of_another_owner_is_copied_before_it_is_changed() {
 /// copies of; "Other" uses the second one.
 fn foreign_workflow(owned: &'static [(&'static str, &'static str)]) -> support::Server {
     let agent = |id: &str, name: &str, workflow: &str| json!({"id": id, "name": name, "workflow_id": workflow});
-    support::Server::answering(move |connection, request, _| {
+    support::Server::responding(move |connection, request, _| {
         let data = match (&*request.method, request.path().rsplit('/').next().unwrap()) {
             ("GET", "agents") => json!([
                 agent("a_1", "Scribe", "w_public"),

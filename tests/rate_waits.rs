@@ -24,7 +24,7 @@ fn used_up(seconds: u64) -> [String; 2] {
 
 fn respond(connection: &mut Connection, status: u16, headers: &[String], body: &str) -> bool {
     let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
-    connection.answer(status, &headers, body)
+    connection.respond(status, &headers, body)
 }
 
 /// Five creates on each of eight threads. Returns how many succeeded, and how many were refused.
@@ -72,7 +72,7 @@ fn eight_threads_on_five_requests_a_second_all_succeed() {
 
 /// A server with pages of one item, the first of which says that nothing remains.
 fn two_pages(times: Arc<Mutex<Vec<Instant>>>, seconds: u64) -> Server {
-    Server::answering(move |connection, request, _| {
+    Server::responding(move |connection, request, _| {
         times.lock().unwrap().push(Instant::now());
         let is_first = request.query("page") == Some("1");
         let meta = format!(r#"{{"current_page":1,"has_next_page":{is_first}}}"#);
@@ -122,7 +122,7 @@ fn refusing_first() -> Server {
     Server::start(|mut connection| {
         while let Some(request) = connection.request() {
             if request.path().ends_with("/agents/first") {
-                connection.answer(429, &["Retry-After: 1"], "{}");
+                connection.respond(429, &["Retry-After: 1"], "{}");
             } else if request.path().ends_with("/stream-ticket") {
                 connection.ticket("ticket");
             } else if request.path().ends_with("/stream") {

@@ -108,7 +108,7 @@ fn as_many_threads_as_a_large_job_has_keep_their_connections() {
 
 #[test]
 fn a_url_longer_than_the_buffer_is_sent_whole_and_leaves_the_pool_as_it_was() {
-    let server = Server::answering(|connection, _, _| {
+    let server = Server::responding(|connection, _, _| {
         connection.data(r#"{"id":"abc"}"#);
     });
     let client = server.client();

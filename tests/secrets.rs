@@ -162,7 +162,7 @@ fn echo(connection: &mut Connection, request: &Request, status: u16) {
         &format!("X-Debug: {secrets}"),
         &format!("WWW-Authenticate: Bearer {secrets}"),
     ];
-    connection.answer(status, &headers, body);
+    connection.respond(status, &headers, body);
 }
 
 fn client(builder: ClientBuilder) -> Client {
@@ -267,21 +267,21 @@ fn no_error_record_or_panic_shows_a_secret() {
                 KEY,
                 BODY
             ]);
-            c.answer(
+            c.respond(
                 200,
                 &[],
                 format!(r#"{{"data":{{"id":{text},"ticket":{text}}}}}"#),
             );
         }),
         ("broken JSON", |c, _| {
-            c.answer(
+            c.respond(
                 200,
                 &[],
                 format!(r#"{{"data":{{"id":"{KEY}","name":"{BODY}" "x"}}}}"#),
             );
         }),
         ("HTML", |c, _| {
-            c.answer(
+            c.respond(
                 502,
                 &["Content-Type: text/html"],
                 format!("<h1>{KEY} {BODY}</h1>"),
@@ -336,7 +336,7 @@ fn no_error_record_or_panic_shows_a_secret() {
     let mut kinds = std::collections::BTreeSet::new();
     for (what, serve) in servers {
         let serve = *serve;
-        let server = Server::answering(move |connection, request, _| serve(connection, request));
+        let server = Server::responding(move |connection, request, _| serve(connection, request));
         let client = client(Client::builder(KEY).base_url(server.url()));
         // Once with records of retries, which takes longer.
         let errors = send_all(&client, u32::from(*what == "500"));
@@ -441,7 +441,7 @@ fn no_refusal_and_no_cancellation_shows_a_secret() {
         assert!(matches!(error, Error::User(_)), "{error}");
         clean("a refusal", &prints(&error));
     }
-    let server = Server::answering(|_, _, _| {});
+    let server = Server::responding(|_, _, _| {});
     let client = client(Client::builder(KEY).base_url(server.url()));
     let post = || client.request("POST", "/x").json(&json!({ "a": BODY }));
     for request in [
@@ -483,7 +483,7 @@ fn no_debug_of_a_public_type_shows_a_secret() {
                 format!("X-Request-Id: {KEY}"),
             ];
             let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
-            connection.answer(
+            connection.respond(
                 200,
                 &headers,
                 r#"{"data":[{"id":"a"}],"meta":{"current_page":1,"has_next_page":true}}"#,
@@ -613,7 +613,7 @@ fn emulator_records_show_no_secret() {
 fn ureq_at_trace_prints_whole_requests_and_the_filter_stops_it() {
     let _turn = turn();
     let server = Server::streaming(|connection, _, _| {
-        connection.answer(404, &[], "{}");
+        connection.respond(404, &[], "{}");
     });
     let client = client(Client::builder(KEY).base_url(server.url()));
     RECORDER.all.store(true, Ordering::SeqCst);

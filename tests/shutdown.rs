@@ -62,8 +62,8 @@ fn a_call_that_waits_for_its_response_is_cancelled() {
 
 #[test]
 fn a_wait_before_a_retry_is_cancelled() {
-    let server = Server::answering(|connection, _, _| {
-        connection.answer(503, &["Retry-After: 50"], "{}");
+    let server = Server::responding(|connection, _, _| {
+        connection.respond(503, &["Retry-After: 50"], "{}");
     });
     let client = server.client();
     let call = |client: Client| client.agents().retrieve("a").send();
@@ -101,7 +101,7 @@ fn an_iteration_is_cancelled_with_and_without_prefetch() {
                     return;
                 }
                 let meta = r#"{"current_page":1,"has_next_page":true}"#;
-                connection.answer(
+                connection.respond(
                     200,
                     &[],
                     format!(r#"{{"data":[{{"id":"a"}}],"meta":{meta}}}"#),
@@ -140,7 +140,7 @@ fn later_calls_fail_at_once_and_send_nothing() {
     assert!(is_cancelled(&ahead.into_iter().next().unwrap()));
     assert!(server.requests().is_empty() && server.connections() == 0);
     // Another client is not affected.
-    let server = Server::answering(|connection, _, _| {
+    let server = Server::responding(|connection, _, _| {
         connection.data(r#"{"id":"a"}"#);
     });
     server.client().agents().retrieve("a").send().unwrap();
@@ -180,8 +180,8 @@ fn a_stream_yields_one_error_and_ends() {
 
 #[test]
 fn a_stream_that_waits_to_reconnect_is_ended() {
-    let server = Server::answering(|connection, _, _| {
-        connection.answer(503, &["Retry-After: 50"], "{}");
+    let server = Server::responding(|connection, _, _| {
+        connection.respond(503, &["Retry-After: 50"], "{}");
     });
     let client = server.client();
     let follow = |client: Client| {
@@ -194,9 +194,9 @@ fn a_stream_that_waits_to_reconnect_is_ended() {
 
 #[test]
 fn shutdown_cancels_64_threads_in_all_states() {
-    let server = Server::answering(|connection, request, _| {
+    let server = Server::responding(|connection, request, _| {
         if request.path().ends_with("/wait") {
-            connection.answer(503, &["Retry-After: 50"], "{}");
+            connection.respond(503, &["Retry-After: 50"], "{}");
         } else {
             let _ = connection.request();
         }
@@ -229,7 +229,7 @@ fn shutdown_cancels_64_threads_in_all_states() {
 #[test]
 fn a_shutdown_during_a_call_never_hangs() {
     // Whatever the moment: the call succeeds or is cancelled, and does not hang.
-    let server = Server::answering(|connection, _, _| {
+    let server = Server::responding(|connection, _, _| {
         connection.data(r#"{"id":"a"}"#);
     });
     for round in 0..200_u32 {
@@ -249,9 +249,9 @@ fn a_shutdown_during_a_call_never_hangs() {
 
 #[test]
 fn every_attempt_is_reported_with_its_wait() {
-    let server = Server::answering(|connection, _, number| {
+    let server = Server::responding(|connection, _, number| {
         match number {
-            0 => connection.answer(429, &["Retry-After: 0", "Connection: close"], "{}"),
+            0 => connection.respond(429, &["Retry-After: 0", "Connection: close"], "{}"),
             1 => {
                 connection.shut();
                 false

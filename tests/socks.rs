@@ -80,7 +80,7 @@ const WORKS: Says = Says {
 };
 
 fn server() -> Server {
-    Server::answering(|connection, _, _| {
+    Server::responding(|connection, _, _| {
         connection.data(r#"{"id":"abc"}"#);
     })
 }

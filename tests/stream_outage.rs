@@ -56,7 +56,7 @@ fn end(stream: &mut MessageStream) -> Error {
 fn a_stream_that_was_connected_once_survives_more_failures_than_an_opening_does() {
     let server = Server::streaming(|connection, _, number| match number {
         0 => brings(connection, format!("{AT_ONCE}{}", message("m1", "x"))),
-        1..8 => assert!(connection.answer(503, &[], "{}")),
+        1..8 => assert!(connection.respond(503, &[], "{}")),
         _ => stays(connection, message("m2", "x")),
     });
     let mut stream = request(&server).open().unwrap();
@@ -70,7 +70,7 @@ fn an_outage_that_is_longer_than_its_limit_ends_the_stream() {
     let limit = Duration::from_millis(300);
     let server = Server::streaming(|connection, _, number| match number {
         0 => brings(connection, format!("{AT_ONCE}{}", message("m1", "x"))),
-        _ => assert!(connection.answer(503, &[], "{}")),
+        _ => assert!(connection.respond(503, &[], "{}")),
     });
     let mut stream = request(&server).max_outage(limit).open().unwrap();
     assert_eq!(next(&mut stream).unwrap(), "m1");
@@ -89,8 +89,8 @@ fn an_outage_that_is_longer_than_its_limit_ends_the_stream() {
 fn a_delay_that_the_server_asks_for_is_not_a_failure() {
     // The ticket calls and the streams are counted together.
     for status in [429, 503] {
-        let server = Server::answering(move |connection, request, number| match number {
-            0 | 1 | 3 => assert!(connection.answer(status, &["Retry-After: 0.01"], "{}")),
+        let server = Server::responding(move |connection, request, number| match number {
+            0 | 1 | 3 => assert!(connection.respond(status, &["Retry-After: 0.01"], "{}")),
             _ if request.path().ends_with("/stream-ticket") => assert!(connection.ticket("t")),
             _ => stays(connection, message("m1", "x")),
         });
@@ -219,11 +219,11 @@ fn an_error_event_is_shown_until_a_connection_works() {
             format!("{AT_ONCE}{event}{}", message("m1", "x")),
         ),
         1 => brings(connection, ""),
-        2 => assert!(connection.answer(503, &[], "{}")),
+        2 => assert!(connection.respond(503, &[], "{}")),
         3 => brings(connection, message("m2", "x")),
         // The idle timeout ends it.
         4 => stays(connection, event),
-        _ => assert!(connection.answer(404, &[], "{}")),
+        _ => assert!(connection.respond(404, &[], "{}")),
     });
     let request = request(&server).idle_timeout(Duration::from_millis(200));
     let mut lines = Vec::new();
@@ -271,7 +271,7 @@ fn a_refused_position_says_that_it_was_the_position() {
         let server = Server::streaming(move |connection, request, number| {
             match (number, request.query("after")) {
                 (0, None) => brings(connection, format!("{AT_ONCE}{}", message("m1", "x"))),
-                _ => assert!(connection.answer(status, &[], r#"{"message":"No such chat"}"#)),
+                _ => assert!(connection.respond(status, &[], r#"{"message":"No such chat"}"#)),
             }
         });
         // The one that the stream has reached, and the one that the caller gave.
@@ -297,7 +297,7 @@ fn other_refusals_do_not_blame_the_position() {
     // Without a position, with another status, and at the ticket call.
     for (status, after) in [(400, None), (404, None), (422, None), (403, Some("m1"))] {
         let server = Server::streaming(move |connection, _, _| {
-            connection.answer(status, &[], "{}");
+            connection.respond(status, &[], "{}");
         });
         let mut request = request(&server);
         if let Some(after) = after {
@@ -305,8 +305,8 @@ fn other_refusals_do_not_blame_the_position() {
         }
         assert!(!blames(request.open().unwrap_err()), "{status}");
     }
-    let server = Server::answering(|connection, _, _| {
-        connection.answer(404, &[], "{}");
+    let server = Server::responding(|connection, _, _| {
+        connection.respond(404, &[], "{}");
     });
     assert!(!blames(request(&server).after("m1").open().unwrap_err()));
 }

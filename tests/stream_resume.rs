@@ -91,7 +91,7 @@ fn a_restart_before_the_first_message_misses_nothing() {
                 false => &[],
             };
             connection.request();
-            connection.answer(201, date, ticket);
+            connection.respond(201, date, ticket);
             let Some(request) = connection.request() else {
                 return;
             };
@@ -407,7 +407,7 @@ fn a_lifecycle_stream_reports_the_events_of_its_opening() {
     // A queue that the events of the opening fill does not hold the opening up.
     for buffer in [1, 1024] {
         let server = Server::streaming(|connection, _, number| match number {
-            0..3 => assert!(connection.answer(503, &["Retry-After: 0.01"], "{}")),
+            0..3 => assert!(connection.respond(503, &["Retry-After: 0.01"], "{}")),
             _ => silent(connection, DATE, message("m1", "x")),
         });
         let stream = bounded(request(&server).buffer(buffer)).lifecycle();
@@ -443,7 +443,7 @@ fn a_lifecycle_stream_reports_the_events_of_its_opening() {
 #[test]
 fn a_lifecycle_stream_that_cannot_be_opened_says_why() {
     let server = Server::streaming(|connection, _, _| {
-        connection.answer(403, &[], "{}");
+        connection.respond(403, &[], "{}");
     });
     let error = request(&server).lifecycle().open().unwrap_err();
     assert_eq!(error.status(), Some(403));

@@ -138,7 +138,7 @@ const KINDS: [&str; 5] = [
 fn fill(connection: &mut Connection, kind: &str) {
     if kind == "errors with large bodies" {
         let body = format!("{{\"message\":\"{}\"}}", "x".repeat(1_000_000));
-        connection.answer(503, &["Retry-After: 0.001"], body);
+        connection.respond(503, &["Retry-After: 0.001"], body);
         return;
     }
     connection.event_stream();
@@ -259,7 +259,7 @@ fn a_buffer_of_none_is_a_buffer_of_one() {
 fn events_before_the_end_are_delivered_before_its_error() {
     let server = Server::streaming(|connection, _, number| {
         if number > 0 {
-            connection.answer(404, &[], "{}");
+            connection.respond(404, &[], "{}");
             return;
         }
         connection.event_stream();

@@ -233,8 +233,8 @@ fn cancelled_while_a_timeout_runs() {
 #[test]
 fn cancelled_in_the_wait_before_another_connection() {
     let _alone = Alone::here();
-    let server = Server::answering(|connection, _, _| {
-        connection.answer(503, &["Retry-After: 50"], "");
+    let server = Server::responding(|connection, _, _| {
+        connection.respond(503, &["Retry-After: 50"], "");
     });
     let request = request(&server);
     let handle = request.handle();
@@ -256,8 +256,8 @@ fn cancelled_in_the_wait_before_another_connection() {
 #[test]
 fn dropped_in_the_wait_before_another_connection() {
     let _alone = Alone::here();
-    let server = Server::answering(|connection, _, _| {
-        connection.answer(503, &["Retry-After: 50"], "");
+    let server = Server::responding(|connection, _, _| {
+        connection.respond(503, &["Retry-After: 50"], "");
     });
     let mut stream = request(&server).lifecycle();
     stream.next().unwrap().unwrap();
@@ -353,7 +353,7 @@ fn a_stream_that_has_ended_leaves_nothing_though_it_is_kept() {
     let _alone = Alone::here();
     // An answer after which the connection could be used again.
     let server = Server::streaming(|connection, _, _| {
-        connection.answer(404, &[], "{}");
+        connection.respond(404, &[], "{}");
     });
     let unopened = request(&server);
     let handle = unopened.handle();
@@ -378,7 +378,7 @@ fn a_stream_that_has_ended_leaves_nothing_though_it_is_kept() {
 fn a_failed_opening_leaves_nothing() {
     let _alone = Alone::here();
     let server = Server::streaming(|connection, _, _| {
-        connection.answer(404, &[], "{}");
+        connection.respond(404, &[], "{}");
     });
     let request = request(&server);
     let _handle = request.handle();

@@ -169,7 +169,7 @@ fn in_a_process_without_files() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_process_without_files_says_so() {
-    let server = Server::answering(|connection, _, _| {
+    let server = Server::responding(|connection, _, _| {
         connection.data("{}");
     });
     let mut child = std::process::Command::new(std::env::current_exe().unwrap());

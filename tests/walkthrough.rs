@@ -348,9 +348,9 @@ fn each_kind_of_invalid_api_key_is_distinguished() {
         assert!(!emulator.requests().is_empty());
     }
     for code in ["unauthorized", "api_key_missing"] {
-        let server = Server::answering(move |connection, _, _| {
+        let server = Server::responding(move |connection, _, _| {
             let body = format!(r#"{{"message":"No.","code":"{code}","statusCode":401}}"#);
-            connection.answer(401, &[], body);
+            connection.respond(401, &[], body);
         });
         let error = server.client().agents().list().send().unwrap_err();
         let Error::Api(api) = &error else {
@@ -438,8 +438,8 @@ fn responses_from_another_server_are_reported() {
             "Bad Gateway (an HTML page",
         ),
     ] {
-        let server = Server::answering(move |connection, _, _| {
-            connection.answer(status, headers, body);
+        let server = Server::responding(move |connection, _, _| {
+            connection.respond(status, headers, body);
         });
         let client = server.builder().max_retries(0).build().unwrap();
         let error = client.agents().retrieve("agt_1").send().unwrap_err();

@@ -13,7 +13,7 @@ enum Error {
     Connection(#[from] ureq::Error),
     #[error("HTTP {status}: {message}")]
     Api { status: u16, message: String },
-    #[error("the answer is not what is documented: {0}")]
+    #[error("the response is not what is documented: {0}")]
     Decode(#[from] serde_json::Error),
 }
 
@@ -46,14 +46,14 @@ fn variable(name: &'static str) -> Result<String, Error> {
 }
 
 fn retrieve(agent: &ureq::Agent, url: &str, key: &str) -> Result<Agent, backoff::Error<Error>> {
-    let answer = agent
+    let response = agent
         .get(url)
         .header("authorization", format!("Bearer {key}"))
         .header("accept", "application/json")
         .call();
-    let mut answer = answer.map_err(|error| backoff::Error::transient(Error::from(error)))?;
-    let status = answer.status();
-    let body = answer.body_mut().read_to_vec();
+    let mut response = response.map_err(|error| backoff::Error::transient(Error::from(error)))?;
+    let status = response.status();
+    let body = response.body_mut().read_to_vec();
     let body = body.map_err(|error| backoff::Error::transient(Error::from(error)))?;
     if status.is_success() {
         let decoded = serde_json::from_slice::<Envelope>(&body);

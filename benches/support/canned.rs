@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::server::{Answer, Route};
+use super::server::{Response, Route};
 
 pub const PREFIX: &str = "/api/v1/console";
 
@@ -139,7 +139,7 @@ pub fn list_route(items: usize, page: usize) -> String {
 
 /// Everything but what is live.
 pub fn routes(streams: &[Stream]) -> Vec<Route> {
-    let bytes = |body: &str| Answer::Bytes(ok(body));
+    let bytes = |body: &str| Response::Bytes(ok(body));
     let mut routes = vec![
         Route::new(format!("GET {PREFIX}/agents/agt_1 "), bytes(&agent())),
         Route::new(format!("POST {PREFIX}/agents "), bytes(&created())),
@@ -149,7 +149,7 @@ pub fn routes(streams: &[Stream]) -> Vec<Route> {
         let body = ok(&page(5, number, WALK_PAGES));
         routes.push(Route::new(
             list_route(5, number),
-            Answer::Late(WALK_WAIT, body),
+            Response::Late(WALK_WAIT, body),
         ));
     }
     for item in streams {
@@ -160,7 +160,7 @@ pub fn routes(streams: &[Stream]) -> Vec<Route> {
         ));
         routes.push(Route::new(
             format!("GET {path}/stream?"),
-            Answer::Bytes(stream(*item)),
+            Response::Bytes(stream(*item)),
         ));
     }
     routes

@@ -211,7 +211,7 @@ impl ByHand {
         let path = format!("/agents/agt_1/conversations/{conversation}");
         let ticket = self.post::<Envelope<Ticket>>(&format!("{path}/stream-ticket"), &b""[..]);
         let url = format!("{}{path}/stream?ticket={}", self.base, ticket.data.ticket);
-        let answer = self
+        let response = self
             .agent
             .get(url)
             .header("accept", "text/event-stream")
@@ -221,7 +221,7 @@ impl ByHand {
             .build()
             .call()
             .expect("the canned stream");
-        let mut body = BufReader::with_capacity(64 * 1024, answer.into_body().into_reader());
+        let mut body = BufReader::with_capacity(64 * 1024, response.into_body().into_reader());
         let mut line = Vec::new();
         let mut is_message = true;
         let mut count = 0;
@@ -247,9 +247,9 @@ impl ByHand {
     }
 }
 
-fn read<T: DeserializeOwned>(answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> T {
-    let mut answer = answer.expect("the canned answer");
-    assert!(answer.status().is_success());
-    let body = answer.body_mut().read_to_vec().expect("the canned body");
-    serde_json::from_slice(&body).expect("a canned answer")
+fn read<T: DeserializeOwned>(response: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> T {
+    let mut response = response.expect("the canned response");
+    assert!(response.status().is_success());
+    let body = response.body_mut().read_to_vec().expect("the canned body");
+    serde_json::from_slice(&body).expect("a canned response")
 }

@@ -8,10 +8,10 @@ use std::time::Duration;
 /// The response to a request line that starts with `start`.
 pub struct Route {
     pub start: String,
-    pub answer: Answer,
+    pub response: Response,
 }
 
-pub enum Answer {
+pub enum Response {
     /// These bytes, at once.
     Bytes(Vec<u8>),
     /// These bytes, after this delay.
@@ -21,10 +21,10 @@ pub enum Answer {
 }
 
 impl Route {
-    pub fn new(start: impl Into<String>, answer: Answer) -> Route {
+    pub fn new(start: impl Into<String>, response: Response) -> Route {
         Route {
             start: start.into(),
-            answer,
+            response,
         }
     }
 }
@@ -63,17 +63,17 @@ fn serve(mut stream: TcpStream, routes: &[Route]) -> io::Result<()> {
         let route = routes
             .iter()
             .find(|route| buffer.starts_with(route.start.as_bytes()));
-        match route.map(|route| &route.answer) {
-            Some(Answer::Bytes(bytes)) => stream.write_all(bytes)?,
-            Some(Answer::Late(wait, bytes)) => {
+        match route.map(|route| &route.response) {
+            Some(Response::Bytes(bytes)) => stream.write_all(bytes)?,
+            Some(Response::Late(wait, bytes)) => {
                 std::thread::sleep(*wait);
                 stream.write_all(bytes)?;
             }
-            Some(Answer::Live(write)) => write(&mut stream)?,
+            Some(Response::Live(write)) => write(&mut stream)?,
             None => {
                 let line = buffer.split(|byte| *byte == b'\r').next();
                 let line = String::from_utf8_lossy(line.unwrap_or_default()).into_owned();
-                eprintln!("the canned server has no answer to {line:?}");
+                eprintln!("the canned server has no response to {line:?}");
                 stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")?;
             }
         }

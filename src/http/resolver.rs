@@ -197,8 +197,8 @@ impl Host {
 /// Asks the system's resolver.
 pub(crate) fn system(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     #[cfg(test)]
-    if let Some(answer) = tests::answer(host) {
-        return answer;
+    if let Some(result) = tests::scripted(host) {
+        return result;
     }
     Ok((host, port).to_socket_addrs()?.collect())
 }
@@ -227,25 +227,25 @@ pub(crate) mod tests {
     use super::*;
 
     /// The results of the system's resolver for a host, one after the other; the last one is repeated.
-    pub(crate) fn script(host: &str, answers: Vec<io::Result<Vec<SocketAddr>>>) {
+    pub(crate) fn script(host: &str, responses: Vec<io::Result<Vec<SocketAddr>>>) {
         SCRIPTS
             .lock()
             .unwrap()
-            .push((host.to_owned(), answers.into()));
+            .push((host.to_owned(), responses.into()));
     }
 
-    type Answers = VecDeque<io::Result<Vec<SocketAddr>>>;
-    static SCRIPTS: Mutex<Vec<(String, Answers)>> = Mutex::new(Vec::new());
+    type Results = VecDeque<io::Result<Vec<SocketAddr>>>;
+    static SCRIPTS: Mutex<Vec<(String, Results)>> = Mutex::new(Vec::new());
 
-    pub(super) fn answer(host: &str) -> Option<io::Result<Vec<SocketAddr>>> {
+    pub(super) fn scripted(host: &str) -> Option<io::Result<Vec<SocketAddr>>> {
         let mut scripts = SCRIPTS.lock().unwrap();
-        let (_, answers) = scripts.iter_mut().find(|(name, _)| name == host)?;
-        match answers.len() {
-            1 => answers.front().map(|answer| match answer {
+        let (_, responses) = scripts.iter_mut().find(|(name, _)| name == host)?;
+        match responses.len() {
+            1 => responses.front().map(|result| match result {
                 Ok(addresses) => Ok(addresses.clone()),
                 Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
             }),
-            _ => answers.pop_front(),
+            _ => responses.pop_front(),
         }
     }
 

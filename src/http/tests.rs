@@ -83,16 +83,16 @@ fn clock() -> Arc<FakeClock> {
     })
 }
 
-/// Sends a call to a server that answers with each of these in turn, and with the last for ever.
+/// Sends a call to a server that responses with each of these in turn, and with the last for ever.
 fn call(
     method: Method,
-    answers: &'static [&'static str],
+    responses: &'static [&'static str],
     options: Options,
     cancel: Option<&Cancel>,
 ) -> Outcome {
     let clock = clock();
-    let server = Server::answering(move |connection, _, number| {
-        answer_with(connection, answers[number.min(answers.len() - 1)]);
+    let server = Server::responding(move |connection, _, number| {
+        respond_with(connection, responses[number.min(responses.len() - 1)]);
     });
     run(&server, clock, method, options, cancel)
 }
@@ -143,8 +143,8 @@ fn run_on(
 }
 
 /// `503`, `503 Retry-After: 3|Date: …`, `ok`, or `cut`.
-fn answer_with(connection: &mut Connection, answer: &str) {
-    match answer.split_once(' ').unwrap_or((answer, "")) {
+fn respond_with(connection: &mut Connection, response: &str) {
+    match response.split_once(' ').unwrap_or((response, "")) {
         ("ok", _) => connection.data("1"),
         ("cut", _) => {
             let head =
@@ -155,7 +155,7 @@ fn answer_with(connection: &mut Connection, answer: &str) {
         }
         (status, headers) => {
             let headers: Vec<&str> = headers.split('|').filter(|line| !line.is_empty()).collect();
-            connection.answer(status.parse().unwrap(), &headers, "{}")
+            connection.respond(status.parse().unwrap(), &headers, "{}")
         }
     };
 }
@@ -169,8 +169,8 @@ fn seconds(waits: &[Duration]) -> Vec<f64> {
 #[test]
 fn a_failure_that_may_pass_is_tried_again_twice() {
     for status in ["408", "429", "500", "502", "503", "504", "599"] {
-        let answers: &'static [&'static str] = Vec::leak(vec![status]);
-        let outcome = call(Method::GET, answers, Options::default(), None);
+        let responses: &'static [&'static str] = Vec::leak(vec![status]);
+        let outcome = call(Method::GET, responses, Options::default(), None);
         assert_eq!(outcome.error().attempts(), 3, "{status}");
         assert_eq!(outcome.requests.len(), 3, "{status}");
         let waits = seconds(&outcome.waits);
@@ -184,8 +184,8 @@ fn a_permanent_failure_is_not_retried() {
     for status in [
         "301", "307", "400", "401", "403", "404", "409", "410", "422", "425", "501",
     ] {
-        let answers: &'static [&'static str] = Vec::leak(vec![status]);
-        let outcome = call(Method::GET, answers, Options::default(), None);
+        let responses: &'static [&'static str] = Vec::leak(vec![status]);
+        let outcome = call(Method::GET, responses, Options::default(), None);
         assert_eq!(outcome.error().attempts(), 1, "{status}");
         assert_eq!(outcome.requests.len(), 1, "{status}");
     }
@@ -234,9 +234,9 @@ fn any_other_409_is_not_retried() {
     assert_eq!(outcome.error().attempts(), 2);
     assert!(!outcome.error().is_retryable());
     // Its code says what it is.
-    let server = Server::answering(|connection, _, number| {
+    let server = Server::responding(|connection, _, number| {
         let status = if number == 0 { 503 } else { 409 };
-        connection.answer(status, &[], r#"{"code":"integration_limit_reached"}"#);
+        connection.respond(status, &[], r#"{"code":"integration_limit_reached"}"#);
     });
     let outcome = run(&server, clock(), Method::POST, Options::default(), None);
     assert_eq!(outcome.error().attempts(), 2);
@@ -251,7 +251,7 @@ fn a_409_after_an_attempt_that_was_not_sent_is_not_retried() {
         if connection.number > 0 {
             connection.raw("HTTP/1.1 200 OK\r\n\r\n");
             let _ = connection.request();
-            connection.answer(409, &[], "{}");
+            connection.respond(409, &[], "{}");
         }
     });
     let client = Client::builder("sk_canary")
@@ -285,7 +285,7 @@ fn a_409_after_a_dead_pooled_connection_is_retried() {
             connection.reset();
         } else {
             // The first exchange of the attempt may be in progress on the lost connection.
-            connection.answer(409, &[], "{}");
+            connection.respond(409, &[], "{}");
             let _ = connection.request();
             connection.data("2");
         }
@@ -329,8 +329,8 @@ fn retry_after_is_honoured_in_all_its_forms_on_every_retryable_status() {
             (format!("Mon Nov 23 10:00:20 2026{DATES}"), 20.0),
         ] {
             let first: &'static str = format!("{status} Retry-After: {header}").leak();
-            let answers: &'static [&'static str] = Vec::leak(vec![first, "ok"]);
-            let outcome = call(Method::POST, answers, Options::default(), None);
+            let responses: &'static [&'static str] = Vec::leak(vec![first, "ok"]);
+            let outcome = call(Method::POST, responses, Options::default(), None);
             assert_eq!(outcome.response().call.attempts, 2, "{first}");
             if status == "429" {
                 // The rate gate adds up to a twentieth, so that processes come apart.
@@ -347,8 +347,8 @@ fn retry_after_is_honoured_in_all_its_forms_on_every_retryable_status() {
 fn a_retry_date_without_a_date_header_is_read_against_the_local_clock() {
     let until = httpdate::fmt_http_date(std::time::SystemTime::now() + 30 * SECOND);
     let first: &'static str = format!("503 Retry-After: {until}").leak();
-    let answers: &'static [&'static str] = Vec::leak(vec![first, "ok"]);
-    let outcome = call(Method::GET, answers, Options::default(), None);
+    let responses: &'static [&'static str] = Vec::leak(vec![first, "ok"]);
+    let outcome = call(Method::GET, responses, Options::default(), None);
     let waits = seconds(&outcome.waits);
     assert!((25.0..=30.0).contains(&waits[0]), "{waits:?}");
 }
@@ -371,8 +371,8 @@ fn a_retry_after_that_asks_for_nothing_means_our_own_wait() {
         "Mon, 99 Nov 2026 10:00:00 GMT",
     ] {
         let first: &'static str = format!("503 Retry-After: {header}").leak();
-        let answers: &'static [&'static str] = Vec::leak(vec![first, "ok"]);
-        let outcome = call(Method::GET, answers, Options::default(), None);
+        let responses: &'static [&'static str] = Vec::leak(vec![first, "ok"]);
+        let outcome = call(Method::GET, responses, Options::default(), None);
         let waits = seconds(&outcome.waits);
         assert!((0.249..=0.501).contains(&waits[0]), "{header}: {waits:?}");
     }
@@ -407,8 +407,8 @@ fn a_wait_longer_than_allowed_fails_at_once_and_says_when_to_come_back() {
     // And what is longer than any wait can still be added to an `Instant`.
     options.max_retry_wait = None;
     let forever = "503 Retry-After: 99999999999999999999999999999";
-    let answers: &'static [&'static str] = Vec::leak(vec![forever]);
-    let outcome = call(Method::GET, answers, options, None);
+    let responses: &'static [&'static str] = Vec::leak(vec![forever]);
+    let outcome = call(Method::GET, responses, options, None);
     let wait = outcome.error().retry_after().unwrap();
     assert!(wait > 1_000_000_000 * SECOND && Instant::now().checked_add(wait).is_some());
 }
@@ -420,8 +420,8 @@ fn waits_for_a_rate_limit_are_not_retries() {
         ..Options::default()
     };
     let refused = "429 Retry-After: 20";
-    let answers: &'static [&'static str] = Vec::leak(vec![refused, refused, refused, "ok"]);
-    let outcome = call(Method::POST, answers, options.clone(), None);
+    let responses: &'static [&'static str] = Vec::leak(vec![refused, refused, refused, "ok"]);
+    let outcome = call(Method::POST, responses, options.clone(), None);
     assert_eq!(outcome.response().call.attempts, 4);
     assert!(outcome.waits.iter().sum::<Duration>() >= 60 * SECOND);
     let keys: Vec<_> = outcome
@@ -433,8 +433,8 @@ fn waits_for_a_rate_limit_are_not_retries() {
 
     // The reset counts where there is no `Retry-After`, by the server's clock.
     let reset = "429 X-RateLimit-Reset: 1000000030|Date: Sun, 09 Sep 2001 01:46:40 GMT";
-    let answers: &'static [&'static str] = Vec::leak(vec![reset, "ok"]);
-    let outcome = call(Method::POST, answers, options.clone(), None);
+    let responses: &'static [&'static str] = Vec::leak(vec![reset, "ok"]);
+    let outcome = call(Method::POST, responses, options.clone(), None);
     assert_eq!(outcome.response().call.attempts, 2);
     assert!(outcome.waits.iter().sum::<Duration>() >= 30 * SECOND);
 
@@ -443,8 +443,8 @@ fn waits_for_a_rate_limit_are_not_retries() {
         "429",
         "429 X-RateLimit-Reset: 5|Date: Sun, 09 Sep 2001 01:46:40 GMT",
     ] {
-        let answers: &'static [&'static str] = Vec::leak(vec![unnamed]);
-        let outcome = call(Method::POST, answers, options.clone(), None);
+        let responses: &'static [&'static str] = Vec::leak(vec![unnamed]);
+        let outcome = call(Method::POST, responses, options.clone(), None);
         assert_eq!(outcome.error().attempts(), 1, "{unnamed}");
     }
 }
@@ -468,8 +468,8 @@ fn calls_of_one_client_share_what_the_server_says_about_its_rate_limit() {
     const USED_UP: &str = "X-RateLimit-Limit: 5|X-RateLimit-Remaining: 0|X-RateLimit-Reset: \
                            1000000040|Date: Sun, 09 Sep 2001 01:46:40 GMT";
     let headers: Vec<&'static str> = USED_UP.split('|').collect();
-    let server = Server::answering(move |connection, _, _| {
-        connection.answer(200, &headers, r#"{"data":1}"#);
+    let server = Server::responding(move |connection, _, _| {
+        connection.respond(200, &headers, r#"{"data":1}"#);
     });
     for is_shared in [true, false] {
         let clock = clock();
@@ -542,9 +542,9 @@ fn a_wait_that_the_deadline_does_not_leave_fails_at_once_with_the_servers_own_er
 fn the_deadline_ends_a_call_between_its_attempts() {
     let clock = clock();
     let ticking = clock.clone();
-    let server = Server::answering(move |connection, _, _| {
+    let server = Server::responding(move |connection, _, _| {
         ticking.pass(4 * SECOND);
-        connection.answer(500, &[], "{}");
+        connection.respond(500, &[], "{}");
     });
     let options = Options {
         deadline: Some(10 * SECOND),
@@ -598,8 +598,8 @@ fn a_truncated_body_is_retried() {
 #[test]
 fn a_cancelled_call_is_not_retried() {
     // Cancelled while the first attempt is made.
-    let server = Server::answering(|connection, _, _| {
-        answer_with(connection, "503");
+    let server = Server::responding(|connection, _, _| {
+        respond_with(connection, "503");
     });
     let client = Client::builder("sk_canary").base_url(server.url());
     let cancel = Arc::new(Cancel::default());
@@ -632,7 +632,7 @@ fn a_cancelled_call_is_not_retried() {
 
 #[test]
 fn a_dead_pooled_connection_costs_no_attempt_and_no_wait_even_without_retries() {
-    // The server ends each connection after one answer, and says so only to who writes on it.
+    // The server ends each connection after one response. A client notices when it writes again.
     let clock = clock();
     let server = Server::start(|mut connection| {
         if connection.number == 0 {

@@ -274,10 +274,10 @@ mod tests {
             }
         }
 
-        let server = Server::answering(|connection, request, _| {
+        let server = Server::responding(|connection, request, _| {
             let page = request.query("page").unwrap_or_default();
             let meta = format!(r#"{{"current_page":{page},"has_next_page":true}}"#);
-            connection.answer(200, &[], format!(r#"{{"data":[1],"meta":{meta}}}"#));
+            connection.respond(200, &[], format!(r#"{{"data":[1],"meta":{meta}}}"#));
         });
         let client = Client::builder("sk_1")
             .base_url(server.url())

@@ -105,8 +105,8 @@ fn a_dead_server_gets_one_ticket_call_more_than_there_are_retries() {
     assert_eq!(server.tickets().len(), 3);
     assert_eq!(error.attempts(), 3);
 
-    let server = Server::answering(|connection, _, _| {
-        connection.answer(503, &[], api_error("internal_error"));
+    let server = Server::responding(|connection, _, _| {
+        connection.respond(503, &[], api_error("internal_error"));
     });
     let error = request(&server).max_retries(1).open().unwrap_err();
     assert_eq!(error.status(), Some(503));
@@ -118,10 +118,10 @@ fn a_dead_server_gets_one_ticket_call_more_than_there_are_retries() {
 #[test]
 fn a_failure_at_any_step_counts_once() {
     // The ticket fails, the stream fails, the stream ends, and that is three.
-    let server = Server::answering(|connection, request, number| match number {
-        0 => assert!(connection.answer(500, &[], "")),
+    let server = Server::responding(|connection, request, number| match number {
+        0 => assert!(connection.respond(500, &[], "")),
         1 | 3 => assert!(connection.ticket("t")),
-        2 => assert!(connection.answer(502, &[], "<html>")),
+        2 => assert!(connection.respond(502, &[], "<html>")),
         4 => {
             brings(connection, "");
             let _ = connection.stream().shutdown(std::net::Shutdown::Both);
@@ -143,8 +143,8 @@ fn a_permanently_refused_ticket_call_is_made_once() {
         (400, "bad_request"),
         (501, "not_implemented"),
     ] {
-        let server = Server::answering(move |connection, _, _| {
-            connection.answer(status, &[], api_error(code));
+        let server = Server::responding(move |connection, _, _| {
+            connection.respond(status, &[], api_error(code));
         });
         let mut stream = request(&server).into_iter();
         let error = end(&mut stream);
@@ -157,8 +157,8 @@ fn a_permanently_refused_ticket_call_is_made_once() {
 #[test]
 fn a_ticket_response_without_a_ticket_ends_the_stream() {
     for data in ["{}", "null", r#"{"ticket":""}"#, r#"{"ticket":null}"#] {
-        let server = Server::answering(move |connection, _, _| {
-            connection.answer(201, &[], format!(r#"{{"message":"","data":{data}}}"#));
+        let server = Server::responding(move |connection, _, _| {
+            connection.respond(201, &[], format!(r#"{{"message":"","data":{data}}}"#));
         });
         let error = request(&server).open().unwrap_err();
         assert!(matches!(error, Error::Decode(_)), "{error}");
@@ -179,7 +179,7 @@ fn a_permanently_refused_stream_is_requested_once() {
 #[test]
 fn a_redirect_of_the_stream_is_not_followed() {
     let server = Server::streaming(|connection, _, _| {
-        connection.answer(302, &["Location: /elsewhere?ticket=ticket-0"], "");
+        connection.respond(302, &["Location: /elsewhere?ticket=ticket-0"], "");
     });
     let error = request(&server).open().unwrap_err();
     assert_eq!(error.status(), Some(302));
@@ -189,7 +189,7 @@ fn a_redirect_of_the_stream_is_not_followed() {
 #[test]
 fn a_ticket_that_has_expired_is_replaced() {
     let server = Server::streaming(|connection, _, number| match number {
-        0 => assert!(connection.answer(401, &[], api_error("unauthorized"))),
+        0 => assert!(connection.respond(401, &[], api_error("unauthorized"))),
         _ => stays(connection, message("m1", "x")),
     });
     assert_eq!(ids(&mut open(&server)), ["m1"]);
@@ -204,8 +204,8 @@ fn a_ticket_that_has_expired_is_replaced() {
 fn too_many_streams_ends_the_stream_at_once() {
     // At the ticket, whatever its status.
     for status in [429, 409, 503] {
-        let server = Server::answering(move |connection, _, _| {
-            connection.answer(status, &["Retry-After: 1"], api_error("too_many_streams"));
+        let server = Server::responding(move |connection, _, _| {
+            connection.respond(status, &["Retry-After: 1"], api_error("too_many_streams"));
         });
         let error = request(&server).open().unwrap_err();
         assert_eq!(error.status(), Some(status));
@@ -218,7 +218,7 @@ fn too_many_streams_ends_the_stream_at_once() {
                 if number == 0 && !first {
                     return brings(connection, format!("{AT_ONCE}{}", message("m1", "x")));
                 }
-                connection.answer(status, &[], api_error("too_many_streams"));
+                connection.respond(status, &[], api_error("too_many_streams"));
             });
             let mut stream = request(&server).into_iter();
             if !first {
@@ -241,7 +241,7 @@ fn a_429_of_the_stream_is_final_until_a_connection_was_established() {
     // Afterwards the server may still hold the dead connection before it.
     let server = Server::streaming(|connection, _, number| match number {
         0 => brings(connection, format!("{AT_ONCE}{}", message("m1", "x"))),
-        1 => assert!(connection.answer(429, &[], api_error("too_many_requests"))),
+        1 => assert!(connection.respond(429, &[], api_error("too_many_requests"))),
         _ => stays(connection, message("m2", "x")),
     });
     assert_eq!(ids(&mut open(&server)), ["m1", "m2"]);
@@ -282,7 +282,7 @@ fn a_success_that_is_not_an_event_stream_is_an_error() {
         ),
     ] {
         let server = Server::streaming(move |connection, _, _| {
-            connection.answer(status, &[content_type], body);
+            connection.respond(status, &[content_type], body);
         });
         let mut stream = request(&server).into_iter();
         let error = end(&mut stream);
@@ -330,7 +330,7 @@ fn content_types_with_parameters_and_in_capitals_are_event_streams() {
 #[test]
 fn an_error_body_of_any_bytes_is_an_api_error() {
     let server = Server::streaming(|connection, _, _| {
-        connection.answer(503, &["Content-Type: text/html"], b"\xFF\xFE<html>\xFF");
+        connection.respond(503, &["Content-Type: text/html"], b"\xFF\xFE<html>\xFF");
     });
     let error = request(&server).max_retries(0).open().unwrap_err();
     let Error::Api(api) = &error else {

@@ -122,7 +122,7 @@ fn api_error(code: &str) -> String {
 /// A server that refuses the stream this way each time.
 fn refusing(status: u16, code: &'static str) -> Server {
     Server::streaming(move |connection, _, _| {
-        connection.answer(status, &[], api_error(code));
+        connection.respond(status, &[], api_error(code));
     })
 }
 

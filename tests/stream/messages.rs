@@ -166,7 +166,7 @@ fn a_large_event_that_is_cut_off_is_not_reported_twice() {
 fn a_decode_error_is_always_the_end_and_a_skipped_message_never_is() {
     let server = Server::streaming(|connection, _, number| match number {
         0 => brings(connection, format!("{AT_ONCE}id: m1\ndata: {{\n\n")),
-        _ => assert!(connection.answer(200, &["Content-Type: text/html"], "<html>log in")),
+        _ => assert!(connection.respond(200, &["Content-Type: text/html"], "<html>log in")),
     });
     let mut stream = open(&server);
     let error = next_error(&mut stream);

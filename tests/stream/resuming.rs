@@ -171,7 +171,7 @@ fn the_date_of_the_ticket_counts_if_it_arrived_first() {
         connection.request();
         let body = r#"{"message":"","data":{"ticket":"t","expires_in":60}}"#;
         let date = format!("Date: Sun, 06 Nov 1994 08:00:{number:02} GMT");
-        connection.answer(201, &[&date], body);
+        connection.respond(201, &[&date], body);
         connection.request();
         let date = "Date: Sun, 06 Nov 1994 09:00:00 GMT\r\n";
         match number {

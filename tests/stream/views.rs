@@ -110,9 +110,9 @@ fn the_lifecycle_reports_every_event() {
             connection,
             format!("{AT_ONCE}{}{}", heartbeat(1, 17), message("m1", "x")),
         ),
-        1 => assert!(connection.answer(503, &[], api_error("internal_error"))),
+        1 => assert!(connection.respond(503, &[], api_error("internal_error"))),
         2 => brings(connection, "id: m2\ndata: {\n\n"),
-        _ => assert!(connection.answer(404, &[], api_error("not_found"))),
+        _ => assert!(connection.respond(404, &[], api_error("not_found"))),
     });
     let (mut stream, _watchdog) = watched(request(&server));
     let mut seen = Vec::new();
@@ -192,7 +192,7 @@ fn an_error_names_the_call_and_never_the_ticket() {
     let server = Server::streaming(|connection, request, _| {
         let ticket = request.query("ticket").unwrap();
         let body = format!(r#"{{"message":"bad {ticket}","statusCode":403,"code":"forbidden"}}"#);
-        connection.answer(403, &["X-Request-Id: req_7"], body);
+        connection.respond(403, &["X-Request-Id: req_7"], body);
     });
     let error = request(&server).open().unwrap_err();
     let line = error.to_string();

@@ -52,10 +52,10 @@ fn retry_after_is_honoured_in_full() {
         (429, "Retry-After: 1", 1000),
         (503, "Retry-After: 0.7", 700),
     ] {
-        let server = Server::answering(move |connection, request, number| {
+        let server = Server::responding(move |connection, request, number| {
             if number == 0 {
                 assert!(request.path().ends_with("/stream-ticket"));
-                connection.answer(status, &[header], api_error("rate_limited"));
+                connection.respond(status, &[header], api_error("rate_limited"));
             } else if request.path().ends_with("/stream-ticket") {
                 connection.ticket("t");
             } else {
@@ -75,8 +75,8 @@ fn retry_after_is_honoured_in_full() {
 
 #[test]
 fn a_retry_after_that_is_too_long_ends_the_stream_with_its_error() {
-    let server = Server::answering(|connection, _, _| {
-        connection.answer(429, &["Retry-After: 121"], api_error("rate_limited"));
+    let server = Server::responding(|connection, _, _| {
+        connection.respond(429, &["Retry-After: 121"], api_error("rate_limited"));
     });
     let error = request(&server).open().unwrap_err();
     assert_eq!(error.status(), Some(429));
@@ -84,7 +84,7 @@ fn a_retry_after_that_is_too_long_ends_the_stream_with_its_error() {
     assert_eq!(server.requests().len(), 1);
 
     let server = Server::streaming(|connection, _, _| {
-        connection.answer(503, &["Retry-After: 2"], "");
+        connection.respond(503, &["Retry-After: 2"], "");
     });
     let client = server.builder().max_retry_wait(Duration::from_secs(1));
     let error = request_of(client).open().unwrap_err();

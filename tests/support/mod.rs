@@ -154,7 +154,7 @@ impl Connection {
     }
 
     /// Writes a whole response; a header is a line such as `Retry-After: 1`.
-    pub fn answer(&mut self, status: u16, headers: &[&str], body: impl AsRef<[u8]>) -> bool {
+    pub fn respond(&mut self, status: u16, headers: &[&str], body: impl AsRef<[u8]>) -> bool {
         let body = body.as_ref();
         let mut bytes = format!(
             "HTTP/1.1 {status} Status\r\nContent-Length: {}\r\n",
@@ -178,7 +178,7 @@ impl Connection {
 
     /// Writes `{"message": "Success", "data": …}`.
     pub fn data(&mut self, data: &str) -> bool {
-        self.answer(
+        self.respond(
             200,
             &[],
             format!(r#"{{"message":"Success","data":{data}}}"#),
@@ -195,7 +195,7 @@ impl Connection {
     pub fn ticket(&mut self, ticket: &str) -> bool {
         let body =
             format!(r#"{{"message":"Success","data":{{"ticket":"{ticket}","expires_in":60}}}}"#);
-        self.answer(201, &[], body)
+        self.respond(201, &[], body)
     }
 
     /// Resets the connection. Bytes already written may be lost.
@@ -303,7 +303,7 @@ impl Server {
     }
 
     /// Responds to each request on every connection; `answer` gets the number of the request.
-    pub fn answering(
+    pub fn responding(
         answer: impl Fn(&mut Connection, &Request, usize) + Send + Sync + 'static,
     ) -> Server {
         let count = AtomicUsize::new(0);

@@ -39,8 +39,8 @@ fn with_ids(case: &Case, ids: &[&str]) -> Case {
 }
 
 fn server() -> Server {
-    Server::answering(|connection, _, _| {
-        connection.answer(404, &[], r#"{"message":"none"}"#);
+    Server::responding(|connection, _, _| {
+        connection.respond(404, &[], r#"{"message":"none"}"#);
     })
 }
 

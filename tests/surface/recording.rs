@@ -95,7 +95,7 @@ fn taken_apart(target: &str) -> (String, usize, String) {
 fn respond(connection: &mut Connection, request: &Request, case: &Case) -> bool {
     if case.python != STREAM {
         let status = if request.method == "POST" { 201 } else { 200 };
-        return connection.answer(status, &[], case.response.to_string());
+        return connection.respond(status, &[], case.response.to_string());
     }
     if request.method == "POST" {
         return connection.data(&json!({ "ticket": TICKET, "expires_in": 60 }).to_string());

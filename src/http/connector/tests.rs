@@ -85,7 +85,7 @@ impl Zone {
         *self.addresses.lock().unwrap() = addresses.to_vec();
     }
 
-    fn answer(&self) -> io::Result<Vec<SocketAddr>> {
+    fn result(&self) -> io::Result<Vec<SocketAddr>> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         Ok(self.addresses.lock().unwrap().clone())
     }
@@ -114,7 +114,7 @@ fn a_proxy_that_moved_is_found_after_one_failure() {
     static ZONE: Zone = Zone::new();
     fn lookup(host: &str, _: u16) -> io::Result<Vec<SocketAddr>> {
         assert_eq!(host, "proxy.test");
-        ZONE.answer()
+        ZONE.result()
     }
     let through = || agent(lookup, Some("http://proxy.test:3128"));
     let broken = [
@@ -140,7 +140,7 @@ fn a_host_whose_tls_fails_is_looked_up_again() {
     static ZONE: Zone = Zone::new();
     fn lookup(host: &str, _: u16) -> io::Result<Vec<SocketAddr>> {
         assert!(matches!(host, "api.test" | "proxy.test"), "{host}");
-        ZONE.answer()
+        ZONE.result()
     }
     let broken = [nobody(), greet("no TLS"), greet("")];
     looked_up_again(&ZONE, || agent(lookup, None), "https://api.test/", &broken);
@@ -154,7 +154,7 @@ fn a_socks_proxy_that_moved_is_found_after_one_failure() {
     static ZONE: Zone = Zone::new();
     fn lookup(host: &str, _: u16) -> io::Result<Vec<SocketAddr>> {
         assert_eq!(host, "proxy.test");
-        ZONE.answer()
+        ZONE.result()
     }
     let through = || agent(lookup, Some("socks5h://proxy.test"));
     looked_up_again(&ZONE, through, "http://api.test/", &[nobody()]);
@@ -194,7 +194,7 @@ const TRY_AGAIN: &str = "Temporary failure in name resolution";
 #[cfg(not(windows))]
 #[test]
 fn a_host_that_does_not_exist_ends_a_call_and_a_failed_lookup_does_not() {
-    let server = Server::answering(|connection, _, _| {
+    let server = Server::responding(|connection, _, _| {
         connection.data(r#"{"id":"abc"}"#);
     });
     let found = || Ok(vec![server.address()]);

@@ -17,7 +17,7 @@ const JSON: &[u8] = br#"{"data":{"id":"abc"}}"#;
 /// Writes this to every request.
 fn writing(head: &str, body: impl AsRef<[u8]>) -> Server {
     let bytes = [head.as_bytes(), body.as_ref()].concat();
-    Server::answering(move |connection, _, _| {
+    Server::responding(move |connection, _, _| {
         connection.raw(&bytes);
     })
 }

@@ -146,7 +146,7 @@ fn rows() -> Vec<Row> {
         late("no HTTP, one byte in 20 ms", CONNECTION, |connection, _| {
             for_ever(connection, "H", 20)
         }),
-        late("interim answers without end", TIMEOUT, |connection, _| {
+        late("interim responses without end", TIMEOUT, |connection, _| {
             for_ever(connection, "HTTP/1.1 103 Early Hints\r\n\r\n", 5);
         }),
         late(
@@ -201,10 +201,10 @@ fn rows() -> Vec<Row> {
             connection.raw("SSH-2.0-OpenSSH_9.2\r\n\r\n");
         }),
         late("HTML with 200", ["Decode"; 3], |connection, _| {
-            connection.answer(200, &["Content-Type: text/html"], "<html></html>");
+            connection.respond(200, &["Content-Type: text/html"], "<html></html>");
         }),
         late("HTML with 502", ["Api"; 3], |connection, _| {
-            connection.answer(502, &["Content-Type: text/html"], "<html></html>");
+            connection.respond(502, &["Content-Type: text/html"], "<html></html>");
         }),
     ];
     for end in 0..OK.len() {
@@ -233,7 +233,7 @@ fn rows() -> Vec<Row> {
             "a bomb of 64 MiB, packed",
             kinds,
             move |connection, _| {
-                connection.answer(200, &["Content-Encoding: gzip"], &bomb);
+                connection.respond(200, &["Content-Encoding: gzip"], &bomb);
             },
         ));
     }

@@ -179,7 +179,7 @@ fn a_connect_timeout_says_which_limit_was_exceeded() {
 
 #[test]
 fn limits_can_be_disabled() {
-    let server = Server::answering(|connection, _, _| {
+    let server = Server::responding(|connection, _, _| {
         connection.data(r#"{"id":"a"}"#);
     });
     let client = server
@@ -240,7 +240,7 @@ fn a_body_is_limited_and_the_error_says_how_to_raise_the_limit() {
     const LIMIT: usize = 10_000;
     for chunked in [false, true] {
         for (length, fits) in [(LIMIT, true), (LIMIT + 1, false), (50 * LIMIT, false)] {
-            let server = Server::answering(move |connection, _, _| {
+            let server = Server::responding(move |connection, _, _| {
                 let body = body_of(length);
                 if chunked {
                     connection.raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
@@ -251,7 +251,7 @@ fn a_body_is_limited_and_the_error_says_how_to_raise_the_limit() {
                     }
                     connection.raw("0\r\n\r\n");
                 } else {
-                    connection.answer(200, &[], body);
+                    connection.respond(200, &[], body);
                 }
             });
             let client = server.builder().max_response_size(LIMIT).build().unwrap();
@@ -341,9 +341,9 @@ fn an_error_body_is_truncated_and_its_status_kept() {
 #[test]
 fn a_gzip_bomb_is_limited_after_decompression() {
     for (status, expected) in [(200, 1), (500, 0)] {
-        let server = Server::answering(move |connection, request, _| {
+        let server = Server::responding(move |connection, request, _| {
             assert_eq!(request.header("accept-encoding"), Some("gzip"));
-            connection.answer(
+            connection.respond(
                 status,
                 &["Content-Encoding: gzip"],
                 gzip_support::gzip_bomb(200 << 20),
@@ -365,13 +365,13 @@ fn a_gzip_bomb_is_limited_after_decompression() {
         }
     }
     let packed = gzip_support::gzip(br#"{"data":{"id":"abc"}}"#);
-    let server = Server::answering(move |connection, _, number| {
+    let server = Server::responding(move |connection, _, number| {
         let end = if number == 0 {
             packed.len()
         } else {
             packed.len() - 9
         };
-        connection.answer(200, &["Content-Encoding: gzip"], &packed[..end]);
+        connection.respond(200, &["Content-Encoding: gzip"], &packed[..end]);
     });
     let client = server.builder().max_retries(0).build().unwrap();
     assert_eq!(client.agents().retrieve("a").send().unwrap().id, "abc");
@@ -420,7 +420,7 @@ fn headers_are_bounded_in_size_and_number() {
 #[test]
 fn headers_and_urls_up_to_their_limits_are_sent_in_full() {
     let server = Server::streaming(|connection, _, _| {
-        connection.answer(404, &[], "{}");
+        connection.respond(404, &[], "{}");
     });
     let value = "v".repeat(8 * 1024);
     let client = Client::builder("k".repeat(4096))
@@ -479,7 +479,7 @@ fn a_dead_pooled_connection_is_replaced_without_a_retry() {
 
 #[test]
 fn unsolicited_bytes_are_never_the_response_to_the_next_call() {
-    let server = Server::answering(|connection, request, _| {
+    let server = Server::responding(|connection, request, _| {
         let id = request.path().rsplit('/').next().unwrap();
         connection.data(&format!(r#"{{"id":"{id}"}}"#));
         // A second response, before any request.

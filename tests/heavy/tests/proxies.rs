@@ -22,7 +22,7 @@ struct Proxy {
     heads: Arc<Mutex<Vec<String>>>,
 }
 
-fn proxy(target: SocketAddr, answer: &'static str) -> Proxy {
+fn proxy(target: SocketAddr, response: &'static str) -> Proxy {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let heads = Arc::new(Mutex::new(Vec::new()));
@@ -39,8 +39,8 @@ fn proxy(target: SocketAddr, answer: &'static str) -> Proxy {
                 seen.lock()
                     .unwrap()
                     .push(String::from_utf8_lossy(&head).into_owned());
-                client.write_all(format!("HTTP/1.1 {answer}\r\n\r\n").as_bytes())?;
-                if !answer.starts_with("200") {
+                client.write_all(format!("HTTP/1.1 {response}\r\n\r\n").as_bytes())?;
+                if !response.starts_with("200") {
                     return Ok(());
                 }
                 let mut server = TcpStream::connect(target)?;
@@ -57,7 +57,7 @@ fn proxy(target: SocketAddr, answer: &'static str) -> Proxy {
 }
 
 fn server() -> Server {
-    Server::answering(|connection, _, _| {
+    Server::responding(|connection, _, _| {
         connection.data(r#"{"id":"abc"}"#);
     })
 }

@@ -16,8 +16,8 @@ use support::{KEY, Server};
 /// A server that returns this response to every request.
 fn giving(status: u16, headers: &'static [&'static str], body: impl AsRef<[u8]>) -> Server {
     let body = body.as_ref().to_vec();
-    Server::answering(move |connection, _, _| {
-        connection.answer(status, headers, &body);
+    Server::responding(move |connection, _, _| {
+        connection.respond(status, headers, &body);
     })
 }
 
@@ -619,7 +619,7 @@ fn interim_responses_are_skipped() {
 
 #[test]
 fn chunked_bodies_are_assembled_from_any_pieces() {
-    let server = Server::answering(|connection, _, _| {
+    let server = Server::responding(|connection, _, _| {
         connection.raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
         for byte in br#"{"data":{"id":"abc"}}"# {
             connection.raw([b"1;x=y\r\n", &[*byte][..], b"\r\n"].concat());
@@ -750,7 +750,7 @@ fn a_response_sent_before_the_request_was_read_is_returned() {
         // Only the head of the request is read, not the megabytes of its body.
         let mut socket = connection.stream();
         let _ = std::io::Read::read(&mut socket, &mut [0; 512]);
-        connection.answer(
+        connection.respond(
             413,
             &["Connection: close", "X-Request-Id: req_7"],
             r#"{"message":"too big"}"#,
@@ -835,8 +835,8 @@ fn an_error_message_is_short_with_many_invalid_fields() {
         r#"{{"code":"validation_error","message":"Request validation failed.","errors":[{}]}}"#,
         errors.join(",")
     );
-    let server = Server::answering(move |connection, _, _| {
-        connection.answer(400, &[], &body);
+    let server = Server::responding(move |connection, _, _| {
+        connection.respond(400, &[], &body);
     });
     let error = server.client().agents().retrieve("a").send().unwrap_err();
     let line = error.to_string();

@@ -412,13 +412,13 @@ fn a_body_without_tls_close_is_truncated() {
     let authority = Authority::new("one");
     // Without a TLS close, the body may be truncated. TLS 1.2 and 1.3 close in different ways.
     for version in rustls::ALL_VERSIONS {
-        for (answer, orderly, whole) in [
+        for (response, orderly, whole) in [
             (HEAD_AND_HALF, false, false),
             (TEXT, false, false),
             (TEXT, true, true),
         ] {
             let config = config_of(&authority.leaf(&["api.test"]), &[*version]);
-            let server = serve(config, answer, orderly);
+            let server = serve(config, response, orderly);
             let client = server
                 .builder()
                 .root_certificates(authority.pem())

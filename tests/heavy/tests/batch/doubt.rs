@@ -69,8 +69,8 @@ fn a_step_waits_as_long_as_a_day_if_the_server_asks_for_that() {
     for (hours, is_waited_for) in [(2, true), (23, true), (25, false)] {
         let folder = Folder::new();
         let retry_after = format!("Retry-After: {}", hours * 3600);
-        let api = Server::answering(move |connection, _, _| {
-            connection.answer(503, &[&retry_after], "{}");
+        let api = Server::responding(move |connection, _, _| {
+            connection.respond(503, &[&retry_after], "{}");
         });
         let waits = Arc::new(Mutex::new(Vec::new()));
         let (seen, client) = (waits.clone(), Arc::new(OnceLock::<Client>::new()));

@@ -138,7 +138,7 @@ impl Shared {
     /// `false` where the connection is to be reset.
     fn serve(&self, connection: &mut Connection, request: &Request, act: Act) -> bool {
         let respond = |connection: &mut Connection, (status, body): (u16, String)| {
-            connection.answer(status, &[], body)
+            connection.respond(status, &[], body)
         };
         match act {
             Act::Serve => respond(connection, self.once(request, None)),
@@ -160,7 +160,7 @@ impl Shared {
             Act::StoreRefusal(status, body) => {
                 respond(connection, self.once(request, Some((status, body))))
             }
-            Act::TooFast(wait) => connection.answer(
+            Act::TooFast(wait) => connection.respond(
                 429,
                 &[&format!("Retry-After: {wait}")],
                 r#"{"code":"rate_limited","message":"slow"}"#,

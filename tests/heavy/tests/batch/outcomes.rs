@@ -133,7 +133,7 @@ fn a_step_that_was_never_sent_leaves_no_record() {
     let folder = Folder::new();
     let api = Fake::fair();
     let closed = {
-        let server = Server::answering(|_, _, _| {});
+        let server = Server::responding(|_, _, _| {});
         server.url()
     };
     let offline = Client::builder("sk_1")
@@ -743,9 +743,9 @@ fn a_phone_call_in_doubt_is_never_repeated() {
 
 #[test]
 fn replays_of_steps_that_the_journal_never_started_are_counted() {
-    let api = Server::answering(|connection, _, _| {
+    let api = Server::responding(|connection, _, _| {
         let replayed = "Idempotency-Replayed: true";
-        connection.answer(201, &[replayed], r#"{"data":{"id":"agt-old"}}"#);
+        connection.respond(201, &[replayed], r#"{"data":{"id":"agt-old"}}"#);
     });
     let folder = Folder::new();
     let report = run(batch(&folder), &api.client(), 2);
@@ -764,7 +764,7 @@ fn replays_of_steps_that_the_journal_never_started_are_counted() {
                 return connection.reset();
             }
             let replayed = "Idempotency-Replayed: true";
-            connection.answer(201, &[replayed], r#"{"data":{"id":"agt-1"}}"#);
+            connection.respond(201, &[replayed], r#"{"data":{"id":"agt-1"}}"#);
         }
     });
     let client = api.builder().max_retries(0).build().unwrap();

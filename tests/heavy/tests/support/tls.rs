@@ -94,7 +94,7 @@ pub struct TlsServer {
 
 pub const ANSWER: &str = "HTTP/1.1 200 OK\r\nContent-Length: 21\r\n\r\n{\"data\":{\"id\":\"abc\"}}";
 
-pub fn serve(config: ServerConfig, answer: &'static str, orderly: bool) -> TlsServer {
+pub fn serve(config: ServerConfig, response: &'static str, orderly: bool) -> TlsServer {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let requests = Arc::new(AtomicUsize::new(0));
@@ -116,7 +116,7 @@ pub fn serve(config: ServerConfig, answer: &'static str, orderly: bool) -> TlsSe
             }
             if head.ends_with(b"\r\n\r\n") {
                 counter.fetch_add(1, Ordering::SeqCst);
-                let _ = stream.write_all(answer.as_bytes());
+                let _ = stream.write_all(response.as_bytes());
                 if orderly {
                     stream.conn.send_close_notify();
                 }

@@ -65,6 +65,10 @@ fn those_further_behind_look_less_often() {
         .map(|it| told(it, start, start).0)
         .collect();
     assert_eq!(checks, [2, 2, 4, 6, 8, 10].map(millis));
+    // But nobody looks again at once, even if the time to wait is all but over.
+    let almost = start + Duration::from_micros(499_900);
+    let checked = told(&mut turns[0], almost, almost).0;
+    assert_eq!(checked, Duration::from_micros(500));
 }
 
 #[test]

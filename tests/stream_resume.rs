@@ -464,6 +464,18 @@ fn a_lifecycle_stream_that_cannot_be_opened_says_why() {
 }
 
 #[test]
+fn an_id_that_no_request_can_carry_stays_the_last_one_while_nothing_follows() {
+    let long = "x".repeat(1025);
+    let text = format!("id: {long}\ndata: {{\"id\":\"m2\"}}\n\n");
+    let server = Server::streaming(move |connection, _, _| silent(connection, "", &text));
+    let mut stream = request(&server).after("m1").open().unwrap();
+    next(&mut stream).unwrap();
+    assert_eq!(stream.try_recv().unwrap(), Received::Nothing);
+    assert_eq!(stream.last_event_id(), Some(&*long));
+    assert_eq!(stream.resume_point(), Some("m1"));
+}
+
+#[test]
 fn an_event_that_is_too_large_is_progress_when_it_arrives_first() {
     let large = format!("id: m1\ndata: {}\n\n", "x".repeat(2 << 20));
     let server = Server::streaming(move |connection, _, _| {
@@ -472,6 +484,7 @@ fn an_event_that_is_too_large_is_progress_when_it_arrives_first() {
     let mut stream = request(&server).max_retries(0).open().unwrap();
     assert!(matches!(next(&mut stream), Err(Error::SkippedMessage(_))));
     // It arrives again on the second connection, which brings nothing else.
-    assert!(matches!(next(&mut stream), Err(Error::Connection(_))));
+    let error = next(&mut stream).unwrap_err();
+    assert!(matches!(error, Error::Connection(_)) && error.may_have_been_sent());
     assert_eq!(server.streams().len(), 2);
 }

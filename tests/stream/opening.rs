@@ -221,3 +221,14 @@ fn the_wait_for_the_headers_is_not_idle_time() {
     let mut stream = request.max_retries(0).open().unwrap();
     assert_eq!(ids(&mut stream), ["m1"]);
 }
+
+#[test]
+fn a_conversation_id_of_any_length_is_sent_whole() {
+    let id = "c".repeat(20_000);
+    let server = staying("data: {\"id\":\"m1\"}\n\n");
+    let messages = server.client().conversations().messages();
+    let mut stream = messages.stream("agt_1", &id).open().unwrap();
+    assert_eq!(ids(&mut stream), ["m1"]);
+    let sent = server.streams();
+    assert!(sent[0].path().contains(&id));
+}

@@ -26,6 +26,43 @@ fn recv_timeout_and_try_recv_return_what_has_arrived() {
 }
 
 #[test]
+fn the_iterator_yields_each_event_of_a_burst_once_and_in_order() {
+    let burst = [
+        message("m1", "x"),
+        message("m2", "x"),
+        "id: m3\ndata: {\n\n".to_owned(),
+        message("m4", "x"),
+        heartbeat(1, 1),
+        format!("id: m5\ndata: {}\n\n", "x".repeat(2 << 20)),
+        message("m6", "x"),
+        message("m7", "x"),
+    ];
+    let server = Server::streaming(move |connection, _, _| brings(connection, burst.concat()));
+    let stream = request(&server).reconnect(false).into_iter();
+    let items = stream.map(|item| match item {
+        Ok(message) => message.id,
+        Err(Error::SkippedMessage(skipped)) => format!("not {}", skipped.id().unwrap()),
+        Err(error) => panic!("{error}"),
+    });
+    assert_eq!(
+        items.collect::<Vec<_>>(),
+        ["m1", "m2", "not m3", "m4", "not m5", "m6", "m7"]
+    );
+}
+
+#[test]
+fn the_iterator_ends_at_a_cancel_whatever_it_has_at_hand() {
+    let burst = ["m1", "m2", "m3"].map(|id| message(id, "x")).concat();
+    let server = Server::streaming(move |connection, _, _| brings(connection, &burst));
+    let mut stream = request(&server).reconnect(false).into_iter();
+    for id in ["m1", "m2"] {
+        assert_eq!(stream.next().unwrap().unwrap().id, id);
+    }
+    stream.handle().cancel();
+    assert_ended(&mut stream);
+}
+
+#[test]
 fn a_timeout_of_any_length_does_not_panic() {
     let server = staying("data: {\"id\":\"m1\"}\n\n");
     let mut stream = open(&server);

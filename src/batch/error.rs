@@ -113,7 +113,9 @@ impl InDoubt {
 
     /// Returns when it was first sent.
     pub fn started(&self) -> SystemTime {
-        UNIX_EPOCH + Duration::from_millis(self.started)
+        let since = Duration::from_millis(self.started);
+        // A damaged journal may name a time that the platform cannot represent.
+        UNIX_EPOCH.checked_add(since).unwrap_or(UNIX_EPOCH)
     }
 }
 

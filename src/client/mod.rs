@@ -124,9 +124,10 @@ impl Client {
     #[doc(alias = "abort")]
     #[doc(alias = "ctrl-c")]
     pub fn shutdown(&self) {
-        // The flag first: what sees its connection closed knows why.
-        self.http.shutdown.cancel();
-        self.http.agent.clone().shutdown();
+        // The flag is set before, so that a call whose connection is closed knows why.
+        self.http
+            .shutdown
+            .cancel_with(|| self.http.agent.clone().shutdown());
     }
 
     /// Returns whether [`shutdown`](Client::shutdown) was called on this client or a clone of it.

@@ -34,11 +34,17 @@ impl Dependent for Cancel {
 
 impl Cancel {
     pub(crate) fn cancel(&self) {
+        self.cancel_with(|| {});
+    }
+
+    /// Like [`Cancel::cancel`], and calls `first` before the waiting threads are woken.
+    pub(crate) fn cancel_with(&self, first: impl FnOnce()) {
         let dependents = {
             let mut state = self.lock();
             state.cancelled = true;
             std::mem::take(&mut state.dependents)
         };
+        first();
         self.changed.notify_all();
         for dependent in dependents.iter().filter_map(Weak::upgrade) {
             dependent.cancelled();

@@ -1,4 +1,5 @@
 //! Threads in every state that `Client::shutdown` ends, on the emulator.
+#![allow(dead_code)]
 
 use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
@@ -12,12 +13,12 @@ use bimpeai::conversations::CreateConversationMessage;
 use bimpeai::emulator::{Emulator, Fault};
 use bimpeai::{Client, Error};
 
-const THREADS: usize = 64;
+pub(crate) const THREADS: usize = 64;
 
 const LONG: Duration = Duration::from_secs(600);
 
 /// What a thread does, with a request that it has sent once it does so.
-const STATES: [(&str, &str); 9] = [
+pub(crate) const STATES: [(&str, &str); 9] = [
     ("waiting for the head", "/agents/hang"),
     ("reading a body", "/agents/slow"),
     ("waiting before a retry", "/agents/failing"),
@@ -39,8 +40,9 @@ pub(crate) struct Ended {
 
 /// Brings the threads into their states, shuts the client down and returns how each of them ended.
 pub(crate) fn shut_down() -> Vec<Ended> {
-    let stage = Stage::new();
-    let ends = stage.start();
+    let emulator = emulator();
+    let stage = Stage::new(&emulator);
+    let ends = stage.start(&emulator);
     let started = Instant::now();
     stage.client.shutdown();
     let ended = (0..THREADS).map(|_| {
@@ -52,29 +54,31 @@ pub(crate) fn shut_down() -> Vec<Ended> {
         }
     });
     let ended: Vec<_> = ended.collect();
-    eventually("no socket remains", || {
-        stage.emulator.open_connections() == 0
-    });
+    eventually("no socket remains", || emulator.open_connections() == 0);
     eventually("no thread remains", || threads() == 0);
     ended
 }
 
-struct Stage {
-    emulator: Emulator,
-    client: Client,
-    agent: String,
-    conversation: String,
-    call: String,
+/// Starts an emulator on which the states last.
+pub(crate) fn emulator() -> Emulator {
+    let emulator = Emulator::builder()
+        .customer_writes(false)
+        .late_replies(true)
+        .reply_delay(LONG)
+        .call_step(LONG);
+    emulator.start().expect("an emulator")
+}
+
+/// A client, and what its threads work on.
+pub(crate) struct Stage {
+    pub(crate) client: Client,
+    pub(crate) agent: String,
+    pub(crate) conversation: String,
+    pub(crate) call: String,
 }
 
 impl Stage {
-    fn new() -> Self {
-        let emulator = Emulator::builder()
-            .customer_writes(false)
-            .late_replies(true)
-            .reply_delay(LONG)
-            .call_step(LONG);
-        let emulator = emulator.start().expect("an emulator");
+    pub(crate) fn new(emulator: &Emulator) -> Self {
         let client = emulator.client_builder().build().expect("a client");
         let agent = client.agents().create(CreateAgent::new("A")).send();
         let agent = agent.expect("an agent").id;
@@ -96,7 +100,6 @@ impl Stage {
             emulator.fault(fault.on("GET", path).times(usize::MAX));
         }
         Stage {
-            emulator,
             client,
             agent,
             conversation,
@@ -105,15 +108,15 @@ impl Stage {
     }
 
     /// Starts all threads, and waits until each is in its state.
-    fn start(&self) -> Receiver<(&'static str, bool, Instant)> {
+    fn start(&self, emulator: &Emulator) -> Receiver<(&'static str, bool, Instant)> {
         let (sender, receiver) = channel();
         let last = STATES.len() - 1;
         let mut per_state = [0; STATES.len()];
         (0..THREADS).for_each(|thread| per_state[thread % STATES.len()] += 1);
-        self.emulator.clear_requests();
+        emulator.clear_requests();
         for (state, count) in per_state.into_iter().enumerate() {
             if state == last {
-                self.wait_for_all(&per_state);
+                wait_for_all(emulator, &per_state);
             }
             for _ in 0..count {
                 let (sender, work) = (sender.clone(), self.work(state));
@@ -124,34 +127,14 @@ impl Stage {
             }
         }
         // The first of the last closes the gate; the others send nothing.
-        eventually("a refusal", || self.sent(STATES[last].1) > 0);
+        eventually("a refusal", || sent(emulator, STATES[last].1) > 0);
         // Nothing tells when a thread waits for the gate.
         thread::sleep(Duration::from_millis(50));
         receiver
     }
 
-    fn wait_for_all(&self, per_state: &[usize]) {
-        let sends = |path: &str| {
-            let states = STATES.iter().zip(per_state);
-            let states = states.filter(|((_, known), _)| *known == path);
-            states.map(|(_, count)| count).sum::<usize>()
-        };
-        for path in STATES.map(|(_, path)| path) {
-            if !path.is_empty() && path != "/agents/limited" {
-                eventually(path, || self.sent(path) >= sends(path));
-            }
-        }
-        eventually("streams", || self.emulator.open_streams() == sends(""));
-    }
-
-    fn sent(&self, path: &str) -> usize {
-        let requests = self.emulator.requests();
-        let requests = requests.iter().filter(|it| it.method == "GET");
-        requests.filter(|it| it.path.contains(path)).count()
-    }
-
     /// What a thread does; it returns whether it was cancelled.
-    fn work(&self, state: usize) -> Box<dyn FnOnce() -> bool + Send> {
+    pub(crate) fn work(&self, state: usize) -> Box<dyn FnOnce() -> bool + Send> {
         let client = self.client.clone();
         let (agent, conversation) = (self.agent.clone(), self.conversation.clone());
         let call = self.call.clone();
@@ -174,7 +157,7 @@ impl Stage {
                 is_cancelled(&ask.deadline(LONG).send())
             }
             "waiting for a phone call" => is_cancelled(&client.calls().wait(agent, call).send()),
-            "in a step of a batch" => batch(&client),
+            "in a step of a batch" => batch(&client, 1),
             _ => {
                 let id = path.rsplit('/').next().unwrap_or_default();
                 is_cancelled(&client.agents().retrieve(id).send())
@@ -183,8 +166,29 @@ impl Stage {
     }
 }
 
-/// Runs a job whose only step hangs. Returns whether it was interrupted.
-fn batch(client: &Client) -> bool {
+fn wait_for_all(emulator: &Emulator, per_state: &[usize]) {
+    let sends = |path: &str| {
+        let states = STATES.iter().zip(per_state);
+        let states = states.filter(|((_, known), _)| *known == path);
+        states.map(|(_, count)| count).sum::<usize>()
+    };
+    for path in STATES.map(|(_, path)| path) {
+        if !path.is_empty() && path != "/agents/limited" {
+            eventually(path, || sent(emulator, path) >= sends(path));
+        }
+    }
+    eventually("streams", || emulator.open_streams() == sends(""));
+}
+
+fn sent(emulator: &Emulator, path: &str) -> usize {
+    let requests = emulator.requests();
+    let requests = requests.iter().filter(|it| it.method == "GET");
+    requests.filter(|it| it.path.contains(path)).count()
+}
+
+/// Runs a job with this number of rows and threads, each in a step that hangs. Returns whether it
+/// was interrupted.
+pub(crate) fn batch(client: &Client, threads: usize) -> bool {
     let memory = Path::new("/dev/shm");
     // The time of a disk is not that of this crate.
     let base = match memory.is_dir() {
@@ -196,10 +200,10 @@ fn batch(client: &Client) -> bool {
         std::process::id(),
         thread::current().id()
     ));
-    let report = Batch::new("states").journal(&folder).threads(1).run(
+    let report = Batch::new("states").journal(&folder).threads(threads).run(
         client,
-        ["row"],
-        |row| (*row).to_owned(),
+        0..threads,
+        |row| row.to_string(),
         |step, _| match step.send("read", client.agents().retrieve("hang")) {
             Ok(_) | Err(StepError::Name(_)) => Ok(()),
             Err(error) => Err(error.into()),

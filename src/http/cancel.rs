@@ -24,6 +24,9 @@ struct State {
 pub(crate) trait Dependent: Send + Sync {
     /// Called once, from the cancelling thread. Must not wait.
     fn cancelled(&self);
+
+    /// Called once all dependents are cancelled: closes what may take a moment to close.
+    fn close(&self) {}
 }
 
 impl Dependent for Cancel {
@@ -48,6 +51,9 @@ impl Cancel {
         self.changed.notify_all();
         for dependent in dependents.iter().filter_map(Weak::upgrade) {
             dependent.cancelled();
+        }
+        for dependent in dependents.iter().filter_map(Weak::upgrade) {
+            dependent.close();
         }
     }
 
@@ -78,6 +84,7 @@ impl Cancel {
         drop(state);
         if let Some(dependent) = dependent.upgrade() {
             dependent.cancelled();
+            dependent.close();
         }
     }
 

@@ -312,12 +312,16 @@ impl Queue {
 
     /// Stops everything: the caller's waits, the reader's waits, its socket, its thread.
     pub(super) fn cancel(&self) {
-        self.stop();
-        self.join();
+        self.end_waits();
+        // A shutdown closes the connections itself. Whoever ends many streams at once must not wait
+        // for the thread of each.
+        if !self.was_shut_down() {
+            self.close_connections();
+            self.join();
+        }
     }
 
-    /// Like [`Queue::cancel`], without waiting for the thread.
-    fn stop(&self) {
+    fn end_waits(&self) {
         let buffered = {
             let mut state = self.state();
             self.cancelled.store(true, Ordering::SeqCst);
@@ -328,16 +332,18 @@ impl Queue {
             std::mem::take(&mut state.batches)
         };
         drop(buffered);
-        // The flag first: a reader that sees its socket closed knows why.
+    }
+
+    /// Wakes a reader that reads. The flag is set before, so that it knows why.
+    fn close_connections(&self) {
         if let Some(agent) = self.agent.get() {
             agent.clone().shutdown();
         }
     }
 
-    /// Waits for the reader's thread for a moment, and leaves one that cannot be interrupted. After
-    /// a shutdown it does not wait: a caller that ends many streams at once must not wait for each.
+    /// Waits for the reader's thread for a moment, and leaves one that cannot be interrupted.
     fn join(&self) {
-        let Some(thread) = self.state().thread.take().filter(|_| !self.was_shut_down()) else {
+        let Some(thread) = self.state().thread.take() else {
             return;
         };
         let (state, _) = self
@@ -361,7 +367,11 @@ fn weight(batch: &Batch) -> (usize, usize) {
 impl Dependent for Queue {
     fn cancelled(&self) {
         self.shut_down.store(true, Ordering::SeqCst);
-        self.stop();
+        self.end_waits();
+    }
+
+    fn close(&self) {
+        self.close_connections();
     }
 }
 
